@@ -1,0 +1,18 @@
+/** Structured fields that go beside a log message. */
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** What every house may say; the command line decides where it goes (see cli/log.ts). */
+export interface Logger {
+  error(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  debug(message: string, fields?: LogFields): void;
+}
+
+/** For tests and for embedding: says nothing. */
+export const silentLogger: Logger = {
+  error() {},
+  warn() {},
+  info() {},
+  debug() {},
+};
