@@ -1,0 +1,158 @@
+import { viewOf } from "./buffer-slices.js";
+import { allocationBytes, floatTextBytesMax } from "./limits.js";
+import type { PickleMachine } from "./machine.js";
+import { decodeLong, longBytesMax, parseDecimal, parseFloatText } from "./numbers.js";
+import { decodeQuoted, decodeRawUnicode, decodeUtf8 } from "./text.js";
+import { PyFloat, type PySurrogateStr } from "./values.js";
+
+// --- ints and floats
+
+export function binInt(machine: PickleMachine): void {
+  const at = machine.take(4);
+  machine.push(machine.input.readInt32LE(at));
+}
+
+export function binInt2(machine: PickleMachine): void {
+  const at = machine.take(2);
+  machine.push(machine.input.readUInt16LE(at));
+}
+
+export function long1(machine: PickleMachine): void {
+  pushLong(machine, machine.takeByte());
+}
+
+export function long4(machine: PickleMachine): void {
+  const at = machine.take(4);
+  const length = machine.input.readInt32LE(at);
+  if (length < 0) throw machine.fault("pickle-malformed", "int of negative length");
+  pushLong(machine, length);
+}
+
+function pushLong(machine: PickleMachine, length: number): void {
+  if (length > longBytesMax(machine.limits.intDigitsMax)) {
+    throw machine.fault("pickle-limit", `int of ${length} bytes`);
+  }
+  const at = machine.take(length);
+  machine.allocate(allocationBytes.bigint + length);
+  machine.push(decodeLong(machine.input, at, length));
+}
+
+/** INT: also the booleans of protocols 0 and 1, written `I00` and `I01`. */
+export function int(machine: PickleMachine): void {
+  const line = machine.takeLine(machine.limits.intDigitsMax + 1);
+  if (line === "00" || line === "01") machine.push(line === "01");
+  else pushDecimal(machine, line);
+}
+
+export function long(machine: PickleMachine): void {
+  pushDecimal(machine, machine.takeLine(machine.limits.intDigitsMax + 2));
+}
+
+function pushDecimal(machine: PickleMachine, line: string): void {
+  machine.allocate(allocationBytes.bigint + line.length);
+  const value = parseDecimal(line);
+  if (value === null) throw machine.fault("pickle-malformed", "text of an int is none");
+  machine.push(value);
+}
+
+export function binFloat(machine: PickleMachine): void {
+  const at = machine.take(8);
+  machine.allocate(allocationBytes.float);
+  machine.push(new PyFloat(machine.input.readDoubleBE(at)));
+}
+
+export function float(machine: PickleMachine): void {
+  const value = parseFloatText(machine.takeLine(floatTextBytesMax));
+  if (value === null) throw machine.fault("pickle-malformed", "text of a float is none");
+  machine.allocate(allocationBytes.float);
+  machine.push(new PyFloat(value));
+}
+
+// --- str
+
+export function binUnicode(machine: PickleMachine): void {
+  pushUtf8(machine, machine.takeUint32());
+}
+
+export function shortBinUnicode(machine: PickleMachine): void {
+  pushUtf8(machine, machine.takeByte());
+}
+
+export function binUnicode8(machine: PickleMachine): void {
+  pushUtf8(machine, machine.takeLength64());
+}
+
+function pushUtf8(machine: PickleMachine, length: number): void {
+  const start = machine.takeString(length);
+  machine.allocate(allocationBytes.string + length * 2);
+  pushText(machine, decodeUtf8(machine.input, start, start + length));
+}
+
+/** UNICODE: raw-unicode-escape up to the end of the line. */
+export function unicode(machine: PickleMachine): void {
+  const line = machine.takeLine(machine.limits.stringBytesMax);
+  machine.allocate(allocationBytes.string + line.length * 2);
+  pushText(machine, decodeRawUnicode(line));
+}
+
+function pushText(machine: PickleMachine, text: string | PySurrogateStr | null): void {
+  if (text === null) throw machine.fault("pickle-malformed", "text of a str is not well formed");
+  machine.push(text);
+}
+
+// --- bytes
+
+export function shortBinBytes(machine: PickleMachine): void {
+  pushBytes(machine, machine.takeByte());
+}
+
+export function binBytes(machine: PickleMachine): void {
+  pushBytes(machine, machine.takeUint32());
+}
+
+export function binBytes8(machine: PickleMachine): void {
+  pushBytes(machine, machine.takeLength64());
+}
+
+function pushBytes(machine: PickleMachine, length: number): void {
+  const start = machine.takeString(length);
+  machine.allocate(allocationBytes.view);
+  machine.push(viewOf(machine.input, start, start + length));
+}
+
+// --- Python 2's str: text where it is ASCII, else bytes (pysyncobj/pickle.py, _load_binstring)
+
+export function shortBinString(machine: PickleMachine): void {
+  pushNative(machine, machine.takeByte());
+}
+
+export function binString(machine: PickleMachine): void {
+  const at = machine.take(4);
+  const length = machine.input.readInt32LE(at);
+  if (length < 0) throw machine.fault("pickle-malformed", "str of negative length");
+  pushNative(machine, length);
+}
+
+function pushNative(machine: PickleMachine, length: number): void {
+  const start = machine.takeString(length);
+  machine.allocate(allocationBytes.view + length);
+  const end = start + length;
+  for (let at = start; at < end; at++) {
+    if ((machine.input[at] ?? 0) >= 0x80) {
+      machine.push(viewOf(machine.input, start, end));
+      return;
+    }
+  }
+  machine.push(machine.input.latin1Slice(start, end));
+}
+
+/** STRING: Python 2's quoted str up to the end of the line. */
+export function string(machine: PickleMachine): void {
+  const line = machine.takeLine(machine.limits.stringBytesMax);
+  machine.allocate(allocationBytes.view + line.length * 2);
+  const text = decodeQuoted(line.trim());
+  if (text === null) throw machine.fault("pickle-malformed", "text of a str is not well formed");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is looked for.
+  const isAscii = /^[\x00-\x7f]*$/.test(text);
+  machine.push(isAscii ? text : new Uint8Array(Buffer.from(text, "latin1")));
+}

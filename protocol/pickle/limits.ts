@@ -1,0 +1,83 @@
+/** What one pickle may cost. Exceeding any of them is a ProtocolError `pickle-limit`. */
+export interface PickleLimits {
+  /** Containers within containers. */
+  readonly depthMax: number;
+  /** Opcodes executed: bounds the stack, and with it what one-byte opcodes can pile up. */
+  readonly opsMax: number;
+  /** Entries of the memo, and the largest memo index. */
+  readonly memoEntriesMax: number;
+  /** Bytes of one str or bytes, as it stands in the pickle. */
+  readonly stringBytesMax: number;
+  /** Estimated bytes of memory for all values built. */
+  readonly allocatedBytesMax: number;
+  /** Bytes that all references to memoised values would take if each were a copy. */
+  readonly expandedBytesMax: number;
+  /** Decimal digits of an int. */
+  readonly intDigitsMax: number;
+  /** Characters of one composite dict key or set member (a tuple, bytes, …) in comparable form. */
+  readonly keyCharsMax: number;
+}
+
+const mib = 1024 * 1024;
+
+/** For messages, log entries and all else whose size the frame or the journal already bounds. */
+export const pickleMessageLimits: PickleLimits = {
+  // Patroni's data nests 6 deep. Python's own pickler gives up below 1,000.
+  depthMax: 128,
+  // A full frame of vanilla's (64 KiB of entries, or one large entry) needs a few thousand.
+  opsMax: 16 * mib,
+  memoEntriesMax: 16 * mib,
+  // V8 holds no string of 512 Mi characters.
+  stringBytesMax: 256 * mib,
+  // An empty dict takes 1 byte in a pickle and 200 in memory.
+  allocatedBytesMax: 1024 * mib,
+  // Sharing saves vanilla a few bytes a key; a bomb wants gigabytes.
+  expandedBytesMax: 256 * mib,
+  // Python's own limit for int(str) since 3.11; real ints fit 64 bits.
+  intDigitsMax: 4300,
+  // Keys are paths and member addresses.
+  keyCharsMax: 65_536,
+};
+
+/** For the dump: millions of keys, decoded in slices, from our own disk or from the leader. */
+export const pickleDumpLimits: PickleLimits = {
+  ...pickleMessageLimits,
+  // 20 opcodes a key for 10 million keys, and room.
+  opsMax: 1024 * mib,
+  // Python memoises every string and container: 4 to 8 entries a key. V8's arrays end at 2^27.
+  memoEntriesMax: 100_000_000,
+  // Above what a Node process can hold with its largest usual heap: the heap is the real limit.
+  allocatedBytesMax: 65_536 * mib,
+  expandedBytesMax: 65_536 * mib,
+};
+
+/** Bytes of one line of the text opcodes that name a class or a module: real names have 40. */
+export const globalNameBytesMax = 256;
+
+/** Bytes of the text of a float: Python's repr has 24 at most. */
+export const floatTextBytesMax = 64;
+
+/**
+ * Containers within containers that the encoder writes: what the decoder reads back, with room for
+ * the list and the tuple in which the members of a set travel.
+ */
+export const encodeDepthMax = pickleMessageLimits.depthMax - 8;
+
+/** Containers within containers that a comparison follows, above any decoded value's. */
+export const compareDepthMax = 1000;
+
+/** Estimated bytes of memory of each kind of value in V8 (64 bit), for `allocatedBytesMax`. */
+export const allocationBytes = {
+  string: 24,
+  view: 112,
+  float: 32,
+  bigint: 24,
+  list: 48,
+  tuple: 72,
+  dict: 200,
+  set: 200,
+  instance: 232,
+  item: 8,
+  mapItem: 32,
+  memoEntry: 8,
+} as const;

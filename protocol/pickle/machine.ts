@@ -1,0 +1,318 @@
+import { ProtocolError, type ProtocolFault } from "../errors.js";
+import { asBuffer } from "./buffer-slices.js";
+import { KnownGlobal } from "./globals.js";
+import { KeyIndex } from "./key-index.js";
+import { allocationBytes, type PickleLimits } from "./limits.js";
+import { KeyError } from "./py-key.js";
+import { CallArguments, opaqueDepth, SharedValues, type StackValue } from "./shared-values.js";
+import type { PyDict, PySet, PyValue } from "./values.js";
+
+/**
+ * The state of one decoding: input, stack, marks and memo, and what was spent of the limits. The
+ * opcodes are functions on it (decode-*.ts).
+ *
+ * With each value on the stack stands how deep it nests, so the depth limit holds without a second
+ * walk over the result.
+ */
+export class PickleMachine {
+  readonly input: Buffer;
+  readonly limits: PickleLimits;
+  /** Where the next byte is read. */
+  position = 0;
+  /** Where the current opcode stands: the offset of every fault. */
+  opcodeAt = 0;
+  ops = 0;
+  finished = false;
+
+  /** Values below `top`; what stands above is stale. */
+  private readonly stack: StackValue[] = [];
+  private readonly depths: number[] = [];
+  private top = 0;
+  private readonly marks: number[] = [];
+  /** Where the values after the last mark begin: nothing below may be popped. */
+  private fence = 0;
+  private readonly memo: (StackValue | undefined)[] = [];
+  /** Entries whose index leaves a gap, which Python's pickler never does. */
+  private sparseMemo: Map<number, StackValue> | null = null;
+  private memoEntries = 0;
+  private allocated = 0;
+  private expanded = 0;
+  /** These two are made when first needed: most messages share nothing and have str keys. */
+  private shared: SharedValues | null = null;
+  private keys: KeyIndex | null = null;
+
+  constructor(bytes: Uint8Array, limits: PickleLimits) {
+    this.input = asBuffer(bytes);
+    this.limits = limits;
+  }
+
+  fault(code: ProtocolFault, message: string, cause?: unknown): ProtocolError {
+    return new ProtocolError(code, message, { offset: this.opcodeAt, cause });
+  }
+
+  // --- input
+
+  /** Claims the next `length` bytes and returns where they start. */
+  take(length: number): number {
+    const start = this.position;
+    if (length > this.input.length - start) {
+      throw this.fault("pickle-truncated", "pickle ends within an opcode");
+    }
+    this.position = start + length;
+    return start;
+  }
+
+  takeByte(): number {
+    const byte = this.input[this.position];
+    if (byte === undefined) throw this.fault("pickle-truncated", "pickle ends within an opcode");
+    this.position++;
+    return byte;
+  }
+
+  takeUint32(): number {
+    const at = this.take(4);
+    return this.input.readUInt32LE(at);
+  }
+
+  /** An eight-byte length: beyond the safe integers it is certainly beyond the input. */
+  takeLength64(): number {
+    const at = this.take(8);
+    return this.input.readUInt32LE(at) + this.input.readUInt32LE(at + 4) * 0x1_0000_0000;
+  }
+
+  /** Claims the bytes of one str or bytes, whose length the pickle gave. */
+  takeString(length: number): number {
+    if (length > this.limits.stringBytesMax) {
+      throw this.fault("pickle-limit", `string of ${length} bytes`);
+    }
+    return this.take(length);
+  }
+
+  /** The text up to the next newline (which is claimed too), each byte a character. */
+  takeLine(bytesMax: number): string {
+    const start = this.position;
+    const end = this.input.indexOf(0x0a, start);
+    if (end < 0) throw this.fault("pickle-truncated", "pickle ends within a line");
+    if (end - start > bytesMax) throw this.fault("pickle-limit", `line of ${end - start} bytes`);
+    this.position = end + 1;
+    return this.input.latin1Slice(start, end);
+  }
+
+  // --- limits
+
+  allocate(bytes: number): void {
+    this.allocated += bytes;
+    if (this.allocated > this.limits.allocatedBytesMax) {
+      throw this.fault("pickle-limit", "pickle takes too much memory");
+    }
+  }
+
+  chargeOps(ops: number): void {
+    this.ops += ops;
+    if (this.ops > this.limits.opsMax)
+      throw this.fault("pickle-limit", "pickle of too many opcodes");
+  }
+
+  // --- stack
+
+  get size(): number {
+    return this.top;
+  }
+
+  /** Pushes what nests nothing. */
+  push(value: StackValue): void {
+    const top = this.top++;
+    this.stack[top] = value;
+    this.depths[top] = 0;
+  }
+
+  pushDeep(value: StackValue, depth: number): void {
+    const top = this.top++;
+    this.stack[top] = value;
+    this.depths[top] = depth;
+  }
+
+  pushGlobal(value: KnownGlobal | CallArguments): void {
+    this.pushDeep(value, opaqueDepth);
+  }
+
+  /** Pushes a container whose deepest member nests `depth`. */
+  pushContainer(value: PyValue, depth: number): void {
+    this.checkDepth(depth + 1);
+    this.pushDeep(value, depth + 1);
+  }
+
+  /** Makes sure that `count` values stand above the last mark; returns where they start. */
+  need(count: number): number {
+    const from = this.top - count;
+    if (from < this.fence) throw this.fault("pickle-malformed", "stack underflow");
+    return from;
+  }
+
+  pop(): StackValue {
+    const from = this.need(1);
+    this.top = from;
+    return this.at(from);
+  }
+
+  at(index: number): StackValue {
+    const value = this.stack[index];
+    if (value === undefined) throw new Error("read beyond the decoder's stack");
+    return value;
+  }
+
+  /** What stands from `from` up, as an array of its own; it stays on the stack. */
+  slice(from: number): StackValue[] {
+    return this.stack.slice(from, this.top);
+  }
+
+  /** The same, where the depth has shown that no global is among them. */
+  values(from: number): PyValue[] {
+    return this.stack.slice(from, this.top) as PyValue[];
+  }
+
+  dropTo(top: number): void {
+    this.top = top;
+  }
+
+  /** The greatest depth among the values from `from` up. */
+  deepest(from: number): number {
+    let deepest = 0;
+    for (let index = from; index < this.top; index++) {
+      const depth = this.depths[index] ?? 0;
+      if (depth > deepest) deepest = depth;
+    }
+    return deepest;
+  }
+
+  /** As deepest, where all of them have to be values: Python has classes in lists, we do not. */
+  deepestValue(from: number): number {
+    const depth = this.deepest(from);
+    if (depth >= opaqueDepth) throw this.notAValue();
+    return depth;
+  }
+
+  notAValue(): ProtocolError {
+    return this.fault("pickle-malformed", "a class or function stands where a value belongs");
+  }
+
+  /** Raises the depth of the container at `index` to hold a member of `depth`. */
+  deepen(index: number, depth: number): void {
+    if (depth < (this.depths[index] ?? 0)) return;
+    this.checkDepth(depth + 1);
+    this.depths[index] = depth + 1;
+  }
+
+  private checkDepth(depth: number): void {
+    if (depth <= this.limits.depthMax) return;
+    if (depth >= opaqueDepth) throw this.notAValue();
+    throw this.fault("pickle-limit", `values nested more than ${this.limits.depthMax} deep`);
+  }
+
+  // --- marks
+
+  mark(): void {
+    this.marks.push(this.top);
+    this.fence = this.top;
+  }
+
+  /** Removes the last mark; returns where the values above it start. */
+  popMark(): number {
+    const from = this.marks.pop();
+    if (from === undefined) throw this.fault("pickle-malformed", "no mark on the stack");
+    this.fence = this.marks[this.marks.length - 1] ?? 0;
+    return from;
+  }
+
+  /** For POP, which takes a mark off where one is the last thing on the stack. */
+  get markIsTop(): boolean {
+    return this.marks.length > 0 && this.top === this.fence;
+  }
+
+  // --- memo
+
+  memoize(index: number): void {
+    const value = this.at(this.need(1));
+    if (index >= this.limits.memoEntriesMax || this.memoEntries >= this.limits.memoEntriesMax) {
+      throw this.fault("pickle-limit", "memo too large");
+    }
+    this.allocate(allocationBytes.memoEntry);
+    if (this.memoAt(index) === undefined) this.memoEntries++;
+    // Python 2's C pickler starts at 1, all others at 0.
+    if (index === 1 && this.memo.length === 0) this.memo.push(undefined);
+    if (index <= this.memo.length) this.memo[index] = value;
+    else {
+      this.sparseMemo ??= new Map();
+      this.sparseMemo.set(index, value);
+    }
+  }
+
+  /** How many entries the memo has: the index that MEMOIZE takes. */
+  get memoSize(): number {
+    return this.memoEntries;
+  }
+
+  private memoAt(index: number): StackValue | undefined {
+    const value = this.memo[index];
+    return value === undefined ? this.sparseMemo?.get(index) : value;
+  }
+
+  recall(index: number): void {
+    const value = this.memoAt(index);
+    if (value === undefined) {
+      throw this.fault("pickle-malformed", `no memo entry ${index}`);
+    } else if (typeof value === "string") {
+      this.expand(value.length);
+      this.push(value);
+    } else if (value instanceof KnownGlobal || value instanceof CallArguments) {
+      this.pushGlobal(value);
+    } else {
+      this.pushShared(value);
+    }
+  }
+
+  /** Pushes a further reference to a value, which must not change from now on. */
+  pushShared(value: StackValue): void {
+    this.shared ??= new SharedValues((ops) => this.chargeOps(ops));
+    const weight = this.shared.share(value);
+    this.expand(weight.bytes);
+    this.pushDeep(value, weight.depth);
+  }
+
+  private expand(bytes: number): void {
+    this.expanded += bytes;
+    if (this.expanded > this.limits.expandedBytesMax) {
+      throw this.fault("pickle-limit", "shared references expand to too much");
+    }
+  }
+
+  // --- containers under construction
+
+  /** Refuses to change what has a second reference: that is how cycles are made. */
+  requireChangeable(container: StackValue): void {
+    if (this.shared?.has(container) === true) {
+      throw this.fault("pickle-malformed", "a shared value changes: cyclic data is not supported");
+    }
+  }
+
+  setItem(dict: PyDict, key: PyValue, value: PyValue): void {
+    if (typeof key === "string") dict.set(key, value);
+    else this.withKeys((keys) => keys.setItem(dict, key, value));
+  }
+
+  addItem(set: PySet, item: PyValue): void {
+    if (typeof item === "string") set.add(item);
+    else this.withKeys((keys) => keys.addItem(set, item));
+  }
+
+  private withKeys(action: (keys: KeyIndex) => void): void {
+    this.keys ??= new KeyIndex(this.limits.keyCharsMax, (bytes) => this.allocate(bytes));
+    try {
+      action(this.keys);
+    } catch (error) {
+      if (!(error instanceof KeyError)) throw error;
+      const code = error.reason === "too-large" ? "pickle-limit" : "pickle-malformed";
+      throw this.fault(code, error.message, error);
+    }
+  }
+}

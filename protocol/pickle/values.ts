@@ -1,0 +1,77 @@
+/**
+ * Python values as JavaScript holds them. Types that JavaScript has stand for themselves: None is
+ * null, a str is a string, an int a number (a bigint beyond the safe integers, always, so that each
+ * int has one form), a list an array, a dict a Map, a set a Set, bytes a Uint8Array. The classes
+ * here stand for what JavaScript lacks.
+ */
+export type PyValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PyFloat
+  | PyTuple
+  | PyFrozenSet
+  | PyInstance
+  | PySurrogateStr
+  | PyList
+  | PyDict
+  | PySet;
+
+/** Interfaces, because a type alias cannot refer to itself through a generic. */
+export interface PyList extends Array<PyValue> {}
+export interface PyDict extends Map<PyValue, PyValue> {}
+export interface PySet extends Set<PyValue> {}
+
+/** A Python float: `1.0` is not `1`, and both can stand in one message. */
+export class PyFloat {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+export class PyTuple {
+  readonly items: readonly PyValue[];
+
+  constructor(items: readonly PyValue[]) {
+    this.items = items;
+  }
+}
+
+export class PyFrozenSet {
+  readonly items: readonly PyValue[];
+
+  constructor(items: readonly PyValue[]) {
+    this.items = items;
+  }
+}
+
+/** An instance of one of the few classes that travel: held as data, never constructed. */
+export class PyInstance {
+  /** Dotted name, e.g. `pysyncobj.node.TCPNode`. */
+  readonly className: string;
+  /** The instance's attributes (its `__dict__`). */
+  readonly state: PyDict;
+
+  constructor(className: string, state: PyDict) {
+    this.className = className;
+    this.state = state;
+  }
+}
+
+/**
+ * A Python str that holds a high surrogate directly followed by a low one as two code points. A
+ * JavaScript string cannot tell that from the one character beyond U+FFFF that the pair encodes, so
+ * such a str keeps its bytes (UTF-8 with the surrogates encoded one by one).
+ */
+export class PySurrogateStr {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
