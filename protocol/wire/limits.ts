@@ -1,0 +1,73 @@
+import type { PickleLimits } from "../pickle/limits.js";
+
+/**
+ * Limits of everything that a peer can make us hold. A legitimate message is dominated by one
+ * command. Python 3 writes bytes as a str of the same code points, so each byte beyond 0x7f takes
+ * two; deflate adds nothing to speak of to what it cannot compress; Fernet's base64 adds a third.
+ */
+
+/** Largest command that passes in one message: far beyond any key that Patroni writes. */
+export const commandBytesMax = 16 * 1024 * 1024;
+
+/** The pickle in a frame: a command with every byte doubled, and as much again for its batch. */
+export const messageBytesMax = 4 * commandBytesMax;
+
+/** Payload of a frame: a doubled command that does not compress, by 4/3 for base64, rounded up. */
+export const frameBytesMax = 3 * commandBytesMax;
+
+/**
+ * Payload of a frame from somebody who has not said who they are: a random key, an address or a
+ * utility list, each below 400 bytes even as a token.
+ */
+export const handshakeFrameBytesMax = 4 * 1024;
+
+/** The same after inflating. */
+export const handshakeMessageBytesMax = 8 * 1024;
+
+/** A utility client reads a status of a few kilobytes; a thousand members would fit. */
+export const replyFrameBytesMax = 1024 * 1024;
+
+/** The same after inflating: node names repeat, so a status shrinks by much. */
+export const replyMessageBytesMax = 4 * 1024 * 1024;
+
+/**
+ * What decoding one message may cost. A batch of vanilla's holds up to 64 KiB of commands, in the
+ * worst case as many no-ops of one byte, each with some ten opcodes and half a kilobyte of memory.
+ */
+export const messagePickleLimits: Partial<PickleLimits> = {
+  opsMax: 2 * 1024 * 1024,
+  memoEntriesMax: 2 * 1024 * 1024,
+  allocatedBytesMax: 256 * 1024 * 1024,
+  expandedBytesMax: 256 * 1024 * 1024,
+};
+
+/** The same before the peer has said who it is, for one short string or list. */
+export const handshakePickleLimits: Partial<PickleLimits> = {
+  opsMax: 512,
+  memoEntriesMax: 512,
+  allocatedBytesMax: 64 * 1024,
+  expandedBytesMax: 64 * 1024,
+};
+
+/** The same for a utility client's reply: some twenty opcodes a member. */
+export const replyPickleLimits: Partial<PickleLimits> = {
+  opsMax: 256 * 1024,
+  memoEntriesMax: 256 * 1024,
+  allocatedBytesMax: 32 * 1024 * 1024,
+  expandedBytesMax: 32 * 1024 * 1024,
+};
+
+/** A member's address: a DNS name of 253 characters, brackets, colon and port, with room. */
+export const addressCharsMax = 300;
+
+/** The peer's random key, which we only repeat to it. Upstream's are 32 bytes. */
+export const randomKeyBytesMax = 256;
+
+/** Our own random key, as long as upstream's (`TCPTransport._onOutgoingConnected`). */
+export const randomKeyBytes = 32;
+
+/** A name of a message or utility command that we do not know is cut to this for the log. */
+export const unknownNameCharsMax = 64;
+
+/** First room that a frame gets when it comes in pieces; it doubles as bytes really arrive. */
+export const frameBufferBytesMin = 4 * 1024;

@@ -1,0 +1,309 @@
+import { ProtocolError } from "../errors.js";
+import { decodePickle } from "../pickle/decoder.js";
+import { encodePickle } from "../pickle/encoder.js";
+import type { PickleLimits } from "../pickle/limits.js";
+import { PyTuple, type PyValue } from "../pickle/values.js";
+import { deflate, inflate } from "./compression.js";
+import { type FernetKey, fernetIvBytes, openToken, sealToken } from "./fernet.js";
+import { encodeFrame, FrameReader } from "./frame.js";
+import {
+  addressCharsMax,
+  frameBytesMax,
+  handshakeFrameBytesMax,
+  handshakeMessageBytesMax,
+  handshakePickleLimits,
+  messageBytesMax,
+  messagePickleLimits,
+  randomKeyBytes,
+  randomKeyBytesMax,
+  replyFrameBytesMax,
+  replyMessageBytesMax,
+  replyPickleLimits,
+} from "./limits.js";
+import { decodeMessage, encodeMessage } from "./message-codec.js";
+import type { PeerMessage } from "./messages.js";
+import { sameBytes, wrapWithKey } from "./random-key.js";
+import { parseUtility, type UtilityRequest } from "./utility.js";
+
+/** What an observer says instead of an address (`TCPTransport._sendSelfAddress`). */
+export const observerHello = "readonly";
+
+export type SessionRole =
+  | { readonly kind: "listener" }
+  /** `hello` is the own address, or {@link observerHello}. */
+  | { readonly kind: "connector"; readonly hello: string }
+  | { readonly kind: "utility"; readonly request: readonly PyValue[] };
+
+export type SessionEvent =
+  /** The connector says that it is this member; whether it is a known one the caller decides. */
+  | { readonly kind: "member"; readonly address: string }
+  | { readonly kind: "observer" }
+  /** A connector may talk now. With no password that is so from `start` on: see `isOpen`. */
+  | { readonly kind: "ready" }
+  | { readonly kind: "message"; readonly message: PeerMessage }
+  | { readonly kind: "unknown-message"; readonly name: string }
+  | { readonly kind: "utility"; readonly request: UtilityRequest }
+  | { readonly kind: "reply"; readonly value: PyValue };
+
+export interface SessionOptions {
+  readonly role: SessionRole;
+  /** Null: no password. */
+  readonly key: FernetKey | null;
+  /** Cryptographically random bytes. */
+  readonly random: (bytes: number) => Uint8Array;
+  /** A clock in seconds that never goes back, for the tokens' timestamps. */
+  readonly monotonicSec: () => number;
+}
+
+export interface SessionStep {
+  readonly events: readonly SessionEvent[];
+  /** To be sent; may be empty. */
+  readonly output: Uint8Array;
+}
+
+/**
+ * `random-key`: the peer's random key has to come first. `identity`: a listener waits for an
+ * address, `readonly` or a utility list. `messages` and `replies`: the handshake is over.
+ */
+type Phase = "new" | "random-key" | "identity" | "messages" | "replies";
+
+/** What a frame may cost; little until the peer has said who it is. */
+interface Allowance {
+  readonly frameBytesMax: number;
+  readonly messageBytesMax: number;
+  readonly pickleLimits: Partial<PickleLimits>;
+}
+
+const handshakeAllowance: Allowance = {
+  frameBytesMax: handshakeFrameBytesMax,
+  messageBytesMax: handshakeMessageBytesMax,
+  pickleLimits: handshakePickleLimits,
+};
+
+const messageAllowance: Allowance = {
+  frameBytesMax,
+  messageBytesMax,
+  pickleLimits: messagePickleLimits,
+};
+
+const replyAllowance: Allowance = {
+  frameBytesMax: replyFrameBytesMax,
+  messageBytesMax: replyMessageBytesMax,
+  pickleLimits: replyPickleLimits,
+};
+
+const nothing = new Uint8Array(0);
+
+/**
+ * One connection's protocol, from the first byte, without the connection: bytes in, events and
+ * bytes out. Upstream has it in pysyncobj/transport.py (`TCPTransport._onIncomingMessageReceived`,
+ * `_onOutgoingConnected`), tcp_connection.py and utility.py. After a ProtocolError the session is
+ * of no more use and its connection has to be closed.
+ */
+export class Session {
+  readonly #role: SessionRole;
+  readonly #key: FernetKey | null;
+  readonly #random: (bytes: number) => Uint8Array;
+  readonly #monotonicSec: () => number;
+  readonly #reader = new FrameReader(handshakeAllowance);
+  #phase: Phase = "new";
+  #allowance = handshakeAllowance;
+  /** The peer's random key: goes with everything that we send, once it is known. */
+  #sendKey: Uint8Array | null = null;
+  /** Our random key: everything that we receive has to carry it, once it is made. */
+  #receiveKey: Uint8Array | null = null;
+  /** The newest timestamp seen. A token that is older was recorded and is played again. */
+  #lastTimestampSec = 0;
+  #failure: unknown = null;
+
+  constructor(options: SessionOptions) {
+    this.#role = options.role;
+    this.#key = options.key;
+    this.#random = options.random;
+    this.#monotonicSec = options.monotonicSec;
+  }
+
+  /** Whether `encode` may be used: the peer is identified, or will take us as we introduced us. */
+  get isOpen(): boolean {
+    return this.#phase === "messages";
+  }
+
+  /** Whether all open sessions of this kind make the same frame of a message: no password. */
+  get framesAreShared(): boolean {
+    return this.#key === null;
+  }
+
+  /** Call once, when connected. @returns bytes to send at once; may be empty. */
+  start(): Uint8Array {
+    if (this.#phase !== "new") throw new Error("a session is started once");
+    if (this.#role.kind === "listener") {
+      this.#phase = this.#key === null ? "identity" : "random-key";
+      return nothing;
+    }
+    if (this.#key === null) return this.#introduce();
+    this.#phase = "random-key";
+    this.#receiveKey = this.#random(randomKeyBytes);
+    return this.#frame(encodePickle(this.#receiveKey));
+  }
+
+  /**
+   * @param chunk What arrived, cut anywhere.
+   * @throws ProtocolError: disconnect. What the same chunk held before the fault is dropped, as if
+   *   the connection had broken earlier.
+   */
+  receive(chunk: Uint8Array): SessionStep {
+    if (this.#phase === "new") throw new Error("a session is started before it receives");
+    if (this.#failure !== null) throw this.#failure;
+    const events: SessionEvent[] = [];
+    const output: Uint8Array[] = [];
+    try {
+      this.#reader.push(chunk);
+      for (;;) {
+        const payload = this.#reader.next();
+        if (payload === null) break;
+        this.#dispatch(this.#open(payload), events, output);
+      }
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+    return { events, output: output.length === 0 ? nothing : Buffer.concat(output) };
+  }
+
+  /** @returns a complete frame. */
+  encode(message: PeerMessage): Uint8Array {
+    return this.encodePickle(encodeMessage(message));
+  }
+
+  /**
+   * The same for a message that is pickled already, so that one pickling serves many receivers.
+   *
+   * @param pickle From `encodeMessage`: protocol 2, one value.
+   */
+  encodePickle(pickle: Uint8Array): Uint8Array {
+    if (!this.isOpen) throw new Error("messages can be sent only after the handshake");
+    return this.#frame(pickle);
+  }
+
+  /** An answer to a utility request. @returns a complete frame. */
+  encodeReply(value: PyValue): Uint8Array {
+    if (this.#role.kind !== "listener" || this.#phase !== "identity") {
+      throw new Error("only a utility client gets a reply");
+    }
+    return this.#frame(encodePickle(value));
+  }
+
+  #frame(pickle: Uint8Array): Uint8Array {
+    const payload = deflate(this.#sendKey === null ? pickle : wrapWithKey(this.#sendKey, pickle));
+    if (this.#key === null) return encodeFrame(payload);
+    const iv = this.#random(fernetIvBytes);
+    return encodeFrame(sealToken(this.#key, payload, Math.floor(this.#monotonicSec()), iv));
+  }
+
+  #open(payload: Uint8Array): PyValue {
+    const stream = this.#key === null ? payload : this.#unseal(this.#key, payload);
+    const { messageBytesMax: bytesMax, pickleLimits } = this.#allowance;
+    const value = decodePickle(inflate(stream, bytesMax), pickleLimits);
+    if (this.#receiveKey === null) return value;
+    const [key, message] = value instanceof PyTuple ? value.items : [];
+    if (
+      !(value instanceof PyTuple && value.items.length === 2) ||
+      message === undefined ||
+      !(key instanceof Uint8Array && sameBytes(key, this.#receiveKey))
+    ) {
+      throw new ProtocolError("handshake-key", "a message without the key of this connection");
+    }
+    return message;
+  }
+
+  /** The order of timestamps is all that counts: their origin is the sender's own. */
+  #unseal(key: FernetKey, token: Uint8Array): Uint8Array {
+    const { timestampSec, data } = openToken(key, token);
+    if (timestampSec < this.#lastTimestampSec) {
+      const went = `from ${this.#lastTimestampSec} back to ${timestampSec}`;
+      throw new ProtocolError("fernet-replay", `a token's timestamp went ${went}`);
+    }
+    this.#lastTimestampSec = timestampSec;
+    return data;
+  }
+
+  #dispatch(value: PyValue, events: SessionEvent[], output: Uint8Array[]): void {
+    switch (this.#phase) {
+      case "random-key":
+        this.#exchangeKeys(value, events, output);
+        break;
+      case "identity":
+        events.push(this.#identify(value));
+        break;
+      case "messages":
+        events.push(messageEvent(value));
+        break;
+      case "replies":
+        events.push({ kind: "reply", value });
+        break;
+      case "new":
+        throw new Error("unreachable: nothing is received before the start");
+    }
+  }
+
+  #exchangeKeys(value: PyValue, events: SessionEvent[], output: Uint8Array[]): void {
+    // Upstream takes anything, and an empty key as none at all: it would ask for ever.
+    if (!(value instanceof Uint8Array) || value.length === 0 || value.length > randomKeyBytesMax) {
+      throw new ProtocolError("handshake-key", "the first message is not a random key");
+    }
+    this.#sendKey = new Uint8Array(value);
+    if (this.#role.kind === "listener") {
+      this.#phase = "identity";
+      this.#receiveKey = this.#random(randomKeyBytes);
+      output.push(this.#frame(encodePickle(this.#receiveKey)));
+      return;
+    }
+    output.push(this.#introduce());
+    if (this.#role.kind === "connector") events.push({ kind: "ready" });
+  }
+
+  /** The connector's side of the handshake ends with saying who it is, or what it wants. */
+  #introduce(): Uint8Array {
+    if (this.#role.kind === "connector") {
+      const hello = this.#frame(encodePickle(this.#role.hello));
+      this.#enter("messages");
+      return hello;
+    }
+    if (this.#role.kind === "utility") {
+      const request = this.#frame(encodePickle([...this.#role.request]));
+      this.#enter("replies");
+      return request;
+    }
+    throw new Error("unreachable: a listener does not introduce itself");
+  }
+
+  /** A connection for utility requests stays in this phase: upstream's can send several. */
+  #identify(value: PyValue): SessionEvent {
+    if (Array.isArray(value)) {
+      const request = parseUtility(value);
+      if (request.command === "unknown") {
+        const what = `a utility request that is not known: ${JSON.stringify(request.name)}`;
+        throw new ProtocolError("handshake-identity", what);
+      }
+      return { kind: "utility", request };
+    }
+    if (typeof value !== "string" || value.length === 0 || value.length > addressCharsMax) {
+      throw new ProtocolError("handshake-identity", "the peer does not say who it is");
+    }
+    this.#enter("messages");
+    return value === observerHello ? { kind: "observer" } : { kind: "member", address: value };
+  }
+
+  #enter(phase: "messages" | "replies"): void {
+    this.#phase = phase;
+    this.#allowance = phase === "replies" ? replyAllowance : messageAllowance;
+    this.#reader.setFrameBytesMax(this.#allowance.frameBytesMax);
+  }
+}
+
+function messageEvent(value: PyValue): SessionEvent {
+  const message = decodeMessage(value);
+  return message.type === "unknown"
+    ? { kind: "unknown-message", name: message.name }
+    : { kind: "message", message };
+}

@@ -1,0 +1,263 @@
+import { ProtocolError } from "../errors.js";
+import { nodeId, tcpNode } from "../log/tcp-node.js";
+import type { PyDict, PyValue } from "../pickle/values.js";
+import { Fields } from "./fields.js";
+import { addressCharsMax, unknownNameCharsMax } from "./limits.js";
+
+/** What a client that is no member asks: `syncobj_admin`, Patroni's discovery, our own commands. */
+export type UtilityRequest =
+  | { readonly command: "status" }
+  | { readonly command: "members" }
+  | { readonly command: "add" | "remove"; readonly address: string }
+  | { readonly command: "set_version"; readonly version: number }
+  /** Null: the member may choose. Since PySyncObj 0.3.16. */
+  | { readonly command: "transfer"; readonly address: string | null }
+  /** A name that we do not know, or arguments that make no sense for it. */
+  | { readonly command: "unknown"; readonly name: string };
+
+/** Takes a utility list apart; items after those that a command uses are ignored, as upstream does. */
+export function parseUtility(list: readonly PyValue[]): UtilityRequest {
+  const [command, argument = null] = list;
+  switch (command) {
+    case "status":
+    case "members":
+      return { command };
+    case "add":
+    case "remove":
+      if (isAddress(argument)) return { command, address: argument };
+      break;
+    case "set_version":
+      if (typeof argument === "number") return { command, version: argument };
+      break;
+    case "transfer":
+      if (argument === null || argument === "") return { command, address: null };
+      if (isAddress(argument)) return { command, address: argument };
+      break;
+  }
+  const name = typeof command === "string" ? command.slice(0, unknownNameCharsMax) : "";
+  return { command: "unknown", name };
+}
+
+/** The list for `SessionRole`'s `request`, as `syncobj_admin` and Patroni send it. */
+export function encodeUtility(request: UtilityRequest): PyValue[] {
+  switch (request.command) {
+    case "status":
+    case "members":
+      return [request.command];
+    case "add":
+    case "remove":
+      return [request.command, request.address];
+    case "set_version":
+      return [request.command, request.version];
+    case "transfer":
+      return [request.command, request.address ?? ""];
+    case "unknown":
+      return [request.name];
+  }
+}
+
+/**
+ * The reply to a request that changes something (`TCPTransport._utilityCallback`): `SUCCESS` or
+ * `FAIL`, the command in capitals, its arguments. Upstream's reply to a transfer without a target
+ * ends with a space, and so does this one.
+ */
+export function utilityOutcome(request: UtilityRequest, ok: boolean): string {
+  const [command, ...rest] = encodeUtility(request);
+  return [ok ? "SUCCESS" : "FAIL", String(command).toUpperCase(), ...rest.map(String)].join(" ");
+}
+
+/** A node and whether the answering member is connected to it. */
+export interface NodeConnection {
+  /** A member's address, or the number that the answering member gave to an observer. */
+  readonly address: string;
+  readonly connected: boolean;
+}
+
+/** What `SyncObj.getStatus` tells (pysyncobj/syncobj.py). */
+export interface MemberStatus {
+  /** Version of the software, e.g. `0.3.17`. */
+  readonly version: string;
+  readonly revision: string;
+  /** The answering member's address. */
+  readonly self: string | null;
+  /** 0 follower, 1 candidate, 2 leader. */
+  readonly state: number;
+  readonly leader: string | null;
+  /** Null: from PySyncObj 0.3.8, which does not tell. */
+  readonly hasQuorum: boolean | null;
+  /** The other members. */
+  readonly partners: readonly NodeConnection[];
+  readonly observers: readonly NodeConnection[];
+  /** Entries in the log, not the last index. */
+  readonly logLen: number;
+  readonly lastApplied: number;
+  readonly commitIdx: number;
+  readonly raftTerm: number;
+  /** By address; what the member keeps from its last leadership. */
+  readonly nextNodeIdx: ReadonlyMap<string, number>;
+  readonly matchIdx: ReadonlyMap<string, number>;
+  /** Null: the member has not heard of a leader since it started. */
+  readonly leaderCommitIdx: number | null;
+  readonly uptimeSec: number;
+  readonly selfCodeVersion: number;
+  readonly enabledCodeVersion: number;
+  /** Keys that PySyncObj does not have; Quorate adds its own here. */
+  readonly extra: ReadonlyMap<string, PyValue>;
+}
+
+const partnerPrefix = "partner_node_status_server_";
+const observerPrefix = "readonly_node_status_server_";
+const nextPrefix = "next_node_idx_server_";
+const matchPrefix = "match_idx_server_";
+
+/** `CONNECTION_STATE` in pysyncobj/tcp_connection.py; status replies never say 1, connecting. */
+const connectionState = { disconnected: 0, connected: 2 } as const;
+
+const plainKeys: ReadonlySet<PyValue> = new Set([
+  ...["version", "revision", "self", "state", "leader", "has_quorum", "partner_nodes_count"],
+  ...["readonly_nodes_count", "log_len", "last_applied", "commit_idx", "raft_term"],
+  ...["next_node_idx_count", "match_idx_count", "leader_commit_idx", "uptime"],
+  ...["self_code_version", "enabled_code_version"],
+]);
+
+/**
+ * Reads a status of PySyncObj 0.3.8 or newer, or of a Quorate member. What decisions rest on has to
+ * be there; the rest may be missing.
+ *
+ * @throws ProtocolError `message-shape` or `number-range`.
+ */
+export function parseStatus(value: PyValue): MemberStatus {
+  if (!(value instanceof Map)) throw new ProtocolError("message-shape", "a status is not a dict");
+  const fields = new Fields(value, "status");
+  const hasQuorum = fields.optional("has_quorum");
+  return {
+    version: textOr(fields.optional("version"), ""),
+    revision: textOr(fields.optional("revision"), ""),
+    self: nodeId(fields.optional("self")),
+    state: fields.count("state"),
+    leader: nodeId(fields.optional("leader")),
+    hasQuorum: typeof hasQuorum === "boolean" ? hasQuorum : null,
+    ...parseNodes(value),
+    logLen: fields.count("log_len"),
+    lastApplied: fields.count("last_applied"),
+    commitIdx: fields.count("commit_idx"),
+    raftTerm: fields.count("raft_term"),
+    leaderCommitIdx: fields.has("leader_commit_idx")
+      ? fields.countOrNull("leader_commit_idx")
+      : null,
+    uptimeSec: fields.has("uptime") ? fields.count("uptime") : 0,
+    selfCodeVersion: fields.has("self_code_version") ? fields.count("self_code_version") : 0,
+    enabledCodeVersion: fields.has("enabled_code_version")
+      ? fields.count("enabled_code_version")
+      : 0,
+  };
+}
+
+/** @returns the dict, keys in upstream's order, then the extra ones. */
+export function encodeStatus(status: MemberStatus): PyDict {
+  const dict: PyDict = new Map<PyValue, PyValue>([
+    ["version", status.version],
+    ["revision", status.revision],
+    ["self", status.self === null ? null : tcpNode(status.self)],
+    ["state", status.state],
+    ["leader", status.leader === null ? null : tcpNode(status.leader)],
+  ]);
+  if (status.hasQuorum !== null) dict.set("has_quorum", status.hasQuorum);
+  dict.set("partner_nodes_count", status.partners.length);
+  putConnections(dict, partnerPrefix, status.partners);
+  dict.set("readonly_nodes_count", status.observers.length);
+  putConnections(dict, observerPrefix, status.observers);
+  dict.set("log_len", status.logLen);
+  dict.set("last_applied", status.lastApplied);
+  dict.set("commit_idx", status.commitIdx);
+  dict.set("raft_term", status.raftTerm);
+  dict.set("next_node_idx_count", status.nextNodeIdx.size);
+  for (const [address, index] of status.nextNodeIdx) dict.set(nextPrefix + address, index);
+  dict.set("match_idx_count", status.matchIdx.size);
+  for (const [address, index] of status.matchIdx) dict.set(matchPrefix + address, index);
+  dict.set("leader_commit_idx", status.leaderCommitIdx);
+  dict.set("uptime", status.uptimeSec);
+  dict.set("self_code_version", status.selfCodeVersion);
+  dict.set("enabled_code_version", status.enabledCodeVersion);
+  for (const [key, value] of status.extra) dict.set(key, value);
+  return dict;
+}
+
+/** One line of the reply to `members` (`DynMemberSyncObj.getMembers` in patroni/dcs/raft.py). */
+export interface MemberInfo extends NodeConnection {
+  readonly leader: boolean;
+}
+
+/** @throws ProtocolError `message-shape`. */
+export function parseMembers(value: PyValue): MemberInfo[] {
+  if (!Array.isArray(value)) {
+    throw new ProtocolError("message-shape", "members are not a list");
+  }
+  return value.map((item) => {
+    if (!(item instanceof Map)) throw new ProtocolError("message-shape", "a member is not a dict");
+    const fields = new Fields(item, "member");
+    return {
+      address: fields.str("addr"),
+      leader: fields.bool("leader"),
+      connected: fields.count("status") === connectionState.connected,
+    };
+  });
+}
+
+/** @param members Upstream lists the answering member last. */
+export function encodeMembers(members: readonly MemberInfo[]): PyValue[] {
+  return members.map(
+    (member): PyDict =>
+      new Map<PyValue, PyValue>([
+        ["addr", member.address],
+        ["leader", member.leader],
+        ["status", stateOf(member)],
+      ]),
+  );
+}
+
+type StatusNodes = Pick<
+  MemberStatus,
+  "partners" | "observers" | "nextNodeIdx" | "matchIdx" | "extra"
+>;
+
+/** Collects the keys that carry a node's name in them, and those that nobody knows. */
+function parseNodes(dict: PyDict): StatusNodes {
+  const partners: NodeConnection[] = [];
+  const observers: NodeConnection[] = [];
+  const nextNodeIdx = new Map<string, number>();
+  const matchIdx = new Map<string, number>();
+  const extra = new Map<string, PyValue>();
+  const fields = new Fields(dict, "status");
+  for (const [key, value] of dict) {
+    if (typeof key !== "string" || plainKeys.has(key)) continue;
+    const address = key.slice(key.indexOf("_server_") + "_server_".length);
+    if (key.startsWith(partnerPrefix)) partners.push({ address, connected: isConnected(value) });
+    else if (key.startsWith(observerPrefix)) {
+      observers.push({ address, connected: isConnected(value) });
+    } else if (key.startsWith(nextPrefix)) nextNodeIdx.set(address, fields.count(key));
+    else if (key.startsWith(matchPrefix)) matchIdx.set(address, fields.count(key));
+    else extra.set(key, value);
+  }
+  return { partners, observers, nextNodeIdx, matchIdx, extra };
+}
+
+function putConnections(dict: PyDict, prefix: string, nodes: readonly NodeConnection[]): void {
+  for (const node of nodes) dict.set(prefix + node.address, stateOf(node));
+}
+
+function stateOf(node: NodeConnection): number {
+  return node.connected ? connectionState.connected : connectionState.disconnected;
+}
+
+function isConnected(value: PyValue): boolean {
+  return value === connectionState.connected;
+}
+
+function textOr(value: PyValue, otherwise: string): string {
+  return typeof value === "string" ? value : otherwise;
+}
+
+function isAddress(value: PyValue): value is string {
+  return typeof value === "string" && value.length > 0 && value.length <= addressCharsMax;
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import { deflateSync, inflateSync } from "node:zlib";
+import fc from "fast-check";
+import { ProtocolError } from "../../../protocol/errors.js";
+import { deflate, inflate, storedBytesMax } from "../../../protocol/wire/compression.js";
+
+function refuses(payload: Uint8Array, bytesMax: number): void {
+  assert.throws(
+    () => inflate(payload, bytesMax),
+    (error) => error instanceof ProtocolError && error.code === "frame-inflate",
+  );
+}
+
+function sameAfterInflating(payload: Uint8Array, data: Uint8Array): boolean {
+  try {
+    return Buffer.from(inflate(payload, 10_000)).equals(data);
+  } catch {
+    return false;
+  }
+}
+
+test("what was deflated inflates to the same, for zlib too", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 3 * storedBytesMax, size: "max" }), (data) => {
+      const payload = deflate(data);
+      assert.ok(Buffer.from(inflate(payload, data.length)).equals(data));
+      assert.ok(inflateSync(payload).equals(data));
+    }),
+  );
+});
+
+test("the sizes around the border between stored and compressed pass, of the largest bytes", () => {
+  for (const length of [0, 1, 255, 256, storedBytesMax - 1, storedBytesMax, storedBytesMax + 1]) {
+    const data = Buffer.alloc(length, 0xff);
+    assert.ok(inflateSync(deflate(data)).equals(data));
+    assert.ok(Buffer.from(inflate(deflate(data), length)).equals(data));
+  }
+  assert.ok(deflate(Buffer.alloc(storedBytesMax + 1)).length < 100);
+});
+
+test("a stream of any level is taken", () => {
+  for (const data of [
+    Buffer.from("append_entries ".repeat(100)),
+    randomBytes(20),
+    randomBytes(0),
+  ]) {
+    for (let level = 0; level <= 9; level++) {
+      assert.ok(Buffer.from(inflate(deflateSync(data, { level }), 10_000)).equals(data));
+    }
+  }
+});
+
+test("bytes after the stream's end are ignored, as Python does", () => {
+  for (const stream of [deflate(Buffer.from("abc")), deflateSync(Buffer.from("abc"))]) {
+    const payload = Buffer.concat([stream, Buffer.from("more")]);
+    assert.equal(Buffer.from(inflate(payload, 100)).toString(), "abc");
+  }
+});
+
+test("one byte more than allowed is refused", () => {
+  for (const length of [101, 5001]) {
+    const payload = deflate(new Uint8Array(length));
+    assert.equal(inflate(payload, length).length, length);
+    refuses(payload, length - 1);
+  }
+});
+
+test("a bomb is refused without inflating it", () => {
+  const bomb = deflate(new Uint8Array(200 * 1024 * 1024));
+  assert.ok(bomb.length < 1024 * 1024);
+  const before = process.memoryUsage().arrayBuffers;
+  refuses(bomb, 64 * 1024);
+  assert.ok(process.memoryUsage().arrayBuffers - before < 4 * 1024 * 1024);
+});
+
+test("cut, damaged and foreign streams are refused", () => {
+  for (const data of [Buffer.from("append_entries"), Buffer.alloc(2000, 65)]) {
+    const payload = deflate(data);
+    for (let length = 0; length < payload.length; length++) {
+      refuses(payload.subarray(0, length), 10_000);
+    }
+    for (let at = 0; at < payload.length; at++) {
+      const damaged = new Uint8Array(payload);
+      damaged[at] = (damaged[at] ?? 0) ^ 1;
+      // The bits that fill up the last byte before the checksum mean nothing.
+      if (!sameAfterInflating(damaged, data)) refuses(damaged, 10_000);
+    }
+  }
+  refuses(Buffer.from("GET / HTTP/1.1\r\n"), 1000);
+});
