@@ -1,0 +1,66 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { Child, type ChildOptions } from "./process.js";
+
+/**
+ * What one test has on the machine: a folder and processes. When the test ends, the processes end
+ * and the folder goes; where it failed, the ends of all logs are shown first. QUORATE_KEEP=1 keeps
+ * the folder.
+ */
+export class Scene {
+  readonly folder: string;
+  readonly #children: Child[] = [];
+  #number = 0;
+
+  constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), "quorate-interop-"));
+  }
+
+  /** Starts a process whose log lies in the folder. */
+  start(options: Omit<ChildOptions, "logFile">): Child {
+    this.#number += 1;
+    const logName = `${this.#number}-${options.name.replaceAll(/[^\w.-]/g, "_")}.log`;
+    const child = new Child({ ...options, logFile: join(this.folder, logName) });
+    this.#children.push(child);
+    return child;
+  }
+
+  /** A folder of the given name in the scene's, made on the first use. */
+  makeFolder(name: string): string {
+    const path = join(this.folder, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** The logs' ends of all processes so far. */
+  report(): string {
+    return this.#children.map((child) => child.report()).join("\n");
+  }
+
+  async close(): Promise<void> {
+    for (const child of this.#children) child.killGroup();
+    await Promise.all(this.#children.map((child) => child.exited));
+    if (process.env["QUORATE_KEEP"] === undefined) {
+      rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+    } else {
+      console.log(`kept: ${this.folder}`);
+    }
+  }
+}
+
+/** A scene that ends with the test. */
+export function openScene(t: TestContext): Scene {
+  const scene = new Scene();
+  t.after(async () => {
+    if (!hasPassed(t)) console.error(`${t.name} failed\n${scene.report()}`);
+    await scene.close();
+  });
+  return scene;
+}
+
+/** Node.js 20.12 and newer tell; the types of 20 do not know of it yet. */
+function hasPassed(t: TestContext): boolean {
+  return "passed" in t && t.passed === true;
+}
