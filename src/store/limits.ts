@@ -1,0 +1,15 @@
+/**
+ * Decoded calls kept between `refusal` and the moment the same bytes turn up in the tail, so that a
+ * leader decodes a proposal once for both. Proposals that are never appended would pile up: beyond
+ * this many the cache is emptied, which costs a second decoding and nothing else.
+ */
+export const acceptedCallsMax = 4096;
+
+/** Stale deadlines that the expiry index holds beside the live ones before it is rebuilt. */
+export const staleDeadlinesMin = 1024;
+
+/** Nesting that the JSON view shows; what lies deeper is shown as an ellipsis (cycles end here). */
+export const jsonDepthMax = 32;
+
+/** Keys that `Store.fromDumpSteps` takes over between two yields: about a millisecond's work. */
+export const restoreKeysPerStep = 2048;

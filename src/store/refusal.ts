@@ -1,0 +1,39 @@
+import { pyEquals } from "../../protocol/pickle/py-equal.js";
+import type { Effect } from "./kv-rules.js";
+import { evaluate } from "./kv-rules.js";
+import type { KvCall } from "./python-call.js";
+import { isStr } from "./python-key.js";
+import { numberOf } from "./record.js";
+import type { TailOverlay } from "./tail-overlay.js";
+
+/**
+ * Why the call must not be appended behind the state, or null. That is where applying it would
+ * raise, and where its effect would make vanilla raise later.
+ *
+ * @throws what `evaluate` throws: vanilla would raise when applying it.
+ */
+export function refusalOf(call: KvCall, state: TailOverlay): string | null {
+  if (call.kind === "resubmitted") return "every vanilla member would submit the call again";
+  // The index only becomes a value's field: what raises does not depend on it.
+  const effect = evaluate(call, state, 0);
+  return effect.kind === "set" ? poisonOf(effect) : null;
+}
+
+/** What raises in a vanilla process on account of a value that `_set` itself stores. */
+function poisonOf({ key, dict }: Effect & { kind: "set" }): string | null {
+  // `str.startswith` is asked of every key: by each recursive delete when it is applied, and by
+  // each recursive get of Patroni's.
+  if (!isStr(key)) return "a key that is no str makes every recursive get and delete raise";
+  // Raft._on_set in patroni/dcs/raft.py looks at them while `_set` is being applied.
+  const created = dict.get("created");
+  if (created === undefined) return "a value without 'created' raises KeyError in Patroni's on_set";
+  if (!dict.has("updated") && pyEquals(key, created)) {
+    return "a value without 'updated' raises KeyError in Patroni's on_set";
+  }
+  // KVStoreTTL.__expire_keys compares it with the clock at each tick of the leader.
+  const expire = dict.get("expire");
+  if (expire !== undefined && numberOf(expire) === null) {
+    return "an 'expire' that is no number raises TypeError in every vanilla leader";
+  }
+  return null;
+}

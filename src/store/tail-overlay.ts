@@ -1,0 +1,153 @@
+import type { Entry } from "../../protocol/log/entry.js";
+import type { PyValue } from "../../protocol/pickle/values.js";
+import { type Effect, evaluate, type KvState } from "./kv-rules.js";
+import { acceptedCallsMax } from "./limits.js";
+import type { KvCall } from "./python-call.js";
+import { startsWith } from "./python-key.js";
+import { keyOf, makeRecord, type StoredRecord } from "./record.js";
+
+/** The entries of the log that are not applied yet, in order; an array of them will do. */
+export interface LogTail {
+  readonly length: number;
+  at(position: number): Entry | undefined;
+}
+
+/** The store that the overlay lies on. */
+export interface OverlaidStore extends KvState {
+  /** All stored records with their ids. */
+  all(): Iterable<readonly [string, StoredRecord]>;
+}
+
+interface Touched {
+  /** Null where the key is gone. */
+  readonly record: StoredRecord | null;
+  /** Log index of the last entry that touched the key. */
+  readonly index: number;
+}
+
+/**
+ * The state as it will be when the tail of the log is applied: the store's own with what the tail
+ * touches on top. It is carried forward from one question to the next, so that each entry is
+ * evaluated once, and what has been applied meanwhile is forgotten.
+ */
+export class TailOverlay implements KvState {
+  readonly #store: OverlaidStore;
+  readonly #parse: (command: Uint8Array) => KvCall | null;
+  readonly #touched = new Map<string, Touched>();
+  /** What was touched by which entry, oldest first; from `#queueHead` on. */
+  #queue: { readonly id: string; readonly index: number }[] = [];
+  #queueHead = 0;
+  /** The last entry evaluated: raft's log matching makes it stand for all before it. */
+  #last: { readonly index: number; readonly term: number } | null = null;
+  readonly #accepted = new Map<Uint8Array, KvCall>();
+
+  /**
+   * @param parse The call of a command, null where it is none; throws where vanilla would raise.
+   */
+  constructor(store: OverlaidStore, parse: (command: Uint8Array) => KvCall | null) {
+    this.#store = store;
+    this.#parse = parse;
+  }
+
+  /** Keeps a decoded call until the same bytes turn up in the tail. */
+  remember(command: Uint8Array, call: KvCall): void {
+    if (this.#accepted.size >= acceptedCallsMax) this.#accepted.clear();
+    this.#accepted.set(command, call);
+  }
+
+  /** Makes the overlay stand for exactly this tail on the store as it is now. */
+  follow(tail: LogTail): void {
+    const first = tail.length === 0 ? undefined : tail.at(0);
+    if (first === undefined) {
+      this.#clear();
+      return;
+    }
+    const from = this.#evaluatedOf(tail, first.index);
+    if (from === 0) this.#clear();
+    else this.#forgetBefore(first.index);
+    for (let position = from; position < tail.length; position += 1) {
+      const entry = tail.at(position);
+      if (entry === undefined) throw new Error("a log tail is shorter than its length");
+      this.#add(entry);
+    }
+  }
+
+  record(id: string): StoredRecord | undefined {
+    const touched = this.#touched.get(id);
+    return touched === undefined ? this.#store.record(id) : (touched.record ?? undefined);
+  }
+
+  idsStartingWith(prefix: PyValue): string[] {
+    const ids: string[] = [];
+    const take = (id: string, record: StoredRecord): void => {
+      if (startsWith(keyOf(id, record), prefix)) ids.push(id);
+    };
+    for (const [id, record] of this.#store.all()) {
+      if (!this.#touched.has(id)) take(id, record);
+    }
+    for (const [id, { record }] of this.#touched) {
+      if (record !== null) take(id, record);
+    }
+    return ids;
+  }
+
+  /** How many of the tail's entries are evaluated already; 0 where the overlay is of another tail. */
+  #evaluatedOf(tail: LogTail, firstIndex: number): number {
+    const last = this.#last;
+    if (last === null || last.index < firstIndex) return 0;
+    const entry = tail.at(last.index - firstIndex);
+    return entry?.index === last.index && entry.term === last.term
+      ? last.index - firstIndex + 1
+      : 0;
+  }
+
+  #add(entry: Entry): void {
+    const effect = this.#effectOf(entry);
+    if (effect?.kind === "set") {
+      const record = makeRecord(effect.key, effect.id, effect.dict);
+      this.#touch(effect.id, record, entry.index);
+    } else if (effect?.kind === "pop") {
+      for (const id of effect.ids) this.#touch(id, null, entry.index);
+    }
+    this.#last = { index: entry.index, term: entry.term };
+  }
+
+  /** Null where the entry changes nothing, be it that vanilla would raise. */
+  #effectOf(entry: Entry): Effect | null {
+    const accepted = this.#accepted.get(entry.command);
+    if (accepted !== undefined) this.#accepted.delete(entry.command);
+    try {
+      const call = accepted ?? this.#parse(entry.command);
+      return call === null ? null : evaluate(call, this, entry.index);
+    } catch {
+      return null;
+    }
+  }
+
+  #touch(id: string, record: StoredRecord | null, index: number): void {
+    this.#touched.set(id, { record, index });
+    this.#queue.push({ id, index });
+  }
+
+  #forgetBefore(firstIndex: number): void {
+    const queue = this.#queue;
+    for (let oldest = queue[this.#queueHead]; oldest !== undefined; ) {
+      if (oldest.index >= firstIndex) break;
+      if (this.#touched.get(oldest.id)?.index === oldest.index) this.#touched.delete(oldest.id);
+      this.#queueHead += 1;
+      oldest = queue[this.#queueHead];
+    }
+    // Cutting when half is used up keeps the cost of each entry constant.
+    if (this.#queueHead * 2 > queue.length) {
+      this.#queue = queue.slice(this.#queueHead);
+      this.#queueHead = 0;
+    }
+  }
+
+  #clear(): void {
+    this.#touched.clear();
+    this.#queue = [];
+    this.#queueHead = 0;
+    this.#last = null;
+  }
+}

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import type { Entry } from "../../protocol/log/entry.js";
+import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
+import { Store } from "../../src/store/store.js";
+import { callCommand, dictOf, float } from "./commands.js";
+
+const set = (key: string): Uint8Array => encodeSet(key, { value: "x", updated: 5, created: 5 });
+
+function logOf(...commands: readonly Uint8Array[]): Entry[] {
+  return commands.map((command, at) => ({ index: at + 1, term: 1, command }));
+}
+
+describe("refusal", () => {
+  test("a plain _delete needs its key at that point of the log", () => {
+    const store = new Store();
+    assert.match(store.refusal(encodeDelete("a"), []) ?? "", /KeyError/);
+    assert.equal(store.refusal(encodeDelete("a"), logOf(set("a"))), null);
+    const tail = logOf(set("a"), encodeDelete("a"));
+    assert.match(store.refusal(encodeDelete("a"), tail) ?? "", /KeyError/);
+    assert.equal(store.refusal(encodeDelete("a", { prevExist: true }), tail), null);
+    assert.equal(store.refusal(encodeDelete("a", { recursive: true }), tail), null);
+  });
+
+  test("follows the tail when it is cut and goes on differently", () => {
+    const store = new Store();
+    const [first] = logOf(set("a"));
+    assert(first !== undefined);
+    const before = [first, { index: 2, term: 1, command: encodeDelete("a") }];
+    assert.notEqual(store.refusal(encodeDelete("a"), before), null);
+    const after = [first, { index: 2, term: 2, command: set("b") }];
+    assert.equal(store.refusal(encodeDelete("a"), after), null);
+    assert.equal(store.refusal(encodeDelete("b"), after), null);
+    assert.notEqual(store.refusal(encodeDelete("b"), [first]), null);
+  });
+
+  test("forgets what has been applied", () => {
+    const store = new Store();
+    const log = logOf(set("a"), set("b"), encodeExpire("a", dictOf({})), encodeDelete("b"));
+    for (let applied = 0; applied <= log.length; applied += 1) {
+      assert.notEqual(store.refusal(encodeDelete("b"), log.slice(applied)), null);
+      assert.equal(store.refusal(encodeDelete("a"), log.slice(applied)), null);
+      const entry = log[applied];
+      if (entry !== undefined) store.apply(entry.command, entry.index);
+    }
+  });
+
+  test("what a value would do to vanilla later", () => {
+    const store = new Store();
+    const good = { value: "x", updated: float(1), created: float(1) };
+    const refused = (key: string | number, value: ReturnType<typeof dictOf>): string =>
+      store.refusal(callCommand(2, [key, value]), []) ?? "";
+    assert.equal(refused("a", dictOf(good)), "");
+    assert.match(refused(5, dictOf(good)), /no str/);
+    assert.match(refused("a", dictOf({ value: "x", updated: float(1) })), /created/);
+    assert.match(refused("a", dictOf({ value: "x", created: "a" })), /updated/);
+    assert.match(refused("a", dictOf({ ...good, expire: "soon" })), /expire/);
+    assert.match(refused("a", dictOf({ ...good, expire: null })), /expire/);
+    assert.equal(refused("a", dictOf({ ...good, expire: 5 })), "");
+    // A condition that is not met sets nothing.
+    assert.equal(store.refusal(callCommand(2, [5, dictOf({})], { prevExist: true }), []), null);
+  });
+
+  test("is null exactly where a store that has applied the tail would not raise", () => {
+    const key = fc.constantFrom("a", "ab", "b");
+    const command = fc.oneof(
+      key.map(set),
+      key.map((name) => encodeDelete(name)),
+      key.map((name) => encodeDelete(name, { recursive: true })),
+      fc.tuple(key, fc.nat(6)).map(([name, prevIndex]) => encodeDelete(name, { prevIndex })),
+      key.map((name) =>
+        encodeExpire(name, dictOf({ value: "x", updated: float(5), created: float(5) })),
+      ),
+    );
+    // Each step appends a command, or cuts the tail back, or applies some of it.
+    const step = fc.oneof(
+      { weight: 4, arbitrary: command },
+      fc.record({ cut: fc.nat(3) }),
+      fc.record({ apply: fc.nat(3) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const store = new Store();
+        const applied: Entry[] = [];
+        let tail: Entry[] = [];
+        let term = 1;
+        for (const item of steps) {
+          if (item instanceof Uint8Array) {
+            const index = applied.length + tail.length + 1;
+            const raises = raisesAfter([...applied, ...tail], item);
+            assert.equal(store.refusal(item, tail) !== null, raises);
+            tail = [...tail, { index, term, command: item }];
+          } else if ("cut" in item) {
+            tail = tail.slice(0, Math.max(0, tail.length - item.cut));
+            term += 1;
+          } else {
+            for (const entry of tail.splice(0, item.apply)) {
+              store.apply(entry.command, entry.index);
+              applied.push(entry);
+            }
+          }
+        }
+      }),
+    );
+  });
+});
+
+function raisesAfter(log: readonly Entry[], command: Uint8Array): boolean {
+  const twin = new Store();
+  for (const entry of log) twin.apply(entry.command, entry.index);
+  return "raised" in twin.apply(command, log.length + 1);
+}
