@@ -1,0 +1,76 @@
+/**
+ * Every bound of the network house. A peer may be hostile or broken: nothing that it does may grow
+ * without one of these, or hold the loop for longer than they allow.
+ */
+
+/**
+ * Connections that have not said yet who they are. A handshake takes two round trips, so that even
+ * a whole cluster that reconnects at once needs a handful. When more come the oldest is cut.
+ */
+export const unidentifiedConnectionsMax = 64;
+
+/**
+ * Identified connections of observers and utility clients together. Members are not counted: their
+ * number is bounded by the configuration, and strangers must not be able to keep them out.
+ */
+export const connectionsMax = 512;
+
+/** From accept (or connect) to a known identity. A connection that trickles bytes is cut by it. */
+export const handshakeTimeoutMs = 5_000;
+
+/** A utility connection without a request under way is closed after this silence. */
+export const utilityIdleTimeoutMs = 60_000;
+
+/** Requests on one utility connection that wait for their reply; a client sends one at a time. */
+export const utilityPendingMax = 16;
+
+/**
+ * Bytes that wait for one slow receiver: a few of the largest frames. A single frame is let through
+ * an empty buffer whatever its size.
+ */
+export const sendBufferBytesMax = 64 * 1024 * 1024;
+
+/** With more than this waiting to be sent a ping gets no pong. */
+export const pongBacklogBytesMax = 4 * 1024;
+
+/** Partly received frames of all strangers together (not members: see connectionsMax). */
+export const strangersReceiveBytesMax = 64 * 1024 * 1024;
+
+/** Bytes fed to the session at once: at most about two hundred of the smallest frames. */
+export const parseSliceBytes = 4 * 1024;
+
+/** Time for one member's received bytes in one turn of the loop, before the others have theirs. */
+export const memberTurnMsMax = 4;
+
+/** The same for a connection of anybody else. */
+export const strangerTurnMsMax = 1;
+
+/** One log line for each fault and remote host in this time. */
+export const faultLogPeriodMs = 60_000;
+
+/** Pairs of fault and remote host that are remembered for that. */
+export const faultLogEntriesMax = 1_024;
+
+/** Addresses of one name that are tried before the attempt counts as failed. */
+export const addressesTriedMax = 8;
+
+/** Names held by the resolver: members and what an operator asked for. */
+export const resolverEntriesMax = 1_024;
+
+/**
+ * Lookups under way. The system's resolver holds a thread of the pool that the storage's fdatasync
+ * needs as well: a dead name server must not take all four.
+ */
+export const lookupsInFlightMax = 2;
+
+/** TCP keepalive's first probe, as upstream's (16 s, 3 s, 5); Node sets only this one of the three. */
+export const keepAliveDelayMs = 16_000;
+
+/** How long a graceful close waits for the other side to take what is buffered. */
+export const closeFlushMs = 1_000;
+
+/** The network's clock goes at this pace at most; shorter timeouts make it finer. */
+export const tickMsMax = 200;
+
+/** Finest pace of the clock: tests use timeouts of tens of milliseconds. */
+export const tickMsMin = 5;
