@@ -74,3 +74,6 @@ export const tickMsMax = 200;
 
 /** Finest pace of the clock: tests use timeouts of tens of milliseconds. */
 export const tickMsMin = 5;
+
+/** The first pause between two attempts to connect; each next one is twice as long. */
+export const firstRetryMs = 250;

@@ -4,6 +4,7 @@ import type { SessionEvent } from "../../protocol/wire/session.js";
 import type { Logger } from "../logger.js";
 import type { CloseReason, Connection, ConnectionHandler } from "./connection.js";
 import { dial } from "./dial.js";
+import { firstRetryMs } from "./limits.js";
 import type { Link } from "./link.js";
 import type { Resolver } from "./resolver.js";
 
@@ -36,6 +37,9 @@ export class Outgoing implements ConnectionHandler {
   #greeting: { readonly connection: Connection; readonly since: number } | null = null;
   /** Attempts since the link was last up: the first failure is a warning, the others are noise. */
   #failures = 0;
+  /** Attempts since a link last held for connectionRetryMs: the pause between them grows with it. */
+  #attempts = 0;
+  #upAt: number | null = null;
   #stopped = false;
 
   constructor(link: Link, owner: OutgoingOwner, options: OutgoingOptions) {
@@ -59,8 +63,20 @@ export class Outgoing implements ConnectionHandler {
     ) {
       return;
     }
-    this.#nextAttemptAt = now + this.#options.connectionRetryMs;
+    this.#nextAttemptAt = now + this.#pauseMs(now);
     void this.#attempt(now);
+  }
+
+  /**
+   * connectionRetryMs is the longest pause. The first ones are shorter than upstream's: a member that
+   * restarts is back within a second, and a cluster without it has no majority to spare.
+   */
+  #pauseMs(now: number): number {
+    const { connectionRetryMs } = this.#options;
+    if (this.#upAt !== null && now - this.#upAt > connectionRetryMs) this.#attempts = 0;
+    this.#upAt = null;
+    this.#attempts += 1;
+    return Math.min(connectionRetryMs, firstRetryMs * 2 ** (this.#attempts - 1));
   }
 
   stop(reason: CloseReason): void {
@@ -91,6 +107,7 @@ export class Outgoing implements ConnectionHandler {
     }
     const connection = this.#owner.connected(socket, this);
     this.#greeting = { connection, since: now };
+    this.#upAt = now;
     connection.start();
     if (connection.session.isOpen) {
       this.#onReady(connection);

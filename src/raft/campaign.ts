@@ -1,0 +1,191 @@
+import { behindOurTerm, candidateVerdict, needsCandidateGuard } from "./guards/candidate-guard.js";
+import { claimFor } from "./guards/covered-claim.js";
+import { beaconTo } from "./guards/term-beacon.js";
+import { raftLimits } from "./limits.js";
+import type { RaftState } from "./state.js";
+import type { PeerStatus } from "./types.js";
+import { winElection } from "./win-election.js";
+
+/** One campaign's questions to the peers, before the term goes up. */
+export interface CampaignRound {
+  readonly startedMs: number;
+  /** When the next question is due; null while answers are awaited. */
+  askAgainMs: number | null;
+  questions: number;
+  readonly waiting: Set<string>;
+  readonly answers: Map<string, PeerStatus>;
+}
+
+/** The election deadline has passed, or the leader asked us to take over. */
+export function considerCampaign(state: RaftState): void {
+  state.resetElectionDeadline();
+  state.inquest = null;
+  if (state.mustRefetch || state.halted || !state.diskUsable) return;
+  if (state.connectedMembers().length + 1 < state.majority) {
+    // Nobody could elect us: a term that goes up alone only disturbs those that can.
+    if (state.leader !== null || state.role !== "follower") state.setRole("follower", null);
+    return;
+  }
+  if (state.transferringToSelf) campaign(state, state.connectedMembers());
+  else if (needsCandidateGuard(state)) startRound(state);
+  else startPreVote(state);
+}
+
+function startRound(state: RaftState): void {
+  state.round = {
+    startedMs: state.nowMs,
+    askAgainMs: null,
+    questions: 0,
+    waiting: new Set(),
+    answers: new Map(),
+  };
+  askAll(state, state.round);
+}
+
+function askAll(state: RaftState, round: CampaignRound): void {
+  round.askAgainMs = null;
+  round.questions += 1;
+  round.answers.clear();
+  round.waiting.clear();
+  for (const peer of state.connectedMembers()) {
+    round.waiting.add(peer);
+    state.emit({ kind: "ask-status", peer });
+  }
+}
+
+/** A peer has told its state, or has not answered. */
+export function onPeerStatus(state: RaftState, peer: string, status: PeerStatus | null): void {
+  if (status !== null) {
+    const known = state.knowledge(peer);
+    known.status = status;
+    known.term = Math.max(known.term, status.term);
+  }
+  const round = state.round;
+  if (round === null || !round.waiting.has(peer)) return;
+  if (status === null) {
+    putOff(state, "campaign-unanswered", `${peer} is connected and does not tell its state`);
+    return;
+  }
+  round.waiting.delete(peer);
+  round.answers.set(peer, status);
+  if (round.waiting.size === 0) judge(state, round);
+}
+
+function judge(state: RaftState, round: CampaignRound): void {
+  const ahead = candidateVerdict(state, round.answers);
+  if (ahead !== null) {
+    putOff(state, "campaign-behind", ahead);
+    return;
+  }
+  const behind = behindOurTerm(state, round.answers);
+  if (behind.length === 0) {
+    const highest = Math.max(state.term, ...[...round.answers.values()].map((s) => s.term));
+    if (highest > state.term) state.setTerm(highest, null);
+    campaign(state, [...round.answers.keys()]);
+    return;
+  }
+  if (round.questions >= raftLimits.confirmRoundsMax) {
+    putOff(
+      state,
+      "campaign-term-behind",
+      `${behind.join(", ")} do not take over term ${state.term}`,
+    );
+    return;
+  }
+  // With no leader known the beacon's term is one that nobody has voted in yet, ours included.
+  if (round.questions === 1) state.setTerm(state.term + 1, null);
+  for (const peer of behindOurTerm(state, round.answers)) {
+    beaconTo(state, peer, round.answers.get(peer)?.term ?? 0);
+  }
+  round.askAgainMs = state.nowMs + raftLimits.confirmDelayMs;
+}
+
+function putOff(state: RaftState, code: string, why: string): void {
+  state.round = null;
+  state.resetElectionDeadline();
+  state.note("info", code, `campaign put off: ${why}`);
+}
+
+/** Time goes on in a round of questions. */
+export function roundTick(state: RaftState): void {
+  const round = state.round;
+  if (round === null) return;
+  for (const peer of round.waiting) {
+    if (state.connected.has(peer)) continue;
+    round.waiting.delete(peer);
+    if (round.waiting.size === 0 && round.askAgainMs === null) {
+      judge(state, round);
+      return;
+    }
+  }
+  if (round.askAgainMs !== null && state.nowMs >= round.askAgainMs) askAll(state, round);
+  else if (
+    round.waiting.size > 0 &&
+    state.nowMs - round.startedMs > raftLimits.statusAnswerMsMax * raftLimits.confirmRoundsMax
+  ) {
+    putOff(state, "campaign-unanswered", `no answer from ${[...round.waiting].join(", ")}`);
+  }
+}
+
+/** Among Quorate members: would a majority vote for us, and has it lost its leader as well? */
+function startPreVote(state: RaftState): void {
+  state.preVotes = new Set();
+  // A peer refuses while it has heard the leader a moment later than we have: ask again soon.
+  state.electionDeadlineMs = state.nowMs + state.config.heartbeatMs * (1 + state.config.random());
+  const peers = state.connectedMembers();
+  if (peers.length === 0) {
+    campaign(state, peers);
+    return;
+  }
+  state.sendAfterMeta(peers, {
+    type: "quorate_pre_vote",
+    term: state.term + 1,
+    lastLogIndex: state.log.lastIndex,
+    lastLogTerm: state.log.lastTerm,
+  });
+}
+
+export function onPreVoteAnswer(
+  state: RaftState,
+  from: string,
+  { term, granted }: { term: number; granted: boolean },
+): void {
+  if (state.preVotes === null || term !== state.term + 1 || !granted) return;
+  state.preVotes.add(from);
+  if (state.preVotes.size + 1 >= state.majority) campaign(state, state.connectedMembers());
+}
+
+/** Raises the term, votes for ourselves, asks `peers` for their votes once that is durable. */
+export function campaign(state: RaftState, peers: readonly string[]): void {
+  state.round = null;
+  state.preVotes = null;
+  state.transferringToSelf = false;
+  state.resetElectionDeadline();
+  state.setTerm(state.term + 1, state.selfId);
+  state.leaderOfTerm = null;
+  state.votes = new Set();
+  state.setRole("candidate", null);
+  for (const peer of peers) {
+    state.sendAfterMeta([peer], {
+      type: "request_vote",
+      term: state.term,
+      lastLogIndex: state.log.lastIndex,
+      lastLogTerm: claimFor(state, peer),
+    });
+  }
+  // Our own vote counts when it is durable: see onDurable in core.ts.
+}
+
+/** Our vote for ourselves, or a peer's for us. */
+export function countVote(state: RaftState, voter: string): void {
+  if (state.isLeader) {
+    // It comes late, and behind every answer to an earlier leadership of ours.
+    const progress = state.progress.get(voter);
+    if (progress !== undefined) progress.staleAnswers = 0;
+  }
+  if (state.role !== "candidate" || state.votedFor !== state.selfId) return;
+  state.votes.add(voter);
+  if (!state.votes.has(state.selfId) || state.inquest !== null) return;
+  const members = [...state.votes].filter((v) => v === state.selfId || state.members.has(v));
+  if (members.length >= state.majority) winElection(state);
+}

@@ -1,0 +1,280 @@
+import type { PeerMessage } from "../../protocol/wire/messages.js";
+import {
+  considerCampaign,
+  countVote,
+  onPeerStatus,
+  onPreVoteAnswer,
+  roundTick,
+} from "./campaign.js";
+import { advanceLeaderCommit } from "./commit.js";
+import { onFromLeader } from "./follower.js";
+import { needsCandidateGuard } from "./guards/candidate-guard.js";
+import { inquestTick, onInquestAnswer } from "./inquest.js";
+import { leaderTick } from "./leader.js";
+import { Progress } from "./progress.js";
+import { onPropose } from "./propose.js";
+import { onNextNodeIdx, replicateToOne } from "./replicate.js";
+import { stepDown } from "./role.js";
+import {
+  onDumpWritten,
+  onSnapshotNotSent,
+  onSnapshotReceived,
+  onSnapshotSent,
+} from "./snapshot.js";
+import { RaftState } from "./state.js";
+import { onTimeoutNow, onTransfer } from "./transfer.js";
+import type { Effect, InitialState, Input, ProposalOrigin, RaftConfig } from "./types.js";
+import { onPreVote, onRequestVote, reconsiderVote } from "./vote.js";
+
+/**
+ * The deterministic core. `step` takes one input and the time and returns what is to be done; it
+ * does no I/O and knows no clock and no chance but those it is given.
+ *
+ * The contract for carrying effects out: in order; a `send` or `answer` with `after` leaves only
+ * when the write with that `seq` is durable, and messages to one receiver never overtake each other;
+ * `durable` is reported after those messages have left.
+ */
+export class RaftCore {
+  readonly state: RaftState;
+
+  constructor(config: RaftConfig, initial: InitialState, nowMs: number) {
+    this.state = new RaftState(config, initial, nowMs);
+    this.state.replayMembership(this.state.log.firstIndex);
+    const { log, term } = this.state;
+    // The last entry's term is too small where a term dips: take the largest of all.
+    if (log.maxTerm > term) this.state.setTerm(log.maxTerm, null);
+    if (this.state.commitIndex > this.state.applyingTo) {
+      const entries = log.slice(this.state.applyingTo + 1, this.state.commitIndex);
+      this.state.applyingTo = this.state.commitIndex;
+      this.state.emit({ kind: "apply", entries });
+    }
+  }
+
+  /** Effects of the construction itself: the replay of what is known to be committed. */
+  begin(): Effect[] {
+    return this.state.takeEffects();
+  }
+
+  step(input: Input, nowMs: number): Effect[] {
+    const state = this.state;
+    state.nowMs = nowMs;
+    if (!state.halted) this.dispatch(input);
+    return state.takeEffects();
+  }
+
+  /** When the next tick is due at the latest, in the time that `step` is given. */
+  nextTickMs(): number {
+    const { state } = this;
+    if (state.isLeader) {
+      return state.inquest === null
+        ? state.nextHeartbeatMs
+        : state.nowMs + state.config.heartbeatMs / 4;
+    }
+    const due = state.round?.askAgainMs ?? state.electionDeadlineMs;
+    return Math.min(due, state.electionDeadlineMs);
+  }
+
+  private dispatch(input: Input): void {
+    const { state } = this;
+    switch (input.kind) {
+      case "tick":
+        this.tick();
+        break;
+      case "message":
+        this.onMessage(input.from, input.message);
+        break;
+      case "connected":
+        this.onConnected(input.peer);
+        break;
+      case "disconnected":
+        this.onDisconnected(input.peer);
+        break;
+      case "observer-connected":
+        state.observers.add(input.id);
+        this.greet(input.id);
+        break;
+      case "observer-disconnected":
+        state.observers.delete(input.id);
+        this.forget(input.id);
+        break;
+      case "peer-is-quorate":
+        if (state.members.has(input.peer)) state.knowledge(input.peer).isQuorate = true;
+        break;
+      case "peer-status":
+        if (!state.members.has(input.peer)) break;
+        onPeerStatus(state, input.peer, input.status);
+        if (input.status !== null) reconsiderVote(state, input.peer);
+        break;
+      case "durable":
+        this.onDurable(input.seq);
+        break;
+      case "applied":
+        state.lastApplied = Math.max(state.lastApplied, Math.min(input.index, state.applyingTo));
+        break;
+      case "propose":
+        onPropose(state, input.proposals);
+        break;
+      case "dump-written":
+        onDumpWritten(state, input.previousIndex);
+        break;
+      case "snapshot-sent":
+        onSnapshotSent(state, input.to, input.lastIndex);
+        break;
+      case "snapshot-not-sent":
+        onSnapshotNotSent(state, input.to);
+        break;
+      case "snapshot-received":
+        onSnapshotReceived(state, input.from, input.term, input.summary);
+        break;
+      case "transfer":
+        onTransfer(state, input.target, input.id);
+        break;
+      case "disk":
+        state.diskUsable = input.usable;
+        if (!input.usable && state.role !== "follower") stepDown(state, null);
+        break;
+    }
+  }
+
+  private tick(): void {
+    const { state } = this;
+    if (state.isLeader) {
+      inquestTick(state);
+      if (state.isLeader) leaderTick(state);
+      return;
+    }
+    roundTick(state);
+    if (
+      state.role !== "leader" &&
+      state.round === null &&
+      state.nowMs >= state.electionDeadlineMs
+    ) {
+      state.transferringToSelf = false;
+      considerCampaign(state);
+    }
+  }
+
+  private onMessage(from: string, message: PeerMessage): void {
+    const { state } = this;
+    if (message.type === "next_node_idx") {
+      if (state.inquest === null) onNextNodeIdx(state, from, message);
+      else onInquestAnswer(state, from, message);
+    } else if (message.type === "apply_command") {
+      const { command, requestId } = message;
+      const origin: ProposalOrigin =
+        requestId === null ? { kind: "nobody" } : { kind: "remote", from, requestId };
+      onPropose(state, [{ command, origin }]);
+    } else if (state.members.has(from)) {
+      // Votes and leadership are for members: an observer, or a member just removed, has none.
+      this.onMemberMessage(from, message);
+    }
+  }
+
+  private onMemberMessage(from: string, message: PeerMessage): void {
+    const { state } = this;
+    switch (message.type) {
+      case "request_vote":
+        onRequestVote(state, from, message);
+        break;
+      case "response_vote":
+        if (message.term === state.term) countVote(state, from);
+        break;
+      case "append_entries":
+      case "append_chunk":
+      case "install_snapshot":
+        onFromLeader(state, from, message);
+        break;
+      case "timeout_now":
+        onTimeoutNow(state, from, message.term);
+        break;
+      case "quorate_pre_vote":
+        onPreVote(state, from, message);
+        break;
+      case "quorate_pre_vote_answer":
+        onPreVoteAnswer(state, from, message);
+        break;
+      default:
+        // Answers to proposals, hello and pings are the runtime's business.
+        break;
+    }
+  }
+
+  private onDurable(seq: number): void {
+    const { state } = this;
+    if (seq <= state.durableSeq) return;
+    state.durableSeq = seq;
+    while (state.pendingLogWrites[0] !== undefined && state.pendingLogWrites[0].seq <= seq) {
+      const write = state.pendingLogWrites.shift();
+      if (write !== undefined) state.durableIndex = Math.max(state.durableIndex, write.lastIndex);
+    }
+    state.durableIndex = Math.min(state.durableIndex, state.log.lastIndex);
+    if (state.role === "candidate" && state.metaSeq <= seq) countVote(state, state.selfId);
+    const before = state.commitIndex;
+    advanceLeaderCommit(state);
+    if (state.commitIndex > before) this.tellCommit();
+  }
+
+  /** The followers that lack nothing else learn of a new commit index at once. */
+  private tellCommit(): void {
+    for (const peer of this.state.progress.keys()) replicateToOne(this.state, peer);
+  }
+
+  private onConnected(peer: string): void {
+    const { state } = this;
+    if (!state.members.has(peer)) return;
+    state.connected.add(peer);
+    const known = state.knowledge(peer);
+    known.isQuorate = false;
+    known.status = null;
+    known.term = 0;
+    // Its version tells whether leadership can be handed to it; its term, whether it forgot.
+    state.emit({ kind: "ask-status", peer });
+    this.greet(peer);
+  }
+
+  /** A new link to a leader begins with a message, so that the receiver knows who leads. */
+  private greet(id: string): void {
+    const { state } = this;
+    if (!state.isLeader) return;
+    const progress = state.progress.get(id) ?? new Progress(state.log.lastIndex + 1, state.nowMs);
+    progress.linkLost();
+    progress.lastAnswerMs = state.nowMs;
+    state.progress.set(id, progress);
+    state.nextHeartbeatMs = Math.min(state.nextHeartbeatMs, state.nowMs);
+    if (state.inquest === null) this.leaderGreets(id);
+  }
+
+  private leaderGreets(id: string): void {
+    const progress = this.state.progress.get(id);
+    if (progress === undefined) return;
+    replicateToOne(this.state, id);
+    if (progress.unanswered === 0) this.state.nextHeartbeatMs = this.state.nowMs;
+  }
+
+  private onDisconnected(peer: string): void {
+    const { state } = this;
+    state.connected.delete(peer);
+    if (peer === state.leader && state.role === "follower") this.onLeaderLinkLost();
+    const progress = this.state.progress.get(peer);
+    if (progress?.mode === "snapshot") this.state.emit({ kind: "cancel-snapshot", to: peer });
+    progress?.linkLost();
+  }
+
+  /**
+   * A closed link to the leader is a hint, not a verdict: among Quorate members it starts a pre-vote
+   * soon, which those refuse that still hear the leader.
+   */
+  private onLeaderLinkLost(): void {
+    const { state } = this;
+    state.leaderHeardMs = Number.NEGATIVE_INFINITY;
+    if (needsCandidateGuard(state)) return;
+    const soonMs = state.nowMs + state.config.heartbeatMs * state.config.random();
+    state.electionDeadlineMs = Math.min(state.electionDeadlineMs, soonMs);
+  }
+
+  private forget(id: string): void {
+    const progress = this.state.progress.get(id);
+    if (progress?.mode === "snapshot") this.state.emit({ kind: "cancel-snapshot", to: id });
+    this.state.progress.delete(id);
+  }
+}

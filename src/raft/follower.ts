@@ -1,0 +1,215 @@
+import { ProtocolError } from "../../protocol/errors.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import { decodeEntryTuple } from "../../protocol/wire/message-codec.js";
+import type { AppendChunk, AppendEntries, InstallSnapshot } from "../../protocol/wire/messages.js";
+import { raiseCommit } from "./commit.js";
+import { beaconTo } from "./guards/term-beacon.js";
+import { raftLimits } from "./limits.js";
+import { stepDown } from "./role.js";
+import type { RaftState } from "./state.js";
+import { yieldCommitted } from "./yield-committed.js";
+
+type FromLeader = AppendEntries | AppendChunk | InstallSnapshot;
+
+/** Whatever a leader sends: heartbeats, entries, pieces of an entry, pieces of its dump. */
+export function onFromLeader(state: RaftState, from: string, message: FromLeader): void {
+  if (!acceptLeader(state, from, message.term)) return;
+  switch (message.type) {
+    case "append_entries":
+      onAppendEntries(state, from, message);
+      break;
+    case "append_chunk":
+      onAppendChunk(state, from, message);
+      break;
+    case "install_snapshot":
+      onSnapshotChunk(state, from, message);
+      break;
+  }
+}
+
+/** The checks that come before the content: term, and who leads it. */
+function acceptLeader(state: RaftState, from: string, term: number): boolean {
+  state.knowledge(from).term = Math.max(state.knowledge(from).term, term);
+  if (term < state.term) {
+    beaconTo(state, from, term);
+    return false;
+  }
+  if (term > state.term) state.setTerm(term, null);
+  const known = state.leaderOfTerm;
+  if (known !== null && known.term === term && known.leader !== from) {
+    state.note(
+      "error",
+      "two-leaders-in-a-term",
+      `${from} claims to lead term ${term}, which ${known.leader} leads: its message is refused. ` +
+        "A member that forgot its vote makes this possible; PySyncObj up to 0.3.15 does forget it.",
+    );
+    if (state.isLeader) stepDown(state, null);
+    return false;
+  }
+  state.leaderOfTerm = { term, leader: from };
+  if (state.role !== "follower" || state.leader !== from) {
+    stepDown(state, from);
+    state.transmission = null;
+    state.incomingSnapshot = null;
+  }
+  state.round = null;
+  state.preVotes = null;
+  state.leaderHeardMs = state.nowMs;
+  if (!state.transferringToSelf) state.resetElectionDeadline();
+  return true;
+}
+
+function onAppendEntries(state: RaftState, from: string, message: AppendEntries): void {
+  const { prevLogIdx, prevLogTerm, entries } = message;
+  if (!followsOn(entries, prevLogIdx)) {
+    state.note("warn", "entries-with-gap", `${from} sent entries that do not follow on each other`);
+    return;
+  }
+  if (prevLogIdx === null || !state.log.holds(prevLogIdx)) {
+    answer(state, from, { next: state.log.lastIndex + 1, reset: true, success: false });
+    return;
+  }
+  if (state.log.termAt(prevLogIdx) !== prevLogTerm) {
+    answer(state, from, { next: conflictHint(state, prevLogIdx), reset: true, success: false });
+    return;
+  }
+  if (!takeEntries(state, from, entries)) return;
+  const verified = prevLogIdx + entries.length;
+  answer(state, from, { next: verified + 1, reset: false, success: true });
+  raiseCommit(state, Math.min(message.commitIndex, verified));
+  if (state.mustRefetch && state.commitIndex >= message.commitIndex) caughtUp(state);
+  healTerm(state);
+}
+
+/**
+ * Where the leader should look next: before the run of the term that does not match, but not before
+ * what is committed here, which it holds as well unless members have lost data.
+ */
+function conflictHint(state: RaftState, index: number): number {
+  const start = state.log.startOfTermRun(index);
+  if (index > state.commitIndex) return Math.max(start, state.commitIndex + 1);
+  // At the head of the log there is nothing before to compare: only a dump can help then, and a
+  // vanilla leader sends one for a next index that its log no longer holds.
+  return start === state.log.firstIndex ? 1 : start;
+}
+
+function followsOn(entries: readonly Entry[], prevLogIdx: number | null): boolean {
+  const first = prevLogIdx === null ? entries[0]?.index : prevLogIdx + 1;
+  return entries.every((entry, i) => entry.index === (first ?? 0) + i);
+}
+
+/**
+ * Appends what is new. Entries that we hold already stay as they are: upstream cuts there on every
+ * re-sent message, ours only where a term differs.
+ *
+ * @returns false where the entries were not taken.
+ */
+function takeEntries(state: RaftState, from: string, entries: readonly Entry[]): boolean {
+  const known = entries.findIndex((entry) => state.log.termAt(entry.index) !== entry.term);
+  if (known === -1) return true;
+  const fresh = entries.slice(known);
+  const first = fresh[0];
+  if (first === undefined) return true;
+  if (state.log.holds(first.index)) {
+    if (first.index <= state.commitIndex && !yieldCommitted(state, from, first.index)) return false;
+    state.truncateFrom(first.index);
+  }
+  state.appendEntries(fresh);
+  return true;
+}
+
+/** A member that had lost entries holds all committed ones again: it may vote from now on. */
+export function caughtUp(state: RaftState): void {
+  state.setMustRefetch(false);
+  state.note("info", "refetched", `caught up with ${state.leader ?? "the leader"}: voting again`);
+}
+
+/**
+ * A leader whose term collapsed sends entries of higher terms than its own. Our term goes up to
+ * theirs, as it would after a restart, and the beacon then lifts the others.
+ */
+function healTerm(state: RaftState): void {
+  if (state.log.maxTerm <= state.term) return;
+  state.note(
+    "warn",
+    "term-collapse",
+    `the log holds entries of term ${state.log.maxTerm}, above the leader's term ${state.term}: ` +
+      "a member forgot its term. Taking the higher one.",
+  );
+  state.setTerm(state.log.maxTerm, null);
+  stepDown(state, null);
+}
+
+function onAppendChunk(state: RaftState, from: string, message: AppendChunk): void {
+  if (message.transmission === "start") state.transmission = { from, pieces: [], bytes: 0 };
+  const open = state.transmission;
+  if (open === null || open.from !== from) {
+    // The start was lost with an earlier link: the answer makes the leader begin again.
+    answer(state, from, { next: state.log.lastIndex + 1, reset: true, success: false });
+    return;
+  }
+  open.pieces.push(message.data);
+  open.bytes += message.data.length;
+  if (open.bytes > raftLimits.transmissionBytesMax) {
+    state.transmission = null;
+    state.note(
+      "error",
+      "entry-too-large",
+      `${from} sends an entry of more than ${open.bytes} bytes`,
+    );
+    return;
+  }
+  const entry = message.transmission === "finish" ? assemble(state, open) : null;
+  if (entry === null) {
+    // Upstream marks two pieces `finish` where the pickle is longer than the command: wait for more.
+    answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
+    return;
+  }
+  state.transmission = null;
+  const { term, commitIndex, prevLogIdx, prevLogTerm } = message;
+  onAppendEntries(state, from, {
+    type: "append_entries",
+    term,
+    commitIndex,
+    prevLogIdx,
+    prevLogTerm,
+    entries: [entry],
+  });
+}
+
+/** The entry that the pieces make, or null where they do not make one (yet). */
+function assemble(
+  state: RaftState,
+  { from, pieces }: { from: string; pieces: readonly Uint8Array[] },
+): Entry | null {
+  try {
+    return decodeEntryTuple(Buffer.concat(pieces));
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    if (error.code === "pickle-truncated") return null;
+    state.transmission = null;
+    state.note(
+      "error",
+      "entry-malformed",
+      `${from} sent a large entry that is none: ${error.message}`,
+    );
+    return null;
+  }
+}
+
+function onSnapshotChunk(state: RaftState, from: string, message: InstallSnapshot): void {
+  const { chunk, term } = message;
+  if (chunk === null) return;
+  if (chunk.isFirst) state.incomingSnapshot = { from, term };
+  if (state.incomingSnapshot?.from !== from || state.incomingSnapshot.term !== term) return;
+  if (chunk.isLast) state.incomingSnapshot = null;
+  state.emit({ kind: "snapshot-chunk", from, term, chunk });
+}
+
+export function answer(
+  state: RaftState,
+  to: string,
+  { next, reset, success }: { next: number; reset: boolean; success: boolean },
+): void {
+  state.sendAfterLog(to, { type: "next_node_idx", nextNodeIdx: next, reset, success });
+}

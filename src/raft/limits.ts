@@ -1,0 +1,27 @@
+/** Bounds of the core, each with its reason. Times are in milliseconds, sizes in bytes. */
+export const raftLimits = {
+  /** Upstream's appendEntriesBatchSizeBytes: a vanilla receiver is known to cope with it. */
+  batchBytesMax: 65_536,
+  /** Answers that a follower may owe us before we send it heartbeats only. */
+  inFlightMessagesMax: 256,
+  /** Entry bytes on their way to one follower: keeps a slow one's socket buffer bounded. */
+  inFlightBytesMax: 8 * 1024 * 1024,
+  /** Bytes appended and not committed; beyond it a proposal is answered QUEUE_FULL. */
+  uncommittedBytesMax: 128 * 1024 * 1024,
+  /** Largest pickled entry taken in pieces: twice the largest command, for latin-1 doubling. */
+  transmissionBytesMax: 256 * 1024 * 1024,
+  /** Log position that no log reaches: a prevLogIdx that every vanilla member answers with a reset. */
+  unreachableIndex: 2 ** 40,
+  /** How long a connected peer may take to answer a status question in a campaign. */
+  statusAnswerMsMax: 1_000,
+  /** Pause between the beacon and the second question: one tick of a vanilla member is 50 ms. */
+  confirmDelayMs: 60,
+  /** Second questions in one campaign before it is put off. */
+  confirmRoundsMax: 8,
+  /** How long a new leader waits for answers to its look at the peers' logs. */
+  inquestMsMax: 1_500,
+  /** Lower terms tried at our last index; a cluster this many elections behind is not plausible. */
+  inquestProbesMax: 1_024,
+  /** A transfer that has not led to a new leader by then is over. */
+  transferMsMax: 3_000,
+} as const;

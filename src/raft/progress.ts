@@ -1,0 +1,59 @@
+/** What a leader knows of one follower or observer. */
+export class Progress {
+  /** Next entry to send. Optimistic while `mode` is 'replicate'. */
+  nextIndex: number;
+  /** The follower holds our log up to here, by an answer to this leadership. Never from an old one. */
+  matchIndex = 0;
+  /** 'probe': one question at a time; 'replicate': pipelined; 'snapshot': a dump is on its way. */
+  mode: "probe" | "replicate" | "snapshot" = "probe";
+  /** Messages sent on the present link that will be answered, and were not yet. */
+  unanswered = 0;
+  inFlightBytes = 0;
+  /** Sizes of the messages in flight, oldest first. */
+  readonly inFlightSizes: number[] = [];
+  /**
+   * Answers still to come on this link that belong to an earlier leadership of ours: next_node_idx
+   * carries no term, so they are told apart by counting.
+   */
+  staleAnswers = 0;
+  lastAnswerMs: number;
+  lastSentMs = 0;
+  /** Commit index that the last message told. */
+  toldCommit = 0;
+
+  constructor(nextIndex: number, nowMs: number) {
+    this.nextIndex = nextIndex;
+    this.lastAnswerMs = nowMs;
+  }
+
+  sent(bytes: number, nowMs: number): void {
+    this.unanswered += 1;
+    this.inFlightBytes += bytes;
+    this.inFlightSizes.push(bytes);
+    this.lastSentMs = nowMs;
+  }
+
+  /** One answer came; returns false where it belongs to an earlier leadership. */
+  answered(nowMs: number): boolean {
+    this.lastAnswerMs = nowMs;
+    if (this.staleAnswers > 0) {
+      this.staleAnswers -= 1;
+      return false;
+    }
+    if (this.unanswered > 0) {
+      this.unanswered -= 1;
+      this.inFlightBytes -= this.inFlightSizes.shift() ?? 0;
+    }
+    return true;
+  }
+
+  /** Forget what is in flight: the link broke, so nothing of it will be answered. */
+  linkLost(): void {
+    this.unanswered = 0;
+    this.inFlightBytes = 0;
+    this.inFlightSizes.length = 0;
+    this.staleAnswers = 0;
+    this.nextIndex = this.matchIndex > 0 ? this.matchIndex + 1 : this.nextIndex;
+    this.mode = "probe";
+  }
+}

@@ -1,0 +1,85 @@
+import { commandType } from "../../protocol/log/commands.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import { failReason } from "../../protocol/wire/messages.js";
+import { raftLimits } from "./limits.js";
+import { replicate } from "./replicate.js";
+import { membershipOf, type RaftState } from "./state.js";
+import type { Proposal, ProposalOrigin } from "./types.js";
+
+/** Proposals, from here or from other members and observers. The leader appends; nobody else does. */
+export function onPropose(state: RaftState, proposals: readonly Proposal[]): void {
+  const accepted: { origin: ProposalOrigin; index: number }[] = [];
+  let fresh: Entry[] = [];
+  for (const { command, origin } of proposals) {
+    const error = refusal(state, command);
+    if (error !== null) {
+      reject(state, origin, error);
+      continue;
+    }
+    const index = state.log.lastIndex + fresh.length + 1;
+    fresh.push({ index, term: state.term, command });
+    state.uncommittedBytes += command.length;
+    accepted.push({ origin, index });
+    if (command[0] === commandType.membership) {
+      // It takes effect when it is appended: what follows in this batch is judged with the new set.
+      state.appendEntries(fresh);
+      fresh = [];
+      state.membershipChangeIndex = index;
+    }
+  }
+  state.appendEntries(fresh);
+  for (const { origin, index } of accepted) accept(state, origin, index);
+  if (accepted.length > 0) replicate(state, false);
+}
+
+function refusal(state: RaftState, command: Uint8Array): number | null {
+  if (state.role !== "leader" || state.inquest !== null) {
+    return state.leader === null || state.isLeader
+      ? failReason.missingLeader
+      : failReason.notLeader;
+  }
+  if (state.transfer !== null || !state.diskUsable || state.halted) return failReason.notLeader;
+  if (state.uncommittedBytes + command.length > raftLimits.uncommittedBytesMax) {
+    return failReason.queueFull;
+  }
+  // Applying an empty command raises in every vanilla member.
+  if (command.length === 0) return failReason.requestDenied;
+  if (command[0] === commandType.membership) return membershipRefusal(state, command);
+  return null;
+}
+
+/** One change at a time, after this leadership's no-op is applied. Upstream: SyncObj.__changeCluster. */
+function membershipRefusal(state: RaftState, command: Uint8Array): number | null {
+  const change = membershipOf(command);
+  if (change === null || change.address === state.selfId) return failReason.requestDenied;
+  if (state.lastApplied < state.noOpIndex || state.lastApplied < state.membershipChangeIndex) {
+    return failReason.requestDenied;
+  }
+  const isMember = state.members.has(change.address);
+  return isMember === (change.change === "add") ? failReason.requestDenied : null;
+}
+
+/** The answer tells that we hold the entry: it leaves when the entry is durable here. */
+function accept(state: RaftState, origin: ProposalOrigin, index: number): void {
+  const { term, logSeq: after } = state;
+  if (origin.kind === "local") {
+    state.emit({ kind: "answer", id: origin.id, outcome: { appended: true, index, term }, after });
+  } else if (origin.kind === "remote") {
+    const { from, requestId } = origin;
+    state.emit({
+      kind: "send",
+      to: [from],
+      message: { type: "apply_command_response", requestId, logIdx: index, logTerm: term },
+      after,
+    });
+  }
+}
+
+export function reject(state: RaftState, origin: ProposalOrigin, error: number): void {
+  if (origin.kind === "local") {
+    state.emit({ kind: "answer", id: origin.id, outcome: { appended: false, error }, after: 0 });
+  } else if (origin.kind === "remote") {
+    const { requestId } = origin;
+    state.sendAfterMeta([origin.from], { type: "apply_command_response", requestId, error });
+  }
+}

@@ -1,0 +1,310 @@
+import { commandType, decodeCommand } from "../../protocol/log/commands.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import type { PeerMessage } from "../../protocol/wire/messages.js";
+import type { CampaignRound } from "./campaign.js";
+import type { Inquest } from "./inquest.js";
+import { Progress } from "./progress.js";
+import { RaftLog } from "./raft-log.js";
+import type {
+  Effect,
+  GuardName,
+  InitialState,
+  Note,
+  PeerStatus,
+  RaftConfig,
+  Role,
+} from "./types.js";
+
+/** What we have learnt of a peer, from its own words. */
+export interface PeerKnowledge {
+  /** Its last index and last term as its latest request_vote showed them. */
+  lastIndex: number;
+  lastTerm: number;
+  /** Highest term that it has shown on the present link; 0 where none. */
+  term: number;
+  isQuorate: boolean;
+  /** Latest answer to a status question on the present link. */
+  status: PeerStatus | null;
+}
+
+/**
+ * The member's state and the few verbs that change it. Every module of this house works on it; none
+ * keeps state of its own. The verbs keep the invariants that stand on the fields.
+ */
+export class RaftState {
+  readonly config: RaftConfig;
+  log: RaftLog;
+  nowMs: number;
+
+  /** Never goes back. In memory it may be ahead of the disk: `metaSeq` says when it is durable. */
+  term: number;
+  /** Changes from null to a name once a term, and never again within it. */
+  votedFor: string | null;
+  role: Role = "follower";
+  leader: string | null = null;
+  /** Whom append_entries of this term came from; a second one in the same term is refused. */
+  leaderOfTerm: { term: number; leader: string } | null = null;
+
+  /** commitIndex ≤ log.lastIndex; lastApplied ≤ commitIndex; neither goes back but by a conflict. */
+  commitIndex: number;
+  /** The store holds the effects up to here: the runtime has said so. */
+  lastApplied: number;
+  /** Entries up to here have been given out in `apply` effects. */
+  applyingTo: number;
+
+  /** The other voting members. */
+  readonly members = new Set<string>();
+  readonly connected = new Set<string>();
+  readonly observers = new Set<string>();
+  readonly progress = new Map<string, Progress>();
+  readonly peers = new Map<string, PeerKnowledge>();
+
+  /** Sequence number of the latest write effect, and the highest that is durable. */
+  seq = 0;
+  durableSeq = 0;
+  /** The latest term or vote is durable when this write is; likewise the log. */
+  metaSeq = 0;
+  logSeq = 0;
+  /** All entries up to here are durable. */
+  durableIndex: number;
+  readonly pendingLogWrites: { seq: number; lastIndex: number }[] = [];
+
+  electionDeadlineMs: number;
+  /** When a message of a leader was last accepted. */
+  leaderHeardMs = Number.NEGATIVE_INFINITY;
+  votes = new Set<string>();
+  round: CampaignRound | null = null;
+  inquest: Inquest | null = null;
+  /** Pre-votes gathered for `term + 1`, or null where none is under way. */
+  preVotes: Set<string> | null = null;
+  /** Set by timeout_now: same-term heartbeats of the outgoing leader do not stop the campaign. */
+  transferringToSelf = false;
+  transfer: { target: string; deadlineMs: number } | null = null;
+  /** Index of this leadership's no-op; membership changes wait until it is applied. */
+  noOpIndex = 0;
+  membershipChangeIndex = 0;
+  uncommittedBytes = 0;
+  nextHeartbeatMs = 0;
+
+  mustRefetch: boolean;
+  diskUsable = true;
+  halted = false;
+  /** Pieces of a large entry that the leader is sending. */
+  transmission: { from: string; pieces: Uint8Array[]; bytes: number } | null = null;
+  /** The leader whose dump is on its way to us. */
+  incomingSnapshot: { from: string; term: number } | null = null;
+
+  /** Indices of membership entries that did change the member set. */
+  private readonly effectiveChanges = new Set<number>();
+  private effects: Effect[] = [];
+
+  constructor(config: RaftConfig, initial: InitialState, nowMs: number) {
+    this.config = config;
+    this.nowMs = nowMs;
+    this.log = new RaftLog(initial.entries);
+    this.term = initial.term;
+    this.votedFor = initial.votedFor;
+    this.mustRefetch = initial.mustRefetch;
+    this.commitIndex = Math.min(
+      Math.max(initial.commitIndex, initial.appliedIndex),
+      this.log.lastIndex,
+    );
+    this.lastApplied = initial.appliedIndex;
+    this.applyingTo = initial.appliedIndex;
+    this.durableIndex = this.log.lastIndex;
+    for (const member of initial.members) if (member !== config.selfId) this.members.add(member);
+    this.electionDeadlineMs = nowMs + this.randomElectionMs();
+  }
+
+  guarded(name: GuardName): boolean {
+    return this.config.guardsOff?.has(name) !== true;
+  }
+
+  get selfId(): string {
+    return this.config.selfId;
+  }
+
+  get isLeader(): boolean {
+    return this.role === "leader";
+  }
+
+  /** Votes, or members reached, that make a majority: self included. */
+  get majority(): number {
+    return Math.floor((this.members.size + 1) / 2) + 1;
+  }
+
+  /** Members that are connected, self not included. */
+  connectedMembers(): string[] {
+    return [...this.members].filter((member) => this.connected.has(member));
+  }
+
+  knowledge(peer: string): PeerKnowledge {
+    let known = this.peers.get(peer);
+    if (known === undefined) {
+      known = { lastIndex: 0, lastTerm: 0, term: 0, isQuorate: false, status: null };
+      this.peers.set(peer, known);
+    }
+    return known;
+  }
+
+  randomElectionMs(): number {
+    const { electionTimeoutMsMin: min, electionTimeoutMsMax: max, random } = this.config;
+    return min + (max - min) * random();
+  }
+
+  resetElectionDeadline(): void {
+    this.electionDeadlineMs = this.nowMs + this.randomElectionMs();
+  }
+
+  emit(effect: Effect): void {
+    this.effects.push(effect);
+  }
+
+  takeEffects(): Effect[] {
+    const effects = this.effects;
+    this.effects = [];
+    return effects;
+  }
+
+  note(level: Note["level"], code: string, text: string): void {
+    this.emit({ kind: "note", note: { level, code, text } });
+  }
+
+  /** Sends what reveals the term only: leaves when the term is durable. */
+  sendAfterMeta(to: readonly string[], message: PeerMessage): void {
+    if (to.length > 0) this.emit({ kind: "send", to, message, after: this.metaSeq });
+  }
+
+  /** Sends what reveals that we hold entries: leaves when log and term are durable. */
+  sendAfterLog(to: string, message: PeerMessage): void {
+    this.emit({
+      kind: "send",
+      to: [to],
+      message,
+      after: Math.max(this.metaSeq, this.logSeq),
+    });
+  }
+
+  /** The only place where the term and the vote change. */
+  setTerm(term: number, votedFor: string | null): void {
+    if (term < this.term) throw new Error(`the term goes back from ${this.term} to ${term}`);
+    if (term === this.term && this.votedFor !== null && votedFor !== this.votedFor) {
+      throw new Error(`a second vote in term ${term}`);
+    }
+    this.term = term;
+    this.votedFor = votedFor;
+    this.seq += 1;
+    this.metaSeq = this.seq;
+    this.emit({ kind: "meta", seq: this.seq, term, votedFor });
+  }
+
+  /** Appends to the log and to the disk; membership changes take effect at once, as upstream's do. */
+  appendEntries(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    this.log.append(entries);
+    this.seq += 1;
+    this.logSeq = this.seq;
+    this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
+    this.emit({ kind: "append", seq: this.seq, entries });
+    for (const entry of entries) this.applyMembership(entry, false);
+  }
+
+  /** Drops entries from the log and the disk; their membership changes are rolled back. */
+  truncateFrom(index: number): void {
+    const gone = this.log.truncate(index);
+    for (const entry of gone.reverse()) this.applyMembership(entry, true);
+    this.seq += 1;
+    this.logSeq = this.seq;
+    this.durableIndex = Math.min(this.durableIndex, this.log.lastIndex);
+    for (const write of this.pendingLogWrites) {
+      write.lastIndex = Math.min(write.lastIndex, this.log.lastIndex);
+    }
+    this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
+    this.emit({ kind: "truncate", seq: this.seq, fromIndex: index });
+  }
+
+  /** A received dump's two entries, and what follows them, become the log. */
+  replaceLog(entries: readonly Entry[]): void {
+    this.log = new RaftLog(entries);
+    this.seq += 1;
+    this.logSeq = this.seq;
+    this.durableIndex = 0;
+    this.pendingLogWrites.length = 0;
+    this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
+    this.effectiveChanges.clear();
+  }
+
+  /** Takes over the changes of membership that the log holds, at start and after a snapshot. */
+  replayMembership(from: number): void {
+    for (const entry of this.log.slice(from, this.log.lastIndex))
+      this.applyMembership(entry, false);
+  }
+
+  /** Upstream: SyncObj.__doChangeCluster. Ours rolls back only what had an effect. */
+  private applyMembership(entry: Entry, reverse: boolean): void {
+    if (entry.command[0] !== commandType.membership) return;
+    const change = membershipOf(entry.command);
+    if (change === null || change.address === this.selfId) return;
+    if (reverse && !this.effectiveChanges.delete(entry.index)) return;
+    const adding = (change.change === "add") !== reverse;
+    if (adding === this.members.has(change.address)) return;
+    if (adding) this.addMember(change.address);
+    else this.dropMember(change.address);
+    if (!reverse) this.effectiveChanges.add(entry.index);
+    this.emitMembers();
+  }
+
+  setMembers(members: readonly string[]): void {
+    const wanted = new Set(members.filter((member) => member !== this.selfId));
+    for (const member of [...this.members]) if (!wanted.has(member)) this.dropMember(member);
+    for (const member of wanted) if (!this.members.has(member)) this.addMember(member);
+    this.emitMembers();
+  }
+
+  setMustRefetch(missing: boolean): void {
+    if (missing === this.mustRefetch) return;
+    this.mustRefetch = missing;
+    this.seq += 1;
+    this.metaSeq = this.seq;
+    this.emit({ kind: "must-refetch", seq: this.seq, missing });
+  }
+
+  saveCommit(index: number): void {
+    this.emit({ kind: "save-commit", index, after: this.logSeq });
+  }
+
+  setRole(role: Role, leader: string | null): void {
+    if (this.role === role && this.leader === leader) return;
+    this.role = role;
+    this.leader = leader;
+    this.emit({ kind: "leadership", role, leader, term: this.term });
+  }
+
+  private emitMembers(): void {
+    this.emit({ kind: "members", members: [...this.members] });
+  }
+
+  private addMember(member: string): void {
+    this.members.add(member);
+    if (this.isLeader) this.progress.set(member, new Progress(this.log.lastIndex + 1, this.nowMs));
+  }
+
+  private dropMember(member: string): void {
+    this.members.delete(member);
+    this.connected.delete(member);
+    this.progress.delete(member);
+    this.peers.delete(member);
+  }
+}
+
+/** The change that a membership command asks for, or null where it is malformed. */
+export function membershipOf(
+  command: Uint8Array,
+): { change: "add" | "rem"; address: string } | null {
+  try {
+    const decoded = decodeCommand(command);
+    return decoded.kind === "membership" ? decoded : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,65 @@
+import { failReason } from "../../protocol/wire/messages.js";
+import { considerCampaign } from "./campaign.js";
+import { raftLimits } from "./limits.js";
+import type { RaftState } from "./state.js";
+
+/** Hands leadership over, to `target` or to the best follower. Upstream: transferLeadership, 0.3.16. */
+export function onTransfer(state: RaftState, target: string | null, id: number): void {
+  const error = startTransfer(state, target);
+  if (error === null) {
+    const { term } = state;
+    const outcome = { appended: true, index: state.log.lastIndex, term } as const;
+    state.emit({ kind: "answer", id, outcome, after: 0 });
+  } else {
+    state.emit({ kind: "answer", id, outcome: { appended: false, error }, after: 0 });
+  }
+}
+
+function startTransfer(state: RaftState, wanted: string | null): number | null {
+  if (!state.isLeader || state.inquest !== null) return failReason.notLeader;
+  const target = wanted ?? bestTarget(state);
+  if (target === null || !isReady(state, target)) return failReason.requestDenied;
+  state.transfer = { target, deadlineMs: state.nowMs + raftLimits.transferMsMax };
+  state.note("info", "transfer", `handing leadership of term ${state.term} over to ${target}`);
+  state.sendAfterMeta([target], { type: "timeout_now", term: state.term });
+  return null;
+}
+
+/** A follower that holds our whole log and understands timeout_now: a Quorate one first. */
+function bestTarget(state: RaftState): string | null {
+  const ready = state.connectedMembers().filter((member) => isReady(state, member));
+  const quorate = ready.find((member) => state.peers.get(member)?.isQuorate === true);
+  return quorate ?? ready[0] ?? null;
+}
+
+function isReady(state: RaftState, member: string): boolean {
+  return (
+    state.members.has(member) &&
+    state.connected.has(member) &&
+    state.progress.get(member)?.matchIndex === state.log.lastIndex &&
+    understandsTransfer(state, member)
+  );
+}
+
+function understandsTransfer(state: RaftState, member: string): boolean {
+  const known = state.peers.get(member);
+  if (known?.isQuorate === true) return true;
+  const version = known?.status?.version;
+  return version !== undefined && isAtLeast(version, [0, 3, 16]);
+}
+
+function isAtLeast(version: string, wanted: readonly number[]): boolean {
+  const parts = version.split(".").map(Number);
+  for (const [i, want] of wanted.entries()) {
+    const part = parts[i] ?? 0;
+    if (part !== want) return part > want;
+  }
+  return true;
+}
+
+/** The leader asks us to take over. Only from the leader that we follow, as upstream checks. */
+export function onTimeoutNow(state: RaftState, from: string, term: number): void {
+  if (term < state.term || from !== state.leader || state.isLeader) return;
+  state.transferringToSelf = true;
+  considerCampaign(state);
+}

@@ -1,0 +1,179 @@
+import type { Entry } from "../../protocol/log/entry.js";
+import type { PeerMessage, SnapshotChunk } from "../../protocol/wire/messages.js";
+
+export type Role = "follower" | "candidate" | "leader";
+
+/** The rules for living with members that forget (see guards/). Each can be switched off for proof. */
+export type GuardName =
+  | "vote-guard"
+  | "covered-vote"
+  | "covered-claim"
+  | "candidate-guard"
+  | "term-beacon"
+  | "look-before-truncate";
+
+export interface RaftConfig {
+  /** This member's address, `host:port`. */
+  readonly selfId: string;
+  readonly electionTimeoutMsMin: number;
+  readonly electionTimeoutMsMax: number;
+  /** Period of the leader's heartbeats (upstream: appendEntriesPeriod). */
+  readonly heartbeatMs: number;
+  /** A leader that hears no majority for so long steps down (upstream: leaderFallbackTimeout). */
+  readonly leaderFallbackMs: number;
+  /** What to do when a leader demands that committed entries go. */
+  readonly onConflict: "keep" | "halt";
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly guardsOff?: ReadonlySet<GuardName>;
+}
+
+/** What the disk held at start. */
+export interface InitialState {
+  readonly term: number;
+  readonly votedFor: string | null;
+  readonly commitIndex: number;
+  /** Index of the last entry whose effects the store already holds (the dump's last, or 1). */
+  readonly appliedIndex: number;
+  /** Contiguous, never empty. */
+  readonly entries: readonly Entry[];
+  /** The other members, as the dump or the configuration names them, before the log's own changes. */
+  readonly members: readonly string[];
+  /** Acknowledged entries may be missing: no vote and no campaign until a leader has caught us up. */
+  readonly mustRefetch: boolean;
+}
+
+/** What a peer said of itself when asked for `['status']`. */
+export interface PeerStatus {
+  readonly version: string;
+  readonly term: number;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
+  readonly logLength: number;
+  readonly leader: string | null;
+}
+
+/** Who waits for the outcome of a proposal. */
+export type ProposalOrigin =
+  | { readonly kind: "local"; readonly id: number }
+  | { readonly kind: "remote"; readonly from: string; readonly requestId: number }
+  | { readonly kind: "nobody" };
+
+export interface Proposal {
+  readonly command: Uint8Array;
+  readonly origin: ProposalOrigin;
+}
+
+/** What the core needs to know of a dump: the rest stays with the runtime. */
+export interface SnapshotSummary {
+  readonly previous: Entry;
+  readonly last: Entry;
+  /** All members, self included. */
+  readonly members: readonly string[];
+}
+
+export type Input =
+  | { readonly kind: "tick" }
+  | { readonly kind: "message"; readonly from: string; readonly message: PeerMessage }
+  | { readonly kind: "connected"; readonly peer: string }
+  | { readonly kind: "disconnected"; readonly peer: string }
+  | { readonly kind: "observer-connected"; readonly id: string }
+  | { readonly kind: "observer-disconnected"; readonly id: string }
+  /** The peer said quorate_hello on its present link. */
+  | { readonly kind: "peer-is-quorate"; readonly peer: string }
+  /** Answer to `ask-status`; null where none came. */
+  | {
+      readonly kind: "peer-status";
+      readonly peer: string;
+      readonly status: PeerStatus | null;
+    }
+  /** All writes up to this sequence number are durable. */
+  | { readonly kind: "durable"; readonly seq: number }
+  /** The store holds the effects of all entries up to this index. */
+  | { readonly kind: "applied"; readonly index: number }
+  | { readonly kind: "propose"; readonly proposals: readonly Proposal[] }
+  /** A dump of ours is durable: the log may drop everything before `previousIndex`. */
+  | { readonly kind: "dump-written"; readonly previousIndex: number }
+  | { readonly kind: "snapshot-sent"; readonly to: string; readonly lastIndex: number }
+  | { readonly kind: "snapshot-not-sent"; readonly to: string }
+  | {
+      readonly kind: "snapshot-received";
+      readonly from: string;
+      readonly term: number;
+      readonly summary: SnapshotSummary;
+    }
+  | { readonly kind: "transfer"; readonly target: string | null; readonly id: number }
+  /** The disk refuses writes (or takes them again): no leadership without a disk. */
+  | { readonly kind: "disk"; readonly usable: boolean };
+
+export type ProposalOutcome =
+  | { readonly appended: true; readonly index: number; readonly term: number }
+  | { readonly appended: false; readonly error: number };
+
+/** Effects are carried out in order; `after` and `seq` say what must be durable first. */
+export type Effect =
+  | { readonly kind: "append"; readonly seq: number; readonly entries: readonly Entry[] }
+  | { readonly kind: "truncate"; readonly seq: number; readonly fromIndex: number }
+  | {
+      readonly kind: "meta";
+      readonly seq: number;
+      readonly term: number;
+      readonly votedFor: string | null;
+    }
+  | { readonly kind: "compact"; readonly seq: number; readonly keepFrom: number }
+  /** Whether acknowledged state may be missing here: kept on disk, a restart must not forget it. */
+  | { readonly kind: "must-refetch"; readonly seq: number; readonly missing: boolean }
+  /** The received dump replaces store and journal; `keep` follows it. */
+  | { readonly kind: "install"; readonly seq: number; readonly keep: readonly Entry[] }
+  /** The received dump is of no use to us. */
+  | { readonly kind: "discard-snapshot" }
+  | {
+      readonly kind: "send";
+      readonly to: readonly string[];
+      readonly message: PeerMessage;
+      /** Leaves only after the write of this sequence number is durable; 0: at once. */
+      readonly after: number;
+    }
+  | { readonly kind: "apply"; readonly entries: readonly Entry[] }
+  /** Rebuild the store from the dump and the log's entries up to this index, then apply goes on. */
+  | { readonly kind: "rebuild"; readonly entries: readonly Entry[] }
+  /**
+   * Only after the log's writes so far are durable: a commit index ahead of a truncation on disk
+   * would vouch, after a crash, for the entries that were to go.
+   */
+  | { readonly kind: "save-commit"; readonly index: number; readonly after: number }
+  | { readonly kind: "ask-status"; readonly peer: string }
+  | { readonly kind: "send-snapshot"; readonly to: string }
+  | { readonly kind: "cancel-snapshot"; readonly to: string }
+  | {
+      readonly kind: "snapshot-chunk";
+      readonly from: string;
+      readonly term: number;
+      readonly chunk: SnapshotChunk;
+    }
+  | {
+      readonly kind: "leadership";
+      readonly role: Role;
+      readonly leader: string | null;
+      readonly term: number;
+    }
+  | { readonly kind: "members"; readonly members: readonly string[] }
+  /** Outcome of a local proposal or of a transfer asked for here; leaves after `after` is durable. */
+  | {
+      readonly kind: "answer";
+      readonly id: number;
+      readonly outcome: ProposalOutcome;
+      readonly after: number;
+    }
+  /** Committed entries are about to go, on a leader's demand: they must be kept beside first. */
+  | { readonly kind: "conflict"; readonly entries: readonly Entry[]; readonly leader: string }
+  | { readonly kind: "halt"; readonly reason: string }
+  | { readonly kind: "note"; readonly note: Note };
+
+/** Something that an operator should read. */
+export interface Note {
+  readonly level: "error" | "warn" | "info" | "debug";
+  /** Stable, kebab-case: the counter's name too. */
+  readonly code: string;
+  readonly text: string;
+}
