@@ -52,7 +52,7 @@ export class Store {
     all: () => this.#records,
   };
   readonly #overlay = new TailOverlay(this.#state, parseCommand);
-  #snapshot: SnapshotCursor | null = null;
+  readonly #snapshots = new Set<SnapshotCursor>();
 
   /**
    * The store of a dump's dictionary (`_KVStoreTTL__data`), each value as it stands there.
@@ -159,20 +159,18 @@ export class Store {
   }
 
   /**
-   * Begins a snapshot of the store as it is now, while `apply` goes on. One at a time.
-   *
-   * @throws Error where one is under way.
+   * Begins a snapshot of the store as it is now, while `apply` goes on. Each costs memory for what
+   * changes before it is read, so callers bound how many there are.
    */
   beginSnapshot(): StoreSnapshot {
-    if (this.#snapshot !== null) throw new Error("a snapshot of the store is under way");
     const cursor = new SnapshotCursor(this.#records, this.#lastPosition);
-    this.#snapshot = cursor;
+    this.#snapshots.add(cursor);
     return {
       records: cursor.records(),
       size: this.#records.size,
       end: () => {
         cursor.end();
-        if (this.#snapshot === cursor) this.#snapshot = null;
+        this.#snapshots.delete(cursor);
       },
     };
   }
@@ -213,7 +211,7 @@ export class Store {
       this.#lastPosition += 1;
       record.position = this.#lastPosition;
     } else {
-      this.#snapshot?.save(id, old);
+      for (const snapshot of this.#snapshots) snapshot.save(id, old);
       record.position = old.position;
     }
     this.#records.set(id, record);
@@ -225,7 +223,7 @@ export class Store {
   #pop(id: string): PyValue {
     const record = this.#records.get(id);
     if (record === undefined) throw new Error("the rules pop only keys that are stored");
-    this.#snapshot?.save(id, record);
+    for (const snapshot of this.#snapshots) snapshot.save(id, record);
     this.#records.delete(id);
     if (deadlineOf(record) !== null) this.#deadlines.removed();
     return keyOf(id, record);
