@@ -2,7 +2,7 @@ import { ProtocolError } from "../errors.js";
 import { decodePickle } from "../pickle/decoder.js";
 import { encodePickle } from "../pickle/encoder.js";
 import { type PyDict, PyTuple, type PyValue } from "../pickle/values.js";
-import { nodeId, splitAddress, tcpNode } from "./tcp-node.js";
+import { nodeId, splitAddress } from "./tcp-node.js";
 
 /** A command's first byte (`_COMMAND_TYPE` in pysyncobj/syncobj.py). */
 export const commandType = { regular: 0, noOp: 1, membership: 2, version: 3 } as const;
@@ -67,7 +67,11 @@ export function encodeNoOp(): Uint8Array {
  * @throws Error where `address` is not `host:port`: it would stop every vanilla member.
  */
 export function encodeMembership(change: "add" | "rem", address: string): Uint8Array {
-  return encodeCommand(commandType.membership, [change, address, tcpNode(address)]);
+  if (splitAddress(address) === null)
+    throw new Error(`not an address of the form host:port: ${address}`);
+  // Upstream writes a TCPNode as the third item, and makes one of a plain address where it finds that
+  // (SyncObj.__doChangeCluster). A pickled node would lack the resolved IP that 0.3.8 expects in it.
+  return encodeCommand(commandType.membership, [change, address, address]);
 }
 
 export function encodeVersion(version: number): Uint8Array {

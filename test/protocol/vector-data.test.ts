@@ -118,10 +118,15 @@ function float(value: PyValue | undefined): number {
   return value.value;
 }
 
-/** The same call by our encoder; null where it is none of Patroni's store. */
-function ourCommand(bytes: Uint8Array): Uint8Array {
+/** The same command by our encoder; null where ours is meant to differ. */
+function ourCommand(bytes: Uint8Array): Uint8Array | null {
   const command = decodeCommand(bytes);
-  if (command.kind === "membership") return encodeMembership(command.change, command.address);
+  // Ours carries the address where upstream's carries a node: equal in meaning, not in bytes.
+  if (command.kind === "membership") {
+    const ours = encodeMembership(command.change, command.address);
+    assert.deepEqual(decodeCommand(ours), command);
+    return null;
+  }
   if (command.kind === "version") return encodeVersion(command.version);
   assert.ok(command.kind === "regular");
   const [key, value] = command.call.args;
@@ -155,6 +160,7 @@ for (const version of versions) {
         assert.deepEqual(toJson(decoded.call.kwargs), canonical(call.kwargs));
       }
       const ours = ourCommand(command);
+      if (ours === null) continue;
       assert.equal(ours[0], command[0]);
       const [own, real] = [ours, command].map((each) => toJson(decodePickle(each.subarray(1))));
       assert.deepEqual(own, withoutResolvedAddress(real ?? null));
