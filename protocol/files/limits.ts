@@ -1,0 +1,25 @@
+/**
+ * Largest journal. Its header and vanilla's reader count in u32 offsets, so a record that ended
+ * beyond could not be found again: an append that would pass is refused, a compaction is due long
+ * before.
+ */
+export const journalBytesMax = 0xffff_ffff;
+
+/**
+ * Largest step between the terms of two entries of a journal that nothing vouches for. A member
+ * raises the term at most once in 0.4 s (upstream's shortest election timeout): 2^31 steps are 27
+ * years of elections without a single write in between. A flipped high bit is far above.
+ */
+export const termJumpMax = 2 ** 31;
+
+/** Largest meta file read: five keys and a member's address take 200 bytes, twice. */
+export const metaBytesMax = 1024 * 1024;
+
+/** Largest dump after inflation. A gzip stream can promise a thousand times its own size. */
+export const dumpInflatedBytesMax = 16 * 1024 ** 3;
+
+/** Members named in a dump. Raft with more than a handful is unusual, with a thousand absurd. */
+export const dumpMembersMax = 1024;
+
+/** Items that Python's pickler puts into one SETITEMS; ours writes the same. */
+export const dumpItemsPerBatch = 1000;

@@ -1,0 +1,182 @@
+import type { Writable } from "node:stream";
+import { createGunzip, createGzip } from "node:zlib";
+import { ProtocolError } from "../../protocol/errors.js";
+import {
+  checkDumpValues,
+  type Dump,
+  DumpEncoder,
+  parseDump,
+} from "../../protocol/files/dump-format.js";
+import { dumpInflatedBytesMax } from "../../protocol/files/limits.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import { PickleDecoder } from "../../protocol/pickle/decoder.js";
+import { pickleDumpLimits } from "../../protocol/pickle/limits.js";
+import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import type { FileHandle } from "./file-system.js";
+import { copyChunkBytes, dumpPieceBytes, opsPerLook, recordsPerLook } from "./limits.js";
+import { Slicer } from "./slices.js";
+
+/** What a dump is made of: a consistent view of the store, which goes on changing meanwhile. */
+export interface DumpSource {
+  /** The last applied entry, and the one before it. */
+  readonly last: Entry;
+  readonly previous: Entry;
+  readonly members: readonly string[];
+  readonly codeVersion: number;
+  readonly records: Iterator<readonly [PyValue, PyDict]>;
+}
+
+/** Fast and a third of the size; upstream's level 9 takes ten times as long for little more. */
+const compressionLevel = 3;
+
+/** Writes a dump into a new file, in slices. The caller syncs. Rejects when the signal aborts. */
+export async function encodeDump(
+  source: DumpSource,
+  file: FileHandle,
+  signal?: AbortSignal,
+): Promise<void> {
+  const gzip = createGzip({ level: compressionLevel });
+  const written = (async () => {
+    let at = 0;
+    for await (const chunk of gzip) {
+      await file.write(chunk, at);
+      at += chunk.length;
+    }
+  })();
+  // The producer below sees the failure through the destroyed stream; this one reports it.
+  written.catch(() => {});
+  try {
+    await produce(source, gzip, signal);
+    gzip.end();
+  } catch (error) {
+    gzip.destroy();
+    await written.catch((cause) => {
+      throw cause instanceof Error && "code" in cause && isFileFault(cause.code) ? cause : error;
+    });
+    throw error;
+  }
+  await written;
+}
+
+function isFileFault(code: unknown): boolean {
+  return typeof code === "string" && !code.startsWith("ERR_");
+}
+
+async function produce(
+  source: DumpSource,
+  gzip: ReturnType<typeof createGzip>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const encoder = new DumpEncoder(source.codeVersion);
+  const slicer = new Slicer();
+  for (let count = 1; ; count++) {
+    const next = source.records.next();
+    if (next.done === true) break;
+    encoder.add(next.value[0], next.value[1]);
+    if (encoder.length >= dumpPieceBytes) await push(gzip, encoder.take());
+    if (count % recordsPerLook !== 0 || !slicer.isDue) continue;
+    await slicer.pause();
+    signal?.throwIfAborted();
+  }
+  signal?.throwIfAborted();
+  encoder.finish(source.last, source.previous, source.members);
+  await push(gzip, encoder.take());
+}
+
+async function push(gzip: ReturnType<typeof createGzip>, bytes: Uint8Array): Promise<void> {
+  if (gzip.destroyed) throw new Error("the dump's stream was closed");
+  if (!gzip.write(bytes)) await drained(gzip);
+  if (gzip.destroyed) throw new Error("the dump's stream was closed");
+}
+
+/** Until the stream takes more, or is closed for whatever reason. */
+function drained(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      stream.off("drain", finish);
+      stream.off("close", finish);
+      resolve();
+    };
+    stream.on("drain", finish);
+    stream.on("close", finish);
+  });
+}
+
+/**
+ * Reads a dump, in slices.
+ *
+ * @throws ProtocolError `dump-malformed` (or a pickle's code) where the file is no whole dump.
+ */
+export async function decodeDump(file: FileHandle): Promise<Dump> {
+  const decoder = new PickleDecoder(await inflate(file), pickleDumpLimits);
+  const slicer = new Slicer();
+  while (!decoder.run(opsPerLook)) {
+    if (slicer.isDue) await slicer.pause();
+  }
+  const dump = parseDump(decoder.result());
+  for (const _ of checkDumpValues(dump.data)) {
+    if (slicer.isDue) await slicer.pause();
+  }
+  return { ...dump, last: detached(dump.last), previous: detached(dump.previous) };
+}
+
+/** The command as a copy: a view would keep the whole inflated dump in memory. */
+function detached(entry: Entry): Entry {
+  return { ...entry, command: new Uint8Array(entry.command) };
+}
+
+async function inflate(file: FileHandle): Promise<Uint8Array> {
+  const size = await file.size();
+  // One piece of memory from the start: to join many at the end would hold the loop.
+  let inflated = Buffer.allocUnsafeSlow(await inflatedSize(file, size));
+  const gunzip = createGunzip();
+  const fed = (async () => {
+    for (let at = 0; at < size; at += copyChunkBytes) {
+      const chunk = await file.read(at, copyChunkBytes);
+      if (gunzip.destroyed) return;
+      if (!gunzip.write(chunk)) await drained(gunzip);
+    }
+    gunzip.end();
+  })();
+  fed.catch((error) => gunzip.destroy(error));
+  let length = 0;
+  try {
+    for await (const chunk of gunzip) {
+      const needed = length + chunk.length;
+      if (needed > dumpInflatedBytesMax) throw new Error("the dump inflates beyond all measure");
+      if (needed > inflated.length) inflated = grown(inflated, needed);
+      inflated.set(chunk, length);
+      length = needed;
+    }
+  } catch (cause) {
+    await fed.catch((error) => {
+      if (error instanceof Error && "code" in error && isFileFault(error.code)) throw error;
+    });
+    if (cause instanceof Error && "code" in cause && isReadFault(cause.code)) throw cause;
+    throw unreadable(cause);
+  }
+  return inflated.subarray(0, length);
+}
+
+/** What gzip's trailer promises, as far as that can be: deflate yields at most 1032 times its input. */
+async function inflatedSize(file: FileHandle, size: number): Promise<number> {
+  const trailer = await file.read(Math.max(0, size - 4), 4);
+  if (trailer.length < 4) return 0;
+  const promised = new DataView(trailer.buffer, trailer.byteOffset, 4).getUint32(0, true);
+  return Math.min(promised, size * 1032);
+}
+
+function grown(bytes: Buffer<ArrayBuffer>, needed: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * bytes.length));
+  larger.set(bytes, 0);
+  return larger;
+}
+
+function unreadable(cause: unknown): ProtocolError {
+  return new ProtocolError("dump-malformed", "the dump cannot be inflated", { cause });
+}
+
+/** zlib's own codes (Z_DATA_ERROR, …) speak of the content, the system's of the disk. */
+function isReadFault(code: unknown): boolean {
+  return isFileFault(code) && typeof code === "string" && !code.startsWith("Z_");
+}

@@ -1,0 +1,41 @@
+/**
+ * All that the storage asks of a disk. Operations reject with the system's error (`code` ENOENT,
+ * ENOSPC, …). A simulator may stand in for the real one (see node-file-system.ts).
+ */
+export interface FileSystem {
+  /**
+   * `read`: must exist. `update`: must exist, for reading and writing. `create`: made anew, empty,
+   * for reading and writing.
+   */
+  open(path: string, mode: "read" | "update" | "create"): Promise<FileHandle>;
+  /** Atomic; replaces `to`. Durable only after `syncDirectory`. */
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  /** Names in a directory. */
+  list(directory: string): Promise<string[]>;
+  makeDirectory(path: string): Promise<void>;
+  syncDirectory(path: string): Promise<void>;
+  /**
+   * Takes the lock that keeps other processes off these files; it ends with the process.
+   *
+   * @param journal The journal's path: another program may hold that file without any lock.
+   * @throws StorageError `locked`.
+   */
+  lock(journal: string): Promise<FileLock>;
+}
+
+export interface FileHandle {
+  size(): Promise<number>;
+  /** Reads up to `length` bytes; fewer only at the end of the file. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  /** Writes all bytes. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Makes the contents durable, and the size as far as reading them back needs it. */
+  sync(): Promise<void>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface FileLock {
+  release(): Promise<void>;
+}

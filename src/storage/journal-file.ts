@@ -1,0 +1,303 @@
+import { crc32 } from "node:zlib";
+import {
+  encodeJournalHeader,
+  journalHeaderBytes,
+  recordsBytes,
+  writeRecords,
+} from "../../protocol/files/journal-format.js";
+import { journalBytesMax } from "../../protocol/files/limits.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import type { FileHandle } from "./file-system.js";
+import { copyChunkBytes, journalGrowthBytesMax, journalGrowthBytesMin } from "./limits.js";
+import { StorageError, storageFault, syncFault } from "./storage-error.js";
+
+/** The version that we write into new journals: the newest of upstream that reads them alike. */
+const journalVersion = "0.3.17";
+
+/**
+ * One journal file that is being written. Invariants: behind the end offset the file holds zeros
+ * (unless `#isTailDirty`); the header in the file is the one of the last batch whose write began;
+ * `#ends` and `#terms` describe exactly what is durable.
+ */
+export class JournalFile {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #ends: number[] = [];
+  readonly #terms: number[] = [];
+  #firstIndex = 0;
+  #end = journalHeaderBytes;
+  #crc = 0;
+  #size = 0;
+  #isTailDirty = false;
+  #isConfirmed = false;
+
+  constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  get firstIndex(): number {
+    return this.#firstIndex;
+  }
+
+  get lastIndex(): number {
+    return this.#firstIndex + this.#terms.length - 1;
+  }
+
+  /** Bytes of header and records. */
+  get bytes(): number {
+    return this.#end;
+  }
+
+  /** Null where the journal does not hold the entry. */
+  termAt(index: number): number | null {
+    return this.#terms[index - this.#firstIndex] ?? null;
+  }
+
+  /**
+   * Takes over records that stand in the file, and makes them durable: they may have reached no
+   * further than the system's cache, and a sync that failed before may have left them marked as
+   * written. So the bytes of the last batch are written once more, and only when they are durable
+   * does the header say so: the seal must never vouch for what may yet be torn.
+   */
+  async adopt(entries: readonly Entry[], records: AdoptedRecords): Promise<void> {
+    let end = journalHeaderBytes;
+    this.#remember(
+      entries,
+      entries.map((entry) => {
+        end += recordsBytes([entry]);
+        return end;
+      }),
+    );
+    this.#end = end;
+    this.#crc = records.crc;
+    this.#isConfirmed = true;
+    this.#isTailDirty = true;
+    const { lastBatch } = records;
+    await this.#guard("opening the journal", async () => {
+      await this.#handle.write(lastBatch, end - lastBatch.length);
+      await this.#sync();
+      await this.#handle.write(headerBytes(this.#here, this.#here), 0);
+      await this.#cleanTail();
+    });
+  }
+
+  /** Fills a new file. Its records are durable when the promise resolves, its name is not. */
+  async fill(entries: readonly Entry[], rest?: JournalRest): Promise<void> {
+    const bytes = new Uint8Array(journalHeaderBytes + recordsBytes(entries));
+    this.#remember(entries, writeRecords(entries, bytes, journalHeaderBytes));
+    this.#end = bytes.length;
+    this.#crc = crc32(bytes.subarray(journalHeaderBytes));
+    await this.#guard("writing a new journal", async () => {
+      await this.#handle.write(bytes, 0);
+      if (rest !== undefined) await this.#copyRest(rest);
+      await this.#handle.write(headerBytes(this.#here, this.#here), 0);
+      await this.#handle.sync();
+    });
+    this.#size = this.#end;
+    this.#isConfirmed = true;
+  }
+
+  /**
+   * Appends in one write, then says so in the header, then syncs once. After a failure for lack of
+   * space nothing was appended.
+   *
+   * @param entries Those that are already there (same index, same term) are passed over, so that a
+   * failed batch can be tried again.
+   */
+  async append(entries: readonly Entry[]): Promise<void> {
+    const added = this.#withoutKnown(entries);
+    if (added.length === 0) return;
+    const length = recordsBytes(added);
+    const end = this.#end + length;
+    if (end > journalBytesMax) {
+      const message = "the journal has reached its largest size of 4 GiB: it must be compacted";
+      throw new StorageError("no-space", this.path, message);
+    }
+    const size = end > this.#size ? grownSize(end) : this.#size;
+    const bytes = new Uint8Array(size > this.#size ? size - this.#end : length);
+    const ends = writeRecords(added, bytes, 0);
+    const crc = crc32(bytes.subarray(0, length), this.#crc);
+    await this.#guard("appending to the journal", async () => {
+      await this.#cleanTail();
+      this.#isTailDirty = true;
+      await this.#handle.write(bytes, this.#end);
+      await this.#handle.write(headerBytes({ end, crc }, this.#here), 0);
+    });
+    await this.#sync();
+    this.#isTailDirty = false;
+    const start = this.#end;
+    this.#size = Math.max(size, this.#size);
+    this.#isConfirmed = false;
+    this.#end = end;
+    this.#crc = crc;
+    this.#remember(
+      added,
+      ends.map((offset) => start + offset),
+    );
+  }
+
+  /** Says in the header that the last batch is durable. Needs no sync: it only helps to judge. */
+  async confirm(): Promise<void> {
+    if (this.#isConfirmed) return;
+    await this.#guard("confirming", async () => {
+      await this.#handle.write(headerBytes(this.#here, this.#here), 0);
+    });
+    this.#isConfirmed = true;
+  }
+
+  /** Drops the entries from `fromIndex` on; none where the journal ends before it. */
+  async truncate(fromIndex: number): Promise<void> {
+    if (fromIndex > this.lastIndex) return;
+    const kept = fromIndex - this.#firstIndex;
+    if (kept < 1) throw new Error(`a journal from ${this.#firstIndex} cut at ${fromIndex}`);
+    const end = this.#ends[kept - 1] ?? journalHeaderBytes;
+    await this.#guard("truncating the journal", async () => {
+      const crc = await this.#crcUpTo(end);
+      await this.#handle.write(headerBytes({ end, crc }, { end, crc }), 0);
+      await this.#sync();
+      this.#end = end;
+      this.#crc = crc;
+      this.#isConfirmed = true;
+      this.#ends.length = kept;
+      this.#terms.length = kept;
+      this.#isTailDirty = true;
+      await this.#cleanTail();
+    });
+  }
+
+  /** What follows an entry, to be copied into a new journal. */
+  restAfter(index: number): JournalRest {
+    const kept = index - this.#firstIndex + 1;
+    const start = this.#ends[kept - 1] ?? journalHeaderBytes;
+    return {
+      terms: this.#terms.slice(kept),
+      ends: this.#ends.slice(kept),
+      start,
+      end: this.#end,
+      read: (position, length) => this.#handle.read(position, length),
+    };
+  }
+
+  async sync(): Promise<void> {
+    await this.#sync();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #copyRest(rest: JournalRest): Promise<void> {
+    const moved = this.#end - rest.start;
+    for (let at = rest.start; at < rest.end; ) {
+      const chunk = await rest.read(at, Math.min(copyChunkBytes, rest.end - at));
+      if (chunk.length === 0) throw new Error("the journal ends before its records");
+      await this.#handle.write(chunk, at + moved);
+      this.#crc = crc32(chunk, this.#crc);
+      at += chunk.length;
+    }
+    for (const end of rest.ends) this.#ends.push(end + moved);
+    for (const term of rest.terms) this.#terms.push(term);
+    this.#end = rest.end + moved;
+  }
+
+  /** Gives zeros back to the space behind the end: a torn write is told from damage by them. */
+  async #cleanTail(): Promise<void> {
+    if (!this.#isTailDirty) return;
+    await this.#handle.truncate(this.#end);
+    await this.#sync();
+    this.#size = this.#end;
+    this.#isTailDirty = false;
+  }
+
+  #withoutKnown(entries: readonly Entry[]): readonly Entry[] {
+    let known = 0;
+    for (const entry of entries) {
+      if (entry.index > this.lastIndex) break;
+      if (this.termAt(entry.index) !== entry.term) {
+        throw new Error(`entry ${entry.index} is in the journal with another term`);
+      }
+      known += 1;
+    }
+    const added = known === 0 ? entries : entries.slice(known);
+    let next = this.lastIndex + 1;
+    for (const entry of added) {
+      if (entry.index !== next) throw new Error(`entry ${entry.index} where ${next} is due`);
+      next += 1;
+    }
+    return added;
+  }
+
+  #remember(entries: readonly Entry[], ends: readonly number[]): void {
+    const [firstAdded] = entries;
+    if (this.#terms.length === 0 && firstAdded !== undefined) this.#firstIndex = firstAdded.index;
+    for (const entry of entries) this.#terms.push(entry.term);
+    for (const end of ends) this.#ends.push(end);
+  }
+
+  get #here(): SealedPlace {
+    return { end: this.#end, crc: this.#crc };
+  }
+
+  async #crcUpTo(end: number): Promise<number> {
+    let crc = 0;
+    for (let at = journalHeaderBytes; at < end; ) {
+      const chunk = await this.#handle.read(at, Math.min(copyChunkBytes, end - at));
+      if (chunk.length === 0) throw new Error("the journal ends before its records");
+      crc = crc32(chunk, crc);
+      at += chunk.length;
+    }
+    return crc;
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      await this.#handle.sync();
+    } catch (cause) {
+      throw syncFault(cause, this.path);
+    }
+  }
+
+  async #guard(doing: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw storageFault(error, this.path, doing);
+    }
+  }
+}
+
+/** An offset behind a record, and the CRC-32 of all records up to it. */
+interface SealedPlace {
+  readonly end: number;
+  readonly crc: number;
+}
+
+function headerBytes(place: SealedPlace, previous: SealedPlace): Uint8Array {
+  const seal = { previousEnd: previous.end, previousCrc: previous.crc, endCrc: place.crc };
+  return encodeJournalHeader({ version: journalVersion, endOffset: place.end, seal }, crc32);
+}
+
+export interface AdoptedRecords {
+  /** CRC-32 of all records. */
+  readonly crc: number;
+  /** The bytes of the records that may not be durable yet. */
+  readonly lastBatch: Uint8Array;
+}
+
+/** Records of a journal that are copied as bytes. */
+export interface JournalRest {
+  readonly terms: readonly number[];
+  readonly ends: readonly number[];
+  readonly start: number;
+  readonly end: number;
+  read(position: number, length: number): Promise<Uint8Array>;
+}
+
+function grownSize(needed: number): number {
+  const growth = Math.min(
+    journalGrowthBytesMax,
+    Math.max(journalGrowthBytesMin, Math.floor(needed / 4)),
+  );
+  return Math.min(journalBytesMax, Math.ceil((needed + 1) / growth) * growth);
+}

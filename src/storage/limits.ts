@@ -1,0 +1,45 @@
+/**
+ * What the journal grows by, in zeros: appends that stay within the file let fdatasync skip the
+ * file's metadata, and torn writes show as zeros. A quarter of the size bounds the waste.
+ */
+export const journalGrowthBytesMin = 256 * 1024;
+export const journalGrowthBytesMax = 8 * 1024 * 1024;
+
+/** Piece in which files are read and copied: large enough that calls cost nothing. */
+export const copyChunkBytes = 1024 * 1024;
+
+/** Largest single read: what Node accepts for one call is 2^31 - 1. */
+export const readChunkBytesMax = 256 * 1024 * 1024;
+
+/**
+ * Unit in which a disk writes all or nothing. Disks with larger sectors tear at multiples of it.
+ */
+export const sectorBytes = 512;
+
+/**
+ * Quiet time after a batch before the header says that the batch is durable. Under load the next
+ * batch says so; an idle member spends one small unsynced write.
+ */
+export const confirmDelayMs = 100;
+
+/** How often a moved commit index is stored: upstream's interval. It is a hint, not a promise. */
+export const commitIndexIntervalMs = 1000;
+
+/**
+ * Time that dump writing and reading work before they let the event loop run. Heartbeats are due
+ * every 100 ms; a pause of 10 ms is what they may notice, and garbage collection adds its own.
+ */
+export const sliceMs = 2;
+
+/** Records encoded, and pickle operations decoded, between two looks at the clock. */
+export const recordsPerLook = 32;
+export const opsPerLook = 2048;
+
+/** Bytes of pickle collected before they go to the compressor: a slice's worth. */
+export const dumpPieceBytes = 64 * 1024;
+
+/** Size of a dump file that is received: a leader that sends without end fills no disk. */
+export const dumpFileBytesMax = 8 * 1024 ** 3;
+
+/** How long the holder of the lock may take to tell its process id. */
+export const lockHolderAnswerMs = 500;

@@ -1,0 +1,249 @@
+import { crc32 } from "node:zlib";
+import { ProtocolError } from "../../protocol/errors.js";
+import type { Dump } from "../../protocol/files/dump-format.js";
+import { journalHeaderBytes, parseJournalHeader } from "../../protocol/files/journal-format.js";
+import { journalBytesMax } from "../../protocol/files/limits.js";
+import type { Meta } from "../../protocol/files/meta-format.js";
+import { decodeDump } from "./dump-codec.js";
+import type { FileHandle, FileSystem } from "./file-system.js";
+import { type MemberFiles, removeIfThere, setAside } from "./files.js";
+import { JournalFile } from "./journal-file.js";
+import {
+  isBlankJournal,
+  type JournalVerdict,
+  judgeJournal,
+  needsWholeFile,
+} from "./journal-verdict.js";
+import { emptyMeta, loadMeta, MetaFile } from "./meta-file.js";
+import { type Finding, planRecovery, type RecoveryPlan } from "./recovery.js";
+import { StorageError, storageFault, syncFault, systemCode } from "./storage-error.js";
+
+export interface OpenedFiles {
+  readonly plan: RecoveryPlan;
+  readonly journal: JournalFile;
+  readonly meta: MetaFile;
+}
+
+interface OpenContext {
+  readonly fs: FileSystem;
+  readonly files: MemberFiles;
+  readonly now: () => Date;
+}
+
+interface LoadedJournal {
+  readonly verdict: JournalVerdict;
+  readonly isSealed: boolean;
+  /** CRC-32 of the kept records, and those of them that may not be durable. */
+  readonly crc: number;
+  readonly lastBatch: Uint8Array;
+}
+
+/** Reads the three files, decides, repairs: what it returns is durable. */
+export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
+  const { fs, files } = context;
+  await removeLeftovers(fs, files);
+  const loadedMeta = await loadMeta(fs, files.meta);
+  const isMetaSealed = loadedMeta.kind === "meta" && loadedMeta.isSealed;
+  const journal = await loadJournal(fs, files, isMetaSealed);
+  const dump = await loadDump(fs, files);
+  const plan = planRecovery({
+    journal: journal === null ? null : { ...pick(journal.verdict), isSealed: journal.isSealed },
+    meta: loadedMeta.kind === "meta" ? loadedMeta.meta : metaFault(loadedMeta.kind),
+    isMetaSealed,
+    dump,
+  });
+  refuseImplausible(files, plan, journal?.verdict ?? null);
+  if (loadedMeta.kind === "meta" && loadedMeta.isRepaired) {
+    const message = "one of the two copies of term and vote was damaged";
+    plan.findings.push({ file: "meta", kind: "repaired", message });
+  }
+  // The flag first: a crash amid the repairs below must not let an incomplete member vote.
+  const stored = loadedMeta.kind === "meta" ? loadedMeta.meta : emptyMeta;
+  if (loadedMeta.kind === "damaged") await keepAside(context, plan.findings, "meta");
+  const meta = await storeRecoveredMeta(context, stored, plan);
+  if (dump === "damaged") await keepAside(context, plan.findings, "dump");
+  if (dump !== null && dump !== "damaged") await syncFile(fs, files.dump);
+  const file = await settleJournal(context, plan, journal);
+  await syncFolder(fs, files.directory);
+  return { plan, journal: file, meta };
+}
+
+function pick(verdict: JournalVerdict): Pick<JournalVerdict, "entries" | "isLossy" | "remark"> {
+  return { entries: verdict.entries, isLossy: verdict.isLossy, remark: verdict.remark };
+}
+
+function metaFault(kind: "absent" | "damaged"): "damaged" | null {
+  return kind === "damaged" ? "damaged" : null;
+}
+
+function refuseImplausible(
+  files: MemberFiles,
+  plan: RecoveryPlan,
+  verdict: JournalVerdict | null,
+): void {
+  const advice =
+    "nothing was changed. Restore the member's files from a backup, or move them all away and " +
+    "let the member start empty, after you have removed it from the cluster and added it again";
+  if (verdict?.isImplausible === true) {
+    const message = `an index or term that no cluster can have reached: ${advice}`;
+    throw new StorageError("damaged", files.journal, message);
+  }
+  if (plan.implausible !== null) {
+    throw new StorageError("damaged", files.meta, `${plan.implausible}: ${advice}`);
+  }
+}
+
+async function loadJournal(
+  fs: FileSystem,
+  files: MemberFiles,
+  isMetaOurs: boolean,
+): Promise<LoadedJournal | null> {
+  const bytes = await readJournal(fs, files.journal);
+  if (bytes === null || isBlankJournal(bytes)) return null;
+  const { seal } = parseJournalHeader(bytes, crc32);
+  const verdict = judgeJournal(bytes, isMetaOurs);
+  const from = seal === null ? verdict.end : Math.max(seal.previousEnd, journalHeaderBytes);
+  return {
+    verdict,
+    isSealed: seal !== null,
+    crc: crc32(bytes.subarray(journalHeaderBytes, verdict.end)),
+    lastBatch: bytes.subarray(Math.min(from, verdict.end), verdict.end),
+  };
+}
+
+async function readJournal(fs: FileSystem, path: string): Promise<Uint8Array | null> {
+  let file: FileHandle;
+  try {
+    file = await fs.open(path, "read");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return null;
+    throw storageFault(error, path, "opening the journal");
+  }
+  try {
+    const size = Math.min(await file.size(), journalBytesMax);
+    const start = await file.read(0, journalHeaderBytes);
+    if (start.length < journalHeaderBytes) return start;
+    const header = parseJournalHeader(start, crc32);
+    return await file.read(0, needsWholeFile(header, size) ? size : header.endOffset);
+  } catch (error) {
+    throw storageFault(error, path, "reading the journal");
+  } finally {
+    await file.close();
+  }
+}
+
+async function loadDump(fs: FileSystem, files: MemberFiles): Promise<Dump | "damaged" | null> {
+  let file: FileHandle;
+  try {
+    file = await fs.open(files.dump, "read");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return null;
+    throw storageFault(error, files.dump, "opening the dump");
+  }
+  try {
+    return await decodeDump(file);
+  } catch (error) {
+    if (error instanceof ProtocolError) return "damaged";
+    throw storageFault(error, files.dump, "reading the dump");
+  } finally {
+    await file.close();
+  }
+}
+
+async function storeRecoveredMeta(
+  context: OpenContext,
+  stored: Meta,
+  plan: RecoveryPlan,
+): Promise<MetaFile> {
+  const meta = new MetaFile(context.fs, context.files.meta, stored);
+  const { term, votedFor, commitIndex, mustRefetch } = plan;
+  await meta.store({ term, votedFor, commitIndex, mustRefetch });
+  return meta;
+}
+
+async function settleJournal(
+  context: OpenContext,
+  plan: RecoveryPlan,
+  loaded: LoadedJournal | null,
+): Promise<JournalFile> {
+  const { fs, files } = context;
+  if (loaded !== null && !plan.rewritesJournal) {
+    const file = new JournalFile(files.journal, await openExisting(fs, files.journal));
+    await file.adopt(plan.entries, loaded);
+    return file;
+  }
+  const file = await createJournal(fs, files);
+  await file.fill(plan.entries);
+  if (plan.keepsOldJournal) await keepAside(context, plan.findings, "journal");
+  try {
+    await fs.rename(files.temporaryJournal, files.journal);
+  } catch (error) {
+    throw storageFault(error, files.journal, "putting the journal in place");
+  }
+  return file;
+}
+
+async function openExisting(fs: FileSystem, path: string): Promise<FileHandle> {
+  try {
+    return await fs.open(path, "update");
+  } catch (error) {
+    throw storageFault(error, path, "opening the journal for writing");
+  }
+}
+
+/** An empty journal under its temporary name. */
+export async function createJournal(fs: FileSystem, files: MemberFiles): Promise<JournalFile> {
+  try {
+    return new JournalFile(files.journal, await fs.open(files.temporaryJournal, "create"));
+  } catch (error) {
+    throw storageFault(error, files.temporaryJournal, "making a new journal");
+  }
+}
+
+async function keepAside(
+  context: OpenContext,
+  findings: Finding[],
+  file: Finding["file"],
+): Promise<void> {
+  const path = {
+    journal: context.files.journal,
+    meta: context.files.meta,
+    dump: context.files.dump,
+  };
+  const target = await setAside(context.fs, path[file], context.now());
+  for (const finding of findings) {
+    if (finding.file === file) finding.setAsideTo = target;
+  }
+}
+
+/** Files that only a finished operation would have given a meaning. */
+async function removeLeftovers(fs: FileSystem, files: MemberFiles): Promise<void> {
+  for (const name of await fs.list(files.directory)) {
+    const path = `${files.directory === "/" ? "" : files.directory}/${name}`;
+    const isLeftover =
+      path === files.temporaryJournal || path.startsWith(`${files.temporaryDumpPrefix}-`);
+    if (isLeftover) await removeIfThere(fs, path);
+  }
+}
+
+/** Another program may have left the file unsynced. */
+async function syncFile(fs: FileSystem, path: string): Promise<void> {
+  try {
+    const file = await fs.open(path, "update");
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw storageFault(error, path, "syncing");
+  }
+}
+
+export async function syncFolder(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.syncDirectory(path);
+  } catch (cause) {
+    throw syncFault(cause, path);
+  }
+}

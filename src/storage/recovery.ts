@@ -1,0 +1,180 @@
+import type { Dump } from "../../protocol/files/dump-format.js";
+import { termJumpMax } from "../../protocol/files/limits.js";
+import type { Meta } from "../../protocol/files/meta-format.js";
+import type { Entry } from "../../protocol/log/entry.js";
+
+/** Something that was found and dealt with at open: for the log and for the member's health. */
+export interface Finding {
+  readonly file: "journal" | "meta" | "dump";
+  /** `repaired`: nothing was lost. `lost`: acknowledged state may be missing. */
+  readonly kind: "repaired" | "lost";
+  /** A sentence for the operator. */
+  readonly message: string;
+  /** Where the file was moved as it was found. */
+  setAsideTo?: string;
+}
+
+/** What the three files said, each by itself. */
+export interface FoundFiles {
+  /** Null: no journal, or one in which nothing was ever stored. */
+  readonly journal: {
+    readonly entries: readonly Entry[];
+    readonly isLossy: boolean;
+    readonly remark: string | null;
+    /** A Quorate member has written it. */
+    readonly isSealed: boolean;
+  } | null;
+  /** `damaged`: there is a file, and no sense in it. */
+  readonly meta: Meta | "damaged" | null;
+  readonly isMetaSealed: boolean;
+  readonly dump: Dump | "damaged" | null;
+}
+
+/** The state to start from, and what has to be done to the files for it. */
+export interface RecoveryPlan {
+  readonly term: number;
+  readonly votedFor: string | null;
+  readonly commitIndex: number;
+  readonly entries: readonly Entry[];
+  readonly dump: Dump | null;
+  readonly isNew: boolean;
+  readonly mustRefetch: boolean;
+  readonly findings: Finding[];
+  /** The journal must become exactly `entries`; otherwise it holds them already. */
+  readonly rewritesJournal: boolean;
+  /** The journal as it is must be kept beside. */
+  readonly keepsOldJournal: boolean;
+  /** The numbers are beyond what a cluster can reach: refuse to start. */
+  readonly implausible: string | null;
+}
+
+/** The first entry of every log (upstream: `SyncObj.__init__`, command type NO_OP). */
+export const firstEntry: Entry = { index: 1, term: 0, command: Uint8Array.of(1) };
+
+/** Decides, from what the three files say, where the member starts. Pure. */
+export function planRecovery(found: FoundFiles): RecoveryPlan {
+  const findings: Finding[] = [];
+  const isNew = found.journal === null && found.meta === null && found.dump === null;
+  const dump = found.dump === "damaged" ? null : found.dump;
+  const meta = found.meta === "damaged" ? null : found.meta;
+  noteFiles(found, isNew, findings);
+  const log = joinLog(found, dump, findings);
+  const isLost = findings.some((finding) => finding.kind === "lost");
+  const entryTerm = largestTerm([found.journal?.entries ?? [], log.entries], dump);
+  const storedTerm = meta?.term ?? 0;
+  const lastIndex = log.entries.at(-1)?.index ?? 1;
+  const baseIndex = dump?.last.index ?? 1;
+  return {
+    term: Math.max(storedTerm, entryTerm),
+    votedFor: storedTerm >= entryTerm ? (meta?.votedFor ?? null) : null,
+    commitIndex: Math.max(Math.min(meta?.commitIndex ?? 1, lastIndex), baseIndex),
+    ...log,
+    dump,
+    isNew,
+    mustRefetch: isLost,
+    findings,
+    implausible: implausibleTerm(found, entryTerm),
+  };
+}
+
+/** Only where nothing vouches for the stored term: one damaged bit may not set a cluster's term. */
+function implausibleTerm(found: FoundFiles, entryTerm: number): string | null {
+  if (found.meta === null || found.meta === "damaged" || found.isMetaSealed) return null;
+  if (found.meta.term - entryTerm <= termJumpMax) return null;
+  return `the stored term ${found.meta.term} is out of all proportion to the log's ${entryTerm}`;
+}
+
+function noteFiles(found: FoundFiles, isNew: boolean, findings: Finding[]): void {
+  const { journal, meta, dump } = found;
+  if (journal === null && !isNew) {
+    findings.push({ file: "journal", kind: "lost", message: "the journal is missing" });
+  }
+  if (journal !== null && journal.remark !== null) {
+    const kind = journal.isLossy ? "lost" : "repaired";
+    findings.push({ file: "journal", kind, message: journal.remark });
+  }
+  if (meta === "damaged") {
+    const message = "term and vote are unreadable: the member may have voted";
+    findings.push({ file: "meta", kind: "lost", message });
+  }
+  if (meta === null && journal?.isSealed === true) {
+    const message = "term and vote are missing: the member may have voted";
+    findings.push({ file: "meta", kind: "lost", message });
+  }
+  if (meta !== null && meta !== "damaged" && meta.mustRefetch) {
+    const message = "the state was incomplete at the last start, and no leader has completed it";
+    findings.push({ file: "meta", kind: "lost", message });
+  }
+  if (dump === "damaged") {
+    // Not yet a loss: the journal may reach back to the first entry.
+    findings.push({ file: "dump", kind: "repaired", message: "the dump is unreadable" });
+  }
+}
+
+type JoinedLog = Pick<RecoveryPlan, "entries" | "rewritesJournal" | "keepsOldJournal">;
+
+/** Joins dump and journal into one log without a gap. */
+function joinLog(found: FoundFiles, dump: Dump | null, findings: Finding[]): JoinedLog {
+  const entries = found.journal?.entries ?? [];
+  const isLossy = found.journal?.isLossy === true;
+  if (dump !== null) return joinWithDump(entries, { dump, isLossy, findings });
+  const [first] = entries;
+  if (first?.index === 1) {
+    return { entries, rewritesJournal: isLossy, keepsOldJournal: isLossy };
+  }
+  if (first !== undefined) {
+    const message = `the journal begins at ${first.index}, and there is no dump of what came before`;
+    findings.push({ file: "dump", kind: "lost", message });
+  } else if (found.dump === "damaged") {
+    findings.push({ file: "dump", kind: "lost", message: "no journal replaces the dump" });
+  }
+  const keepsOldJournal = isLossy || first !== undefined;
+  return { entries: [firstEntry], rewritesJournal: true, keepsOldJournal };
+}
+
+function joinWithDump(
+  entries: readonly Entry[],
+  context: { readonly dump: Dump; readonly isLossy: boolean; readonly findings: Finding[] },
+): JoinedLog {
+  const { dump, isLossy, findings } = context;
+  const base = [dump.previous, dump.last];
+  const [first] = entries;
+  if (first === undefined || (entries.at(-1)?.index ?? 0) <= dump.last.index) {
+    const isSame = entries.length === 2 && isSameEntry(first, dump.previous);
+    if (isSame && isSameEntry(entries.at(1), dump.last)) {
+      return { entries, rewritesJournal: isLossy, keepsOldJournal: isLossy };
+    }
+    // The dump is newer than all of the journal: the crash came between the two renames.
+    return { entries: base, rewritesJournal: true, keepsOldJournal: isLossy };
+  }
+  if (first.index > dump.last.index + 1) {
+    const message = `the dump ends at ${dump.last.index}, the journal begins at ${first.index}`;
+    findings.push({ file: "journal", kind: "lost", message });
+    return { entries: base, rewritesJournal: true, keepsOldJournal: true };
+  }
+  const held = entries[dump.last.index - first.index];
+  if (held !== undefined && held.term !== dump.last.term) {
+    // A leader's dump had replaced this log when the crash came.
+    const message = `the journal contradicts the dump at ${dump.last.index}: the dump holds`;
+    findings.push({ file: "journal", kind: "repaired", message });
+    return { entries: base, rewritesJournal: true, keepsOldJournal: true };
+  }
+  const after = entries.slice(dump.last.index + 1 - first.index);
+  const isInPlace =
+    isSameEntry(first, dump.previous) && isSameEntry(entries.at(1), dump.last) && !isLossy;
+  return { entries: [...base, ...after], rewritesJournal: !isInPlace, keepsOldJournal: isLossy };
+}
+
+/** Upstream compares the commands as well, and clears the journal where they differ. */
+function isSameEntry(a: Entry | undefined, b: Entry): boolean {
+  if (a === undefined || a.index !== b.index || a.term !== b.term) return false;
+  return a.command.length === b.command.length && a.command.every((v, at) => v === b.command[at]);
+}
+
+function largestTerm(logs: readonly (readonly Entry[])[], dump: Dump | null): number {
+  let term = Math.max(dump?.last.term ?? 0, dump?.previous.term ?? 0);
+  for (const entries of logs) {
+    for (const entry of entries) term = Math.max(term, entry.term);
+  }
+  return term;
+}

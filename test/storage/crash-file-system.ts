@@ -1,0 +1,243 @@
+import type { FileHandle, FileLock, FileSystem } from "../../src/storage/file-system.js";
+
+const sector = 512;
+
+/** What a machine does when it stops: decides of each unsynced thing whether it survives. */
+export interface Fate {
+  /** A number from 0 up to, and without, the limit. */
+  pick(limit: number): number;
+}
+
+class Crash extends Error {}
+
+interface Inode {
+  /** As read through the system's cache. */
+  cached: Buffer;
+  /** As it would be found after a loss of power. */
+  durable: Buffer;
+  /** Writes since the last sync, in order. */
+  pending: Change[];
+}
+
+type Change =
+  | { readonly kind: "write"; readonly at: number; readonly bytes: Buffer }
+  | { readonly kind: "size"; readonly size: number };
+
+/**
+ * A disk in memory that can stop at any operation. After a loss of power, of what was not synced
+ * any subset of sectors is there, and any prefix of the renames and removals; after a kill of the
+ * process, all of it is.
+ */
+export class CrashFileSystem implements FileSystem {
+  /** Operations until the machine stops; -1: never. */
+  stopAfter = -1;
+  operations = 0;
+  /** Called before each operation that changes something; may throw a system error. */
+  fault: ((operation: string, path: string) => void) | null = null;
+  #names = new Map<string, Inode>();
+  readonly #durableNames = new Map<string, Inode>();
+  readonly #pendingNames: (() => void)[] = [];
+  #isStopped = false;
+  readonly #locks = new Set<string>();
+  /** Counts the restarts: handles of a process that is gone do nothing more. */
+  life = 0;
+
+  async open(path: string, mode: "read" | "update" | "create"): Promise<FileHandle> {
+    this.alive();
+    if (mode === "create") {
+      this.step("create", path);
+      const inode = { cached: Buffer.alloc(0), durable: Buffer.alloc(0), pending: [] };
+      this.#names.set(path, inode);
+      this.#pendingNames.push(() => this.#durableNames.set(path, inode));
+    }
+    const inode = this.#names.get(path);
+    if (inode === undefined) throw systemError("ENOENT");
+    return new CrashHandle(this, inode, path);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.step("rename", to);
+    const inode = this.#names.get(from);
+    if (inode === undefined) throw systemError("ENOENT");
+    this.#names.delete(from);
+    this.#names.set(to, inode);
+    this.#pendingNames.push(() => {
+      this.#durableNames.delete(from);
+      this.#durableNames.set(to, inode);
+    });
+  }
+
+  async unlink(path: string): Promise<void> {
+    this.step("unlink", path);
+    if (!this.#names.delete(path)) throw systemError("ENOENT");
+    this.#pendingNames.push(() => this.#durableNames.delete(path));
+  }
+
+  async list(directory: string): Promise<string[]> {
+    this.alive();
+    return [...this.#names.keys()].map((path) => path.slice(directory.length + 1));
+  }
+
+  async makeDirectory(): Promise<void> {
+    this.alive();
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    this.step("syncDirectory", path);
+    for (const change of this.#pendingNames.splice(0)) change();
+  }
+
+  async lock(journal: string): Promise<FileLock> {
+    this.alive();
+    if (this.#locks.has(journal)) throw new Error("locked");
+    this.#locks.add(journal);
+    return {
+      release: async () => {
+        this.#locks.delete(journal);
+      },
+    };
+  }
+
+  /** The machine starts again. `null`: only the process was killed, the system's cache lives. */
+  restart(fate: Fate | null): void {
+    this.#isStopped = false;
+    this.stopAfter = -1;
+    this.operations = 0;
+    this.#locks.clear();
+    this.life += 1;
+    if (fate === null) return;
+    const kept = fate.pick(this.#pendingNames.length + 1);
+    for (const change of this.#pendingNames.splice(0).slice(0, kept)) change();
+    this.#names = new Map(this.#durableNames);
+    for (const inode of new Set(this.#names.values())) settle(inode, fate);
+  }
+
+  read(path: string): Buffer | null {
+    return this.#names.get(path)?.cached ?? null;
+  }
+
+  put(path: string, bytes: Uint8Array): void {
+    const inode = { cached: Buffer.from(bytes), durable: Buffer.from(bytes), pending: [] };
+    this.#names.set(path, inode);
+    this.#durableNames.set(path, inode);
+  }
+
+  remove(path: string): void {
+    this.#names.delete(path);
+    this.#durableNames.delete(path);
+  }
+
+  paths(): string[] {
+    return [...this.#names.keys()];
+  }
+
+  alive(): void {
+    if (this.#isStopped) throw new Crash("the machine has stopped");
+  }
+
+  step(operation: string, path: string): void {
+    this.alive();
+    this.fault?.(operation, path);
+    if (this.stopAfter >= 0 && this.operations >= this.stopAfter) {
+      this.#isStopped = true;
+      throw new Crash(`stopped before ${operation} ${path}`);
+    }
+    this.operations += 1;
+  }
+}
+
+class CrashHandle implements FileHandle {
+  readonly #disk: CrashFileSystem;
+  readonly #inode: Inode;
+  readonly #path: string;
+  readonly #life: number;
+
+  constructor(disk: CrashFileSystem, inode: Inode, path: string) {
+    this.#disk = disk;
+    this.#inode = inode;
+    this.#path = path;
+    this.#life = disk.life;
+  }
+
+  async size(): Promise<number> {
+    return this.#inode.cached.length;
+  }
+
+  async read(position: number, length: number): Promise<Uint8Array> {
+    this.#alive();
+    return Buffer.from(this.#inode.cached.subarray(position, position + length));
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    this.#step("write");
+    this.#apply({ kind: "write", at: position, bytes: Buffer.from(bytes) });
+  }
+
+  async sync(): Promise<void> {
+    this.#step("sync");
+    this.#inode.durable = Buffer.from(this.#inode.cached);
+    this.#inode.pending = [];
+  }
+
+  async truncate(size: number): Promise<void> {
+    this.#step("truncate");
+    this.#apply({ kind: "size", size });
+  }
+
+  async close(): Promise<void> {}
+
+  #alive(): void {
+    if (this.#life !== this.#disk.life) throw new Crash("the process is gone");
+    this.#disk.alive();
+  }
+
+  #step(operation: string): void {
+    this.#alive();
+    this.#disk.step(operation, this.#path);
+  }
+
+  #apply(change: Change): void {
+    this.#inode.cached = changed(this.#inode.cached, change);
+    this.#inode.pending.push(change);
+  }
+}
+
+function changed(content: Buffer, change: Change): Buffer {
+  const size = change.kind === "size" ? change.size : change.at + change.bytes.length;
+  const length = change.kind === "size" ? size : Math.max(size, content.length);
+  const copy = Buffer.alloc(length);
+  content.copy(copy, 0, 0, Math.min(content.length, length));
+  if (change.kind === "write") change.bytes.copy(copy, change.at);
+  return copy;
+}
+
+/** Each unsynced sector of each write is there or not; sizes likewise. */
+function settle(inode: Inode, fate: Fate): void {
+  let content = inode.durable;
+  for (const change of inode.pending) {
+    if (change.kind === "size") {
+      if (fate.pick(2) === 1) content = changed(content, change);
+      continue;
+    }
+    const mode = fate.pick(4);
+    for (let at = 0; at < change.bytes.length; ) {
+      const next = sector - ((change.at + at) % sector);
+      const bytes = change.bytes.subarray(at, at + next);
+      const isThere = mode === 0 ? false : mode === 1 ? true : fate.pick(2) === 1;
+      if (isThere) content = changed(content, { kind: "write", at: change.at + at, bytes });
+      at += next;
+    }
+  }
+  inode.cached = Buffer.from(content);
+  inode.durable = Buffer.from(content);
+  inode.pending = [];
+}
+
+export function systemError(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
+
+export function isCrash(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof Crash) return true;
+  return false;
+}
