@@ -18,6 +18,8 @@ export interface CampaignRound {
 
 /** The election deadline has passed, or the leader asked us to take over. */
 export function considerCampaign(state: RaftState): void {
+  const isTransfer = state.transferringToSelf;
+  state.transferringToSelf = false;
   state.resetElectionDeadline();
   state.inquest = null;
   if (state.mustRefetch || state.halted || !state.diskUsable) return;
@@ -26,9 +28,10 @@ export function considerCampaign(state: RaftState): void {
     if (state.leader !== null || state.role !== "follower") state.setRole("follower", null);
     return;
   }
-  if (state.transferringToSelf) campaign(state, state.connectedMembers());
+  if (isTransfer) campaign(state, state.connectedMembers());
   else if (needsCandidateGuard(state)) startRound(state);
-  else startPreVote(state);
+  else if (understandPreVotes(state)) startPreVote(state);
+  else campaign(state, state.connectedMembers());
 }
 
 function startRound(state: RaftState): void {
@@ -51,6 +54,7 @@ function askAll(state: RaftState, round: CampaignRound): void {
     round.waiting.add(peer);
     state.emit({ kind: "ask-status", peer });
   }
+  if (round.waiting.size === 0) judge(state, round);
 }
 
 /** A peer has told its state, or has not answered. */
@@ -72,6 +76,10 @@ export function onPeerStatus(state: RaftState, peer: string, status: PeerStatus 
 }
 
 function judge(state: RaftState, round: CampaignRound): void {
+  if (round.answers.size + 1 < state.majority) {
+    putOff(state, "campaign-alone", "the peers that could elect us are gone");
+    return;
+  }
   const ahead = candidateVerdict(state, round.answers);
   if (ahead !== null) {
     putOff(state, "campaign-behind", ahead);
@@ -125,6 +133,10 @@ export function roundTick(state: RaftState): void {
   ) {
     putOff(state, "campaign-unanswered", `no answer from ${[...round.waiting].join(", ")}`);
   }
+}
+
+function understandPreVotes(state: RaftState): boolean {
+  return state.connectedMembers().every((peer) => state.peers.get(peer)?.isQuorate === true);
 }
 
 /** Among Quorate members: would a majority vote for us, and has it lost its leader as well? */

@@ -224,9 +224,10 @@ export class RaftCore {
     if (!state.members.has(peer)) return;
     state.connected.add(peer);
     const known = state.knowledge(peer);
+    // What it said on an earlier link may be gone with a restart.
+    Object.assign(known, { lastIndex: 0, lastTerm: 0, term: 0, voteAskedTerm: 0, beaconTerm: 0 });
     known.isQuorate = false;
     known.status = null;
-    known.term = 0;
     // Its version tells whether leadership can be handed to it; its term, whether it forgot.
     state.emit({ kind: "ask-status", peer });
     this.greet(peer);
@@ -254,6 +255,7 @@ export class RaftCore {
   private onDisconnected(peer: string): void {
     const { state } = this;
     state.connected.delete(peer);
+    if (state.gaveWay?.to === peer) state.gaveWay = null;
     if (peer === state.leader && state.role === "follower") this.onLeaderLinkLost();
     const progress = this.state.progress.get(peer);
     if (progress?.mode === "snapshot") this.state.emit({ kind: "cancel-snapshot", to: peer });

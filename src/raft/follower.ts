@@ -3,7 +3,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { decodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, AppendEntries, InstallSnapshot } from "../../protocol/wire/messages.js";
 import { raiseCommit } from "./commit.js";
-import { beaconTo } from "./guards/term-beacon.js";
+import { liftPeer } from "./guards/term-beacon.js";
 import { raftLimits } from "./limits.js";
 import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
@@ -31,7 +31,7 @@ export function onFromLeader(state: RaftState, from: string, message: FromLeader
 function acceptLeader(state: RaftState, from: string, term: number): boolean {
   state.knowledge(from).term = Math.max(state.knowledge(from).term, term);
   if (term < state.term) {
-    beaconTo(state, from, term);
+    liftPeer(state, from, term);
     return false;
   }
   if (term > state.term) state.setTerm(term, null);
@@ -54,6 +54,7 @@ function acceptLeader(state: RaftState, from: string, term: number): boolean {
   }
   state.round = null;
   state.preVotes = null;
+  state.gaveWay = null;
   state.leaderHeardMs = state.nowMs;
   if (!state.transferringToSelf) state.resetElectionDeadline();
   return true;
@@ -77,7 +78,7 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
   const verified = prevLogIdx + entries.length;
   answer(state, from, { next: verified + 1, reset: false, success: true });
   raiseCommit(state, Math.min(message.commitIndex, verified));
-  if (state.mustRefetch && state.commitIndex >= message.commitIndex) caughtUp(state);
+  if (state.mustRefetch && holdsAllCommitted(state)) caughtUp(state);
   healTerm(state);
 }
 
@@ -118,8 +119,16 @@ function takeEntries(state: RaftState, from: string, entries: readonly Entry[]):
   return true;
 }
 
+/**
+ * A leader knows what is committed only once an entry of its own term is: before that the commit index
+ * that it tells can be far behind.
+ */
+function holdsAllCommitted(state: RaftState): boolean {
+  return state.log.termAt(state.commitIndex) === state.term;
+}
+
 /** A member that had lost entries holds all committed ones again: it may vote from now on. */
-export function caughtUp(state: RaftState): void {
+function caughtUp(state: RaftState): void {
   state.setMustRefetch(false);
   state.note("info", "refetched", `caught up with ${state.leader ?? "the leader"}: voting again`);
 }

@@ -63,7 +63,10 @@ export function onInquestAnswer(state: RaftState, from: string, message: NextNod
   if (inquest.waiting.delete(from)) {
     const lastIndex = message.nextNodeIdx - 1;
     state.knowledge(from).lastIndex = lastIndex;
-    if (lastIndex > state.log.lastIndex) startProbes(state, inquest, from);
+    if (lastIndex > state.log.lastIndex && !startProbes(state, inquest, from)) {
+      giveWay(state, from);
+      return;
+    }
   } else {
     const left = inquest.probing.get(from);
     if (left === undefined) return;
@@ -77,11 +80,13 @@ export function onInquestAnswer(state: RaftState, from: string, message: NextNod
   conclude(state, inquest);
 }
 
-function startProbes(state: RaftState, inquest: Inquest, peer: string): void {
+/** @returns false where no term is below our last one: the peer's log cannot but extend ours. */
+function startProbes(state: RaftState, inquest: Inquest, peer: string): boolean {
   const terms = termsToTry(state.log.lastTerm);
-  if (terms.length === 0) return;
+  if (terms.length === 0) return false;
   inquest.probing.set(peer, terms.length);
   for (const term of terms) probe(state, peer, state.log.lastIndex, term);
+  return true;
 }
 
 /** The peer holds our last entry and more: append nothing, and let it lead. */
@@ -94,6 +99,7 @@ function giveWay(state: RaftState, peer: string): void {
   stepDown(state, null);
   // It campaigns within one election timeout; ours must not come before that.
   state.electionDeadlineMs = state.nowMs + 2 * state.config.electionTimeoutMsMax;
+  state.gaveWay = { to: peer, untilMs: state.electionDeadlineMs };
 }
 
 export function inquestTick(state: RaftState): void {

@@ -7,6 +7,7 @@ import type { RaftState } from "./state.js";
 /** The peers' logs hold nothing that we would destroy: append the no-op and lead. */
 export function lead(state: RaftState): void {
   state.inquest = null;
+  state.gaveWay = null;
   state.setRole("leader", state.selfId);
   state.uncommittedBytes = uncommittedBytes(state);
   state.membershipChangeIndex = 0;

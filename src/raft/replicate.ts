@@ -161,8 +161,11 @@ function sendSnapshotHeartbeat(state: RaftState, peer: string): void {
 /** A follower's or an observer's answer. */
 export function onNextNodeIdx(state: RaftState, from: string, message: NextNodeIdx): void {
   const progress = state.progress.get(from);
-  if (progress === undefined || !state.isLeader) return;
-  if (!progress.answered(state.nowMs)) {
+  if (progress === undefined) return;
+  // Counted also where we do not lead: what is answered now need not be told apart in a later lead.
+  const isOfNow = progress.answered(state.nowMs);
+  if (!state.isLeader) return;
+  if (!isOfNow) {
     // Drain the answers to an earlier leadership at the speed of the link, not of the heartbeat.
     if (progress.staleAnswers > 0 && state.inquest === null) nudge(state, from, progress);
     return;

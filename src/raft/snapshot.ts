@@ -1,5 +1,5 @@
 import { raiseCommit } from "./commit.js";
-import { answer, caughtUp } from "./follower.js";
+import { answer } from "./follower.js";
 import type { RaftState } from "./state.js";
 import type { SnapshotSummary } from "./types.js";
 import { yieldCommitted } from "./yield-committed.js";
@@ -47,12 +47,12 @@ function install(
   state.emit({ kind: "install", seq: state.seq, keep });
   state.setMembers(members);
   state.replayMembership(last.index + 1);
+  state.dumpIndex = last.index;
   state.applyingTo = last.index;
   state.lastApplied = last.index;
   state.commitIndex = last.index;
   state.saveCommit(last.index);
   state.note("info", "snapshot-installed", `took over ${from}'s dump up to index ${last.index}`);
-  if (state.mustRefetch) caughtUp(state);
   answer(state, from, { next: last.index + 1, reset: false, success: true });
   raiseCommit(state, last.index);
 }
@@ -73,6 +73,7 @@ export function onSnapshotNotSent(state: RaftState, to: string): void {
 
 /** Our own dump is durable: the log before its two entries is no longer needed. */
 export function onDumpWritten(state: RaftState, previousIndex: number): void {
+  state.dumpIndex = Math.max(state.dumpIndex, previousIndex + 1);
   if (previousIndex <= state.log.firstIndex || previousIndex >= state.log.lastIndex) return;
   state.log.compact(previousIndex);
   state.seq += 1;

@@ -17,11 +17,15 @@ import type {
 
 /** What we have learnt of a peer, from its own words. */
 export interface PeerKnowledge {
-  /** Its last index and last term as its latest request_vote showed them. */
+  /** Its last index and last term as it has shown them on the present link; 0 where it has not. */
   lastIndex: number;
   lastTerm: number;
   /** Highest term that it has shown on the present link; 0 where none. */
   term: number;
+  /** The term in which it last asked for our vote on the present link; 0 where it did not. */
+  voteAskedTerm: number;
+  /** The term that the last beacon on the present link told it; 0 where none did. */
+  beaconTerm: number;
   isQuorate: boolean;
   /** Latest answer to a status question on the present link. */
   status: PeerStatus | null;
@@ -49,6 +53,8 @@ export class RaftState {
   commitIndex: number;
   /** The store holds the effects up to here: the runtime has said so. */
   lastApplied: number;
+  /** Last index of our dump, or 1: what the store cannot be built again without. */
+  dumpIndex: number;
   /** Entries up to here have been given out in `apply` effects. */
   applyingTo: number;
 
@@ -75,6 +81,8 @@ export class RaftState {
   votes = new Set<string>();
   round: CampaignRound | null = null;
   inquest: Inquest | null = null;
+  /** The peer whose log turned out to hold all of ours: it may have our vote until then. */
+  gaveWay: { to: string; untilMs: number } | null = null;
   /** Pre-votes gathered for `term + 1`, or null where none is under way. */
   preVotes: Set<string> | null = null;
   /** Set by timeout_now: same-term heartbeats of the outgoing leader do not stop the campaign. */
@@ -110,6 +118,7 @@ export class RaftState {
       this.log.lastIndex,
     );
     this.lastApplied = initial.appliedIndex;
+    this.dumpIndex = initial.appliedIndex;
     this.applyingTo = initial.appliedIndex;
     this.durableIndex = this.log.lastIndex;
     for (const member of initial.members) if (member !== config.selfId) this.members.add(member);
@@ -141,7 +150,15 @@ export class RaftState {
   knowledge(peer: string): PeerKnowledge {
     let known = this.peers.get(peer);
     if (known === undefined) {
-      known = { lastIndex: 0, lastTerm: 0, term: 0, isQuorate: false, status: null };
+      known = {
+        lastIndex: 0,
+        lastTerm: 0,
+        term: 0,
+        voteAskedTerm: 0,
+        beaconTerm: 0,
+        isQuorate: false,
+        status: null,
+      };
       this.peers.set(peer, known);
     }
     return known;
@@ -267,6 +284,11 @@ export class RaftState {
     this.seq += 1;
     this.metaSeq = this.seq;
     this.emit({ kind: "must-refetch", seq: this.seq, missing });
+  }
+
+  keepConflict(entries: readonly Entry[], leader: string): void {
+    this.seq += 1;
+    this.emit({ kind: "conflict", seq: this.seq, entries, leader });
   }
 
   saveCommit(index: number): void {

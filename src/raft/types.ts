@@ -166,7 +166,12 @@ export type Effect =
       readonly after: number;
     }
   /** Committed entries are about to go, on a leader's demand: they must be kept beside first. */
-  | { readonly kind: "conflict"; readonly entries: readonly Entry[]; readonly leader: string }
+  | {
+      readonly kind: "conflict";
+      readonly seq: number;
+      readonly entries: readonly Entry[];
+      readonly leader: string;
+    }
   | { readonly kind: "halt"; readonly reason: string }
   | { readonly kind: "note"; readonly note: Note };
 

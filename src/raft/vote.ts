@@ -1,6 +1,6 @@
 import type { QuoratePreVote, RequestVote } from "../../protocol/wire/messages.js";
 import { coverage, wantsCoveredVote } from "./guards/covered-vote.js";
-import { beaconTo } from "./guards/term-beacon.js";
+import { liftPeer } from "./guards/term-beacon.js";
 import { voteGuardAllows } from "./guards/vote-guard.js";
 import { adoptTerm } from "./role.js";
 import type { RaftState } from "./state.js";
@@ -12,9 +12,10 @@ export function onRequestVote(state: RaftState, from: string, message: RequestVo
   if (message.lastLogIndex > 0) {
     known.lastIndex = message.lastLogIndex;
     known.lastTerm = message.lastLogTerm;
+    known.voteAskedTerm = message.term;
   }
   if (message.term < state.term) {
-    beaconTo(state, from, message.term);
+    liftPeer(state, from, message.term);
     return;
   }
   if (message.term > state.term) adoptTerm(state, message.term);
@@ -22,14 +23,15 @@ export function onRequestVote(state: RaftState, from: string, message: RequestVo
   state.round = null;
   state.preVotes = null;
   if (!mayVote(state) || !voteGuardAllows(state, message.lastLogIndex)) return;
-  if (isUpToDate(state, message)) grant(state, from);
+  if (isUpToDate(state, message) || weGaveWayTo(state, from, message)) grant(state, from);
   else if (wantsCoveredVote(state, from, message)) state.emit({ kind: "ask-status", peer: from });
 }
 
 /** The status of a candidate came that we had asked for in view of a covered vote. */
 export function reconsiderVote(state: RaftState, candidate: string): void {
   const known = state.knowledge(candidate);
-  if (!mayVote(state) || known.status === null || known.status.term !== state.term) return;
+  if (!mayVote(state) || known.voteAskedTerm !== state.term) return;
+  if (known.status === null || known.status.term !== state.term) return;
   if (coverage(state, candidate) && voteGuardAllows(state, known.lastIndex)) {
     state.note(
       "info",
@@ -42,13 +44,21 @@ export function reconsiderVote(state: RaftState, candidate: string): void {
 }
 
 function mayVote(state: RaftState): boolean {
-  return (
-    state.role !== "leader" &&
-    state.votedFor === null &&
-    !state.mustRefetch &&
-    !state.halted &&
-    state.diskUsable
-  );
+  return state.role !== "leader" && state.votedFor === null && isAbleToVote(state);
+}
+
+function isAbleToVote(state: RaftState): boolean {
+  return !state.mustRefetch && !state.halted && state.diskUsable;
+}
+
+/**
+ * We have looked at its log a moment ago, and it holds ours and more. Its last term is lower all the
+ * same: without our vote neither of us could ever lead while a third member refuses it for that.
+ */
+function weGaveWayTo(state: RaftState, candidate: string, message: RequestVote): boolean {
+  const way = state.gaveWay;
+  if (way === null || way.to !== candidate || state.nowMs > way.untilMs) return false;
+  return message.lastLogIndex >= state.log.lastIndex;
 }
 
 function isUpToDate(state: RaftState, message: RequestVote | QuoratePreVote): boolean {
@@ -71,6 +81,7 @@ export function onPreVote(state: RaftState, from: string, message: QuoratePreVot
     state.isLeader || state.nowMs - state.leaderHeardMs < state.config.electionTimeoutMsMin;
   const granted =
     !leaderLives &&
+    isAbleToVote(state) &&
     message.term > state.term &&
     isUpToDate(state, message) &&
     voteGuardAllows(state, message.lastLogIndex);

@@ -16,13 +16,13 @@ export function yieldCommitted(state: RaftState, leader: string, fromIndex: numb
     `leader ${leader} of term ${state.term} holds other entries at ${range}, which are committed here: ` +
       "another member has lost data. They are kept beside the journal.",
   );
-  state.emit({ kind: "conflict", entries, leader });
+  state.keepConflict(entries, leader);
   if (state.config.onConflict === "halt") {
     halt(state, `on_conflict is halt, and leader ${leader} demands that entries ${range} go`);
     return false;
   }
   // The dump already holds effects of what should go: only the leader's own dump can replace it.
-  if (fromIndex <= state.log.firstIndex + 1) {
+  if (fromIndex <= state.dumpIndex) {
     state.setMustRefetch(true);
     state.sendAfterLog(leader, {
       type: "next_node_idx",

@@ -1,0 +1,105 @@
+import type { Dump } from "../../protocol/files/dump-format.js";
+import { commandType, decodeCommand } from "../../protocol/log/commands.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import { Store } from "../store/store.js";
+import type { Notes } from "./notes.js";
+import type { Proposals } from "./proposals.js";
+
+export interface ApplierHost {
+  readonly proposals: Proposals;
+  readonly notes: Notes;
+  /** The store holds the effects of all entries up to here. */
+  applied(index: number): void;
+  /** The newest dump on disk, null where there is none. */
+  readDump(): Promise<Dump | null>;
+  failed(error: Error): void;
+}
+
+/** The store and how it follows the log: nothing else changes it. */
+export class Applier {
+  readonly #host: ApplierHost;
+  #store: Store;
+  /** Enabled code version: KVStoreTTL's functions are all of version 0. */
+  codeVersion: number;
+  /** Entries given out while the store is being built again; null at all other times. */
+  #postponed: Entry[] | null = null;
+
+  constructor(host: ApplierHost, dump: Dump | null) {
+    this.#host = host;
+    this.#store = dump === null ? new Store() : Store.fromDump(dump.data);
+    this.codeVersion = dump?.codeVersion ?? 0;
+  }
+
+  get store(): Store {
+    return this.#store;
+  }
+
+  apply(entries: readonly Entry[]): void {
+    if (this.#postponed !== null) {
+      this.#postponed.push(...entries);
+      return;
+    }
+    let index = 0;
+    for (const entry of entries) {
+      const result = this.#applyOne(entry);
+      this.#host.proposals.applied(entry, result);
+      index = entry.index;
+    }
+    if (index > 0) this.#host.applied(index);
+  }
+
+  /** After committed entries had to go: the store again, from the dump and these entries. */
+  rebuild(entries: readonly Entry[]): void {
+    if (this.#postponed !== null) {
+      this.#host.failed(new Error("a second conflict while the store is being built again"));
+      return;
+    }
+    this.#postponed = [];
+    this.#host.readDump().then(
+      (dump) => this.#rebuildFrom(dump, entries),
+      (error: unknown) => this.#host.failed(new Error("cannot read the dump", { cause: error })),
+    );
+  }
+
+  install(dump: Dump): void {
+    this.#postponed = null;
+    this.#store = Store.fromDump(dump.data);
+    this.codeVersion = dump.codeVersion;
+    this.#host.proposals.appliedByDump(dump.last.index);
+  }
+
+  #rebuildFrom(dump: Dump | null, entries: readonly Entry[]): void {
+    const postponed = this.#postponed;
+    // A leader's dump has replaced the store meanwhile.
+    if (postponed === null) return;
+    const store = dump === null ? new Store() : Store.fromDump(dump.data);
+    const from = dump?.last.index ?? 1;
+    this.#store = store;
+    for (const entry of entries) if (entry.index > from) this.#applyOne(entry);
+    this.#postponed = null;
+    this.apply(postponed);
+  }
+
+  #applyOne(entry: Entry) {
+    if (entry.command[0] === commandType.version) this.#applyVersion(entry);
+    const outcome = this.#store.apply(entry.command, entry.index);
+    if (!("raised" in outcome)) return outcome.result;
+    this.#host.notes.say({
+      level: "warn",
+      code: "raising-entry",
+      text:
+        `entry ${entry.index} of term ${entry.term} changes nothing: ${outcome.raised}. Every ` +
+        "PySyncObj member stops applying at it, after restarts too.",
+    });
+    return null;
+  }
+
+  #applyVersion(entry: Entry): void {
+    try {
+      const command = decodeCommand(entry.command);
+      if (command.kind === "version" && command.version === 0) this.codeVersion = 0;
+    } catch {
+      // The store says why the entry is none.
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/** Upper bound of every timeout: more is a mistake of unit, and timers hold no more than 24 days. */
+export const timeoutSecMax = 86_400;
+
+/** Election timeouts and heartbeats shorter than this cannot be kept by a busy event loop. */
+export const periodMsMin = 1;
+
+/**
+ * The address is the stem of the journal's file name; the longest suffix is `.journal.meta.tmp` and
+ * Linux allows 255 bytes.
+ */
+export const addressBytesMax = 230;
+
+/** A cluster of more members than this is a mistake: each entry is sent to each of them. */
+export const partnersMax = 100;
+
+export const portMax = 65_535;
+
+/** More entries than this in one log would not fit a journal, whose offsets have 32 bits. */
+export const compactionEntriesMax = 100_000_000;
+
+/** A configuration file is read whole before it is parsed. */
+export const configFileBytesMax = 4 * 1024 * 1024;
+
+/** A password file is a line; more is the wrong file. */
+export const passwordFileBytesMax = 4096;
+
+/** References in YAML that stand for others may blow up without bound; no real file has so many. */
+export const yamlAliasCountMax = 100;

@@ -1,0 +1,91 @@
+import type { PyValue } from "../../protocol/pickle/values.js";
+import { encodeUtility, type MemberInfo, parseMembers } from "../../protocol/wire/utility.js";
+import type { Logger } from "../logger.js";
+import { nodeLimits } from "./limits.js";
+
+export interface DiscoveryHost {
+  ask(address: string, request: readonly PyValue[], timeoutMs: number): Promise<PyValue>;
+  readonly logger: Logger;
+}
+
+export interface Discovered {
+  /** Who answered. */
+  readonly from: string;
+  readonly members: readonly MemberInfo[];
+}
+
+/**
+ * Asks the partners, one after the other, who is in the cluster, as Patroni's members do
+ * (DynMemberSyncObj in patroni/dcs/raft.py).
+ *
+ * @param timeoutMs For all of them together.
+ * @returns null where nobody answers: then the configured partners are the cluster.
+ */
+export async function discover(
+  host: DiscoveryHost,
+  partners: readonly string[],
+  timeoutMs: number,
+): Promise<Discovered | null> {
+  const each = timeoutMs / Math.max(1, partners.length);
+  for (const partner of partners) {
+    try {
+      const reply = await host.ask(partner, encodeUtility({ command: "members" }), each);
+      const members = parseMembers(reply);
+      if (members.length > 0) return { from: partner, members };
+    } catch (error) {
+      host.logger.debug(`${partner} does not tell the members: ${String(error)}`);
+    }
+  }
+  return null;
+}
+
+/** Has us added to the cluster, again and again until it is done or `signal` ends it. */
+export async function join(
+  host: DiscoveryHost,
+  self: string,
+  known: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    for (const partner of known) {
+      if (signal.aborted) return;
+      if (await tryJoin(host, self, partner)) return;
+    }
+    await pause(nodeLimits.joinRetryMs, signal);
+  }
+}
+
+async function tryJoin(host: DiscoveryHost, self: string, partner: string): Promise<boolean> {
+  const timeoutMs = nodeLimits.joinRetryMs * 2;
+  try {
+    const request = encodeUtility({ command: "add", address: self });
+    const reply = await host.ask(partner, request, timeoutMs);
+    if (typeof reply === "string" && reply.startsWith("SUCCESS")) {
+      host.logger.info(`${partner} has added this member to the cluster`);
+      return true;
+    }
+    // FAIL also says that somebody was quicker: then the list of members holds us.
+    const members = parseMembers(
+      await host.ask(partner, encodeUtility({ command: "members" }), timeoutMs),
+    );
+    if (members.some(({ address }) => address === self)) return true;
+    host.logger.warn(`${partner} has not added this member yet: ${String(reply)}`);
+  } catch (error) {
+    host.logger.warn(`${partner} cannot add this member: ${String(error)}`);
+  }
+  return false;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

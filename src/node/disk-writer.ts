@@ -1,0 +1,94 @@
+import type { Logger } from "../logger.js";
+import type { Storage, StorageWrite } from "../storage/storage.js";
+import { StorageError } from "../storage/storage-error.js";
+import { nodeLimits } from "./limits.js";
+
+export interface DiskEvents {
+  /** Everything up to this sequence number is durable. */
+  durable(seq: number): void;
+  /** The disk is full, or takes writes again. */
+  usable(usable: boolean, error: StorageError | null): void;
+  /** The disk failed in a way that only a restart can mend. */
+  failed(error: Error): void;
+}
+
+/**
+ * Group commit: while one write is under way the next one gathers. A full disk is waited out, with
+ * nothing acknowledged meanwhile; any other error ends the member, because what a failed fdatasync
+ * has kept is not known.
+ */
+export class DiskWriter {
+  readonly #storage: Storage;
+  readonly #events: DiskEvents;
+  readonly #logger: Logger;
+  #waiting: StorageWrite[] = [];
+  #waitingSeq = 0;
+  #running: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(storage: Storage, events: DiskEvents, logger: Logger) {
+    this.#storage = storage;
+    this.#events = events;
+    this.#logger = logger;
+  }
+
+  push(op: StorageWrite, seq: number): void {
+    this.#waiting.push(op);
+    this.#waitingSeq = seq;
+  }
+
+  /** Starts writing what waits. Called when a turn's effects are all there. */
+  kick(): void {
+    if (this.#running !== null || this.#waiting.length === 0 || this.#stopped) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+      this.kick();
+    });
+  }
+
+  /** Resolves when everything pushed is durable, or cannot be. */
+  async settle(): Promise<void> {
+    this.kick();
+    while (this.#running !== null) await this.#running;
+  }
+
+  /** Nothing more is written but what is under way. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0 && !this.#stopped) {
+      const ops = this.#waiting;
+      const seq = this.#waitingSeq;
+      this.#waiting = [];
+      if (!(await this.#write(ops))) return;
+      this.#events.durable(seq);
+    }
+  }
+
+  /** @returns false where the member can write no more. */
+  async #write(ops: readonly StorageWrite[]): Promise<boolean> {
+    let isFull = false;
+    for (;;) {
+      try {
+        await this.#storage.write(ops);
+        if (isFull) this.#events.usable(true, null);
+        return true;
+      } catch (error) {
+        if (!(error instanceof StorageError) || error.code !== "no-space") {
+          this.#stopped = true;
+          this.#events.failed(error instanceof Error ? error : new Error(String(error)));
+          return false;
+        }
+        if (!isFull) {
+          isFull = true;
+          this.#logger.error(error.message, { code: error.code, path: error.path });
+          this.#events.usable(false, error);
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, nodeLimits.diskRetryMs));
+      if (this.#stopped) return false;
+    }
+  }
+}

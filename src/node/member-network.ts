@@ -1,0 +1,52 @@
+import type { Logger } from "../logger.js";
+import { Network } from "../net/network.js";
+import type { Config } from "./config-types.js";
+import type { Proposals } from "./proposals.js";
+import type { Runtime } from "./runtime.js";
+import type { UtilityService } from "./utility-service.js";
+import { quorateVersion } from "./version.js";
+
+/** Who takes what the network brings. Functions, because the network is made before them. */
+export interface NetworkReceivers {
+  runtime(): Runtime;
+  proposals(): Proposals;
+  utility(): UtilityService;
+}
+
+/** The member's links, with what comes over them led to where it belongs. */
+export function memberNetwork(config: Config, logger: Logger, to: NetworkReceivers): Network {
+  const { selfAddr, bindAddr, password, timeouts } = config;
+  return new Network({
+    selfAddr,
+    bindAddr,
+    password,
+    timeouts,
+    logger,
+    softwareVersion: quorateVersion,
+    events: {
+      peerConnected: (peer) => {
+        logger.info("connected", { peer });
+        to.runtime().submit({ kind: "connected", peer });
+      },
+      peerDisconnected: (peer, reason) => {
+        logger.info("disconnected", { peer, reason });
+        to.runtime().linkLost(peer);
+        to.runtime().submit({ kind: "disconnected", peer });
+      },
+      peerHello: (peer) => to.runtime().submit({ kind: "peer-is-quorate", peer }),
+      observerConnected: (id) => to.runtime().submit({ kind: "observer-connected", id }),
+      observerDisconnected: (id) => {
+        to.runtime().linkLost(id);
+        to.runtime().submit({ kind: "observer-disconnected", id });
+      },
+      message: (from, message) => {
+        if (message.type === "apply_command") {
+          to.proposals().receive(from, message.command, message.requestId);
+        } else if (message.type === "apply_command_response") to.proposals().replied(message);
+        else to.runtime().submit({ kind: "message", from, message });
+      },
+      utility: (request, reply) => to.utility().answer(request, reply),
+      drained: () => {},
+    },
+  });
+}

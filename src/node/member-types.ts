@@ -1,0 +1,87 @@
+import type { KvEntryJson } from "../store/json-view.js";
+
+/**
+ * What the command line and the HTTP server know of a running member. The member itself (member.ts)
+ * implements `MemberHandle`; both of them can be tested with a stand-in.
+ */
+
+export type MemberRole = "follower" | "candidate" | "leader";
+
+/** What software a peer runs, as far as it has shown. */
+export type PeerKind = "quorate" | "vanilla" | "unknown";
+
+export interface MemberReport {
+  readonly address: string;
+  readonly self: boolean;
+  readonly connected: boolean;
+  /** Highest log index known to be on that member; null unless this member leads. */
+  readonly matchIndex: number | null;
+  /** Next log index that will be sent to it; null unless this member leads. */
+  readonly nextIndex: number | null;
+  /** Its software version, null while it has not said. */
+  readonly version: string | null;
+  readonly kind: PeerKind;
+}
+
+/** A reason why this member needs an operator's eye. */
+export interface DegradedReason {
+  /** Stable, for alerts: e.g. `no-space`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface StatusReport {
+  /** This member's address, which is its identity. */
+  readonly self: string;
+  /** Quorate's version. */
+  readonly version: string;
+  readonly role: MemberRole;
+  /** The leader's address, null while none is known. */
+  readonly leader: string | null;
+  readonly term: number;
+  /** Whom this member voted for in its term. */
+  readonly vote: string | null;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly lastIndex: number;
+  readonly lastLogTerm: number;
+  /** This member first, then the others in order of address. */
+  readonly members: readonly MemberReport[];
+  /** How many observers are connected. */
+  readonly observers: number;
+  readonly uptimeMs: number;
+  /** Empty: all is well. */
+  readonly degraded: readonly DegradedReason[];
+  /** Monotonic counts since the start, by name. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** One value of the replicated dictionary; times in seconds since 1970. */
+export type KvEntryReport = KvEntryJson;
+
+/** This member's own applied state, as of one moment. */
+export interface KvReport {
+  readonly appliedIndex: number;
+  /**
+   * Consistent as of the call of `kv` although it is read later, a few at a time, while the member
+   * goes on applying. A null means "nothing found for a while": the reader may pause there, so that
+   * a search through a million keys for few does not hold the loop. The reader calls `return` when
+   * it gives up before the end.
+   */
+  readonly entries: IterableIterator<readonly [key: string, entry: KvEntryReport] | null>;
+}
+
+/** Why a member is no longer running. */
+export type StopReason =
+  | { readonly kind: "stopped" }
+  | { readonly kind: "failed"; readonly error: Error };
+
+export interface MemberHandle {
+  /** Hands leadership over where it can, leaves the files as upstream wants them. Idempotent. */
+  stop(): Promise<void>;
+  status(): StatusReport;
+  /** The entries whose key starts with `prefix`; the empty prefix means all. */
+  kv(prefix: string): KvReport;
+  /** Resolves once, never rejects. */
+  readonly stopped: Promise<StopReason>;
+}

@@ -1,0 +1,65 @@
+import type { PeerMessage } from "../../protocol/wire/messages.js";
+
+/** Where messages go when they may. */
+export interface Postman {
+  sendMany(to: readonly string[], message: PeerMessage): void;
+}
+
+interface Held {
+  readonly after: number;
+  readonly message: PeerMessage;
+}
+
+/**
+ * Holds back what may leave only when a write is durable. Messages to one receiver never overtake
+ * each other, so one that waits also holds back those behind it.
+ */
+export class Outbox {
+  readonly #postman: Postman;
+  readonly #held = new Map<string, Held[]>();
+  readonly #deferred: { after: number; run: () => void }[] = [];
+  #durableSeq = 0;
+
+  constructor(postman: Postman) {
+    this.#postman = postman;
+  }
+
+  send(to: readonly string[], message: PeerMessage, after: number): void {
+    const free: string[] = [];
+    for (const receiver of to) {
+      const queue = this.#held.get(receiver);
+      if (queue !== undefined) queue.push({ after, message });
+      else if (after > this.#durableSeq) this.#held.set(receiver, [{ after, message }]);
+      else free.push(receiver);
+    }
+    if (free.length > 0) this.#postman.sendMany(free, message);
+  }
+
+  /** Runs when the write is durable, in the order of the calls. */
+  defer(after: number, run: () => void): void {
+    if (after <= this.#durableSeq && this.#deferred.length === 0) run();
+    else this.#deferred.push({ after, run });
+  }
+
+  durable(seq: number): void {
+    this.#durableSeq = Math.max(this.#durableSeq, seq);
+    for (const [receiver, queue] of this.#held) {
+      let sent = 0;
+      for (const { after, message } of queue) {
+        if (after > this.#durableSeq) break;
+        this.#postman.sendMany([receiver], message);
+        sent += 1;
+      }
+      if (sent === queue.length) this.#held.delete(receiver);
+      else queue.splice(0, sent);
+    }
+    while (this.#deferred[0] !== undefined && this.#deferred[0].after <= this.#durableSeq) {
+      this.#deferred.shift()?.run();
+    }
+  }
+
+  /** The link broke: what waited for it is lost, as what was on its way is. */
+  forget(receiver: string): void {
+    this.#held.delete(receiver);
+  }
+}

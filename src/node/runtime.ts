@@ -1,0 +1,292 @@
+import { encodeUtility, parseStatus } from "../../protocol/wire/utility.js";
+import type { Logger } from "../logger.js";
+import type { Network } from "../net/network.js";
+import { RaftCore } from "../raft/core.js";
+import type { RaftState } from "../raft/state.js";
+import type { Effect, InitialState, Input, ProposalOutcome, RaftConfig } from "../raft/types.js";
+import type { Storage, StorageWrite } from "../storage/storage.js";
+import type { StorageError } from "../storage/storage-error.js";
+import type { Applier } from "./applier.js";
+import type { Clock } from "./clock.js";
+import { DiskWriter } from "./disk-writer.js";
+import { nodeLimits } from "./limits.js";
+import type { Notes } from "./notes.js";
+import { Outbox } from "./outbox.js";
+import type { SnapshotInbox } from "./snapshot-inbox.js";
+import type { SnapshotSender } from "./snapshot-sender.js";
+
+/** The effects that change files. */
+type WriteEffect = Extract<
+  Effect,
+  { kind: "append" | "truncate" | "meta" | "compact" | "install" | "must-refetch" | "conflict" }
+>;
+
+/** What carries the effects out. The parts know the runtime, so it gets them after it is made. */
+export interface RuntimeParts {
+  readonly storage: Storage;
+  readonly network: Network;
+  readonly applier: Applier;
+  /** Of a proposal or a transfer of our own. */
+  answered(id: number, outcome: ProposalOutcome): void;
+  readonly snapshotSender: SnapshotSender;
+  readonly snapshotInbox: SnapshotInbox;
+  readonly notes: Notes;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Committed entries had to go, and are kept in a file beside. */
+  conflict(effect: Effect & { kind: "conflict" }, path: string): void;
+  leadershipChanged(effect: Effect & { kind: "leadership" }): void;
+  /** The member cannot go on. */
+  failed(error: Error): void;
+}
+
+/**
+ * Carries the core's effects out in the one safe order. Inputs are taken one after the other; what
+ * a turn's effects cause in their turn is queued behind.
+ */
+export class Runtime {
+  readonly #core: RaftCore;
+  readonly #parts: RuntimeParts;
+  readonly #outbox: Outbox;
+  readonly #disk: DiskWriter;
+  readonly #inputs: Input[] = [];
+  #draining = false;
+  #timer: NodeJS.Timeout | null = null;
+  #timerDueMs = Number.POSITIVE_INFINITY;
+  #stopped = false;
+
+  constructor(
+    config: RaftConfig,
+    initial: InitialState,
+    makeParts: (runtime: Runtime) => RuntimeParts,
+    clock: Clock,
+  ) {
+    this.#core = new RaftCore(config, initial, clock.monotonicMs());
+    this.#parts = makeParts(this);
+    const { storage, logger, network } = this.#parts;
+    this.#outbox = new Outbox({
+      sendMany: (to, message) => {
+        network.sendMany(to, message);
+        if (message.type === "append_entries") for (const id of to) network.noteAwaitingAnswer(id);
+      },
+    });
+    const events = {
+      durable: (seq: number) => {
+        this.#outbox.durable(seq);
+        this.submit({ kind: "durable", seq });
+      },
+      usable: (usable: boolean, error: StorageError | null) => this.#diskUsable(usable, error),
+      failed: (error: Error) => this.#parts.failed(error),
+    };
+    this.#disk = new DiskWriter(storage, events, logger);
+  }
+
+  get state(): RaftState {
+    return this.#core.state;
+  }
+
+  /** Replays what is known to be committed and starts the clock. */
+  start(): void {
+    this.#performAll(this.#core.begin());
+    this.#drain();
+  }
+
+  submit(input: Input): void {
+    if (this.#stopped) return;
+    this.#inputs.push(input);
+    this.#drain();
+  }
+
+  send(to: string, message: Parameters<Outbox["send"]>[1]): void {
+    this.#outbox.send([to], message, 0);
+  }
+
+  linkLost(peer: string): void {
+    this.#outbox.forget(peer);
+  }
+
+  /** Resolves when all writes asked for are durable. */
+  settle(): Promise<void> {
+    return this.#disk.settle();
+  }
+
+  /** No input is taken any more, no message leaves. */
+  stop(): void {
+    this.#stopped = true;
+    this.#disk.stop();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    try {
+      for (;;) {
+        const input = this.#inputs.shift();
+        if (input === undefined) break;
+        this.#performAll(this.#core.step(input, this.#parts.clock.monotonicMs()));
+      }
+    } catch (error) {
+      // A broken invariant of our own: going on could only make it worse.
+      this.#inputs.length = 0;
+      this.#parts.failed(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#draining = false;
+    }
+    this.#disk.kick();
+    this.#arm();
+  }
+
+  #performAll(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (this.#stopped) return;
+      this.#perform(effect);
+    }
+  }
+
+  #perform(effect: Effect): void {
+    const { applier, snapshotSender, snapshotInbox, storage } = this.#parts;
+    switch (effect.kind) {
+      case "append":
+      case "truncate":
+      case "meta":
+      case "compact":
+      case "install":
+      case "must-refetch":
+      case "conflict":
+        this.#write(effect);
+        break;
+      case "send":
+        this.#outbox.send(effect.to, effect.message, effect.after);
+        break;
+      case "answer":
+        this.#outbox.defer(effect.after, () => this.#parts.answered(effect.id, effect.outcome));
+        break;
+      case "apply":
+        applier.apply(effect.entries);
+        break;
+      case "rebuild":
+        applier.rebuild(effect.entries);
+        break;
+      case "save-commit":
+        this.#outbox.defer(effect.after, () => storage.saveCommitIndex(effect.index));
+        break;
+      case "ask-status":
+        this.#askStatus(effect.peer);
+        break;
+      case "send-snapshot":
+        snapshotSender.start(effect.to);
+        break;
+      case "cancel-snapshot":
+        snapshotSender.cancel(effect.to);
+        break;
+      case "snapshot-chunk":
+        snapshotInbox.take(effect.from, effect.term, effect.chunk);
+        break;
+      case "discard-snapshot":
+        snapshotInbox.discard();
+        break;
+      default:
+        this.#tell(effect);
+    }
+  }
+
+  #tell(effect: Effect): void {
+    const { network, notes, logger } = this.#parts;
+    switch (effect.kind) {
+      case "members":
+        network.setPeers(effect.members);
+        logger.info("members", { others: effect.members.join(",") });
+        break;
+      case "leadership":
+        this.#parts.leadershipChanged(effect);
+        break;
+      case "halt":
+        this.#parts.failed(new Error(`halted: ${effect.reason}`));
+        break;
+      case "note":
+        notes.say(effect.note);
+        break;
+      default:
+        throw new Error(`no way to carry out ${effect.kind}`);
+    }
+  }
+
+  #write(effect: WriteEffect): void {
+    const op = this.#operation(effect);
+    this.#disk.push(op, effect.seq);
+  }
+
+  #operation(effect: WriteEffect): StorageWrite {
+    switch (effect.kind) {
+      case "append":
+      case "truncate":
+      case "meta":
+      case "compact":
+        return effect;
+      case "must-refetch":
+        if (!effect.missing) this.#parts.notes.clear("files-damaged");
+        return effect;
+      case "install": {
+        const dump = this.#parts.snapshotInbox.takeOffered();
+        this.#parts.applier.install(dump.dump);
+        return { kind: "install", dump, keep: effect.keep };
+      }
+      case "conflict": {
+        const path = this.#parts.storage.conflictPath(new Date());
+        this.#parts.conflict(effect, path);
+        return { kind: "keep-conflict", path, entries: effect.entries };
+      }
+    }
+  }
+
+  #askStatus(peer: string): void {
+    const ask = this.#parts.network.ask(
+      peer,
+      encodeUtility({ command: "status" }),
+      nodeLimits.statusTimeoutMs,
+    );
+    ask.then(parseStatus).then(
+      (status) => {
+        const { version, leader, lastApplied } = status;
+        const answer = {
+          version,
+          term: status.raftTerm,
+          commitIndex: status.commitIdx,
+          lastApplied,
+          logLength: status.logLen,
+          leader,
+        };
+        this.submit({ kind: "peer-status", peer, status: answer });
+      },
+      (error: unknown) => {
+        this.#parts.logger.debug(`no status from ${peer}: ${String(error)}`);
+        this.submit({ kind: "peer-status", peer, status: null });
+      },
+    );
+  }
+
+  #diskUsable(usable: boolean, error: StorageError | null): void {
+    const { notes, logger } = this.#parts;
+    if (error === null) {
+      notes.clear("no-space");
+      logger.info("the disk takes writes again");
+    } else notes.degrade(error.code, error.message);
+    this.submit({ kind: "disk", usable });
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    const now = this.#parts.clock.monotonicMs();
+    const due = Math.max(this.#core.nextTickMs(), now + 1);
+    if (this.#timer !== null && this.#timerDueMs <= due) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timerDueMs = due;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#timerDueMs = Number.POSITIVE_INFINITY;
+      this.submit({ kind: "tick" });
+    }, due - now);
+  }
+}

@@ -1,0 +1,78 @@
+import type { SnapshotChunk } from "../../protocol/wire/messages.js";
+import type { Logger } from "../logger.js";
+import type { DumpReceiver, ReceivedDump } from "../storage/storage.js";
+
+export interface SnapshotInboxHost {
+  receiveDump(): DumpReceiver;
+  discardDump(dump: ReceivedDump): Promise<void>;
+  /** A dump came whole and is sound. */
+  received(from: string, term: number, dump: ReceivedDump): void;
+}
+
+/** Takes a leader's dump in, piece by piece, in the order in which the pieces came. */
+export class SnapshotInbox {
+  readonly #host: SnapshotInboxHost;
+  readonly #logger: Logger;
+  #receiver: DumpReceiver | null = null;
+  #work: Promise<void> = Promise.resolve();
+  /** Received and offered to the core, which has not decided yet. */
+  #offered: ReceivedDump | null = null;
+
+  constructor(host: SnapshotInboxHost, logger: Logger) {
+    this.#host = host;
+    this.#logger = logger;
+  }
+
+  take(from: string, term: number, chunk: SnapshotChunk): void {
+    this.#work = this.#work
+      .then(() => this.#takeInOrder(from, term, chunk))
+      .catch(async (error: unknown) => {
+        this.#logger.error(`the dump from ${from} cannot be used: ${String(error)}`);
+        await this.#drop();
+      });
+  }
+
+  /** The dump that the core decided to install. */
+  takeOffered(): ReceivedDump {
+    const dump = this.#offered;
+    if (dump === null) throw new Error("no dump to install");
+    this.#offered = null;
+    return dump;
+  }
+
+  /** The core has no use for it. */
+  discard(): void {
+    const dump = this.#offered;
+    this.#offered = null;
+    if (dump === null) return;
+    this.#host.discardDump(dump).catch((error: unknown) => {
+      this.#logger.warn(`a received dump is left behind: ${String(error)}`);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#work;
+    await this.#drop();
+  }
+
+  async #takeInOrder(from: string, term: number, chunk: SnapshotChunk): Promise<void> {
+    if (chunk.isFirst) {
+      await this.#drop();
+      this.#receiver = this.#host.receiveDump();
+    }
+    const receiver = this.#receiver;
+    if (receiver === null) return;
+    if (chunk.data.length > 0) await receiver.write(chunk.data);
+    if (!chunk.isLast) return;
+    this.#receiver = null;
+    const dump = await receiver.finish();
+    this.#offered = dump;
+    this.#host.received(from, term, dump);
+  }
+
+  async #drop(): Promise<void> {
+    const receiver = this.#receiver;
+    this.#receiver = null;
+    await receiver?.abort();
+  }
+}

@@ -1,0 +1,57 @@
+import { deriveFernetKey } from "../../protocol/wire/fernet.js";
+import type { Logger } from "../logger.js";
+import { askUtility } from "../net/utility-client.js";
+import type { InitialState, RaftConfig } from "../raft/types.js";
+import type { Recovered } from "../storage/storage.js";
+import type { Config } from "./config-types.js";
+import { type Discovered, discover } from "./discovery.js";
+
+/** Who is in the cluster, by a partner that runs already; null where none does. */
+export async function findCluster(config: Config, logger: Logger): Promise<Discovered | null> {
+  const { partnerAddrs, password, timeouts } = config;
+  if (partnerAddrs.length === 0) return null;
+  const key = password === null ? null : deriveFernetKey(password);
+  const ask = (address: string, request: Parameters<typeof askUtility>[1], timeoutMs: number) =>
+    askUtility(address, request, { timeoutMs, key });
+  return discover({ ask, logger }, partnerAddrs, timeouts.discoveryMs);
+}
+
+export function raftConfig({ selfAddr, timeouts, onConflict }: Config): RaftConfig {
+  return {
+    selfId: selfAddr,
+    electionTimeoutMsMin: timeouts.electionTimeoutMinMs,
+    electionTimeoutMsMax: timeouts.electionTimeoutMaxMs,
+    heartbeatMs: timeouts.heartbeatPeriodMs,
+    leaderFallbackMs: timeouts.leaderFallbackMs,
+    onConflict,
+    random: Math.random,
+  };
+}
+
+/**
+ * Whom the cluster consists of: the dump knows best, because the log goes on from it; then what a
+ * running member told; then the configuration.
+ */
+export function initialState(
+  config: Config,
+  discovered: Discovered | null,
+  recovered: Recovered,
+): InitialState {
+  const { dump, term, votedFor, commitIndex, entries } = recovered;
+  const members =
+    dump?.members ?? discovered?.members.map(({ address }) => address) ?? config.partnerAddrs;
+  return {
+    term,
+    votedFor,
+    commitIndex,
+    appliedIndex: dump?.last.index ?? 1,
+    entries,
+    members,
+    mustRefetch: recovered.mustRefetch,
+  };
+}
+
+/** An empty member that comes to a cluster with a leader may have been there before, and voted. */
+export function mayHaveVoted(recovered: Recovered, discovered: Discovered | null): boolean {
+  return recovered.isNew && discovered?.members.some(({ leader }) => leader) === true;
+}
