@@ -1,0 +1,83 @@
+import type { Writable } from "node:stream";
+import winston from "winston";
+import type { LogFields, Logger } from "../logger.js";
+import type { Config } from "../node/config-types.js";
+
+/**
+ * The log of `run`: to standard error, so that standard output stays free for results. One line for
+ * each message, whatever the message holds: part of it may come from a peer.
+ */
+export function createLogger(options: Config["log"], stream: Writable): Logger {
+  const print = options.format === "json" ? printJson : printText;
+  const log = winston.createLogger({
+    level: options.level,
+    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    format: winston.format.printf((info) =>
+      print(info.level, String(info.message), fieldsOf(info["fields"])),
+    ),
+    transports: [new winston.transports.Stream({ stream, eol: "\n" })],
+  });
+  const at =
+    (level: string) =>
+    (message: string, fields: LogFields = {}): void => {
+      log.log({ level, message, fields });
+    };
+  return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+function printJson(
+  level: string,
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+): string {
+  return JSON.stringify({ time: new Date().toISOString(), level, message, ...without(fields) });
+}
+
+/** A field cannot take the place of what every line has. */
+function without(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const reserved = ["time", "level", "message"];
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [reserved.includes(name) ? `field_${name}` : name, value]),
+  );
+}
+
+function printText(
+  level: string,
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+): string {
+  const shown = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}=${showValue(value)}`);
+  const head = `${localTime(new Date())} ${level.toUpperCase().padEnd(5)}`;
+  return `${head} ${escapeControls(message)}${shown.join("")}`;
+}
+
+function showValue(value: unknown): string {
+  return typeof value === "string" && !/^[^\s"=\p{C}]+$/u.test(value)
+    ? escapeControls(JSON.stringify(value))
+    : String(value);
+}
+
+/** Line ends and terminal sequences must not write lines of their own. */
+export function escapeControls(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u${code.toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** ISO 8601 in the time zone of the machine, with its offset: `2026-01-31T09:05:07.250+01:00`. */
+export function localTime(time: Date): string {
+  const offsetMin = -time.getTimezoneOffset();
+  const shifted = new Date(time.getTime() + offsetMin * 60_000).toISOString().slice(0, -1);
+  const sign = offsetMin < 0 ? "-" : "+";
+  const hours = String(Math.floor(Math.abs(offsetMin) / 60)).padStart(2, "0");
+  const minutes = String(Math.abs(offsetMin) % 60).padStart(2, "0");
+  return `${shifted}${sign}${hours}:${minutes}`;
+}

@@ -1,0 +1,53 @@
+import type { Command } from "commander";
+import { startHttpServer } from "../http/server.js";
+import { loadConfig } from "../node/config.js";
+import { readConfigPath, readPasswordFile } from "../node/config-read.js";
+import type { ConfigFlags } from "../node/config-types.js";
+import type { CliContext } from "./context.js";
+import { addSettingOptions } from "./flag-options.js";
+import { createLogger } from "./log.js";
+import { runMember } from "./run-member.js";
+
+export function registerRun(
+  program: Command,
+  context: CliContext,
+  finish: (code: number) => void,
+): void {
+  const command = program
+    .command("run")
+    .summary("run a member of a raft cluster")
+    .description(
+      "Runs a member until SIGTERM or SIGINT, in the place of patroni_raft_controller: on the same\n" +
+        "file, environment, addresses and data directory. Flags win over the environment\n" +
+        "(PATRONI_RAFT_*, QUORATE_*), which wins over the file. Logs go to standard error.",
+    )
+    .argument("[patroni.yml]", "Patroni's configuration, a file or a directory of .yml files");
+  addSettingOptions(command)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  quorate run /etc/patroni/patroni.yml --http 127.0.0.1:8008\n" +
+        "  quorate run --self-addr 10.0.0.1:2222 --partner-addrs 10.0.0.2:2222,10.0.0.3:2222 \\\n" +
+        "    --data-dir /var/lib/quorate --password-file /etc/quorate/password",
+    )
+    .action(async (path: string | undefined, flags: ConfigFlags) => {
+      const config = loadConfig({
+        file: path === undefined ? undefined : readConfigPath(path),
+        env: context.env,
+        flags,
+        readPasswordFile,
+      });
+      const logger = createLogger(config.log, process.stderr);
+      for (const warning of config.warnings) {
+        logger.warn(warning);
+      }
+      const code = await runMember({
+        config,
+        logger,
+        signals: process,
+        exit: (status) => process.exit(status),
+        startMember: context.startMember,
+        startHttp: startHttpServer,
+      });
+      finish(code);
+    });
+}
