@@ -12,6 +12,8 @@ export const nodeLimits = {
   expiryPeriodMs: 100,
   /** A stopping leader waits so long for another one to take over. */
   handOverMsMax: 2_000,
+  /** A stopping member waits so long for its last writes; a full disk would keep it for ever. */
+  settleMsMax: 5_000,
   /** Between attempts to have ourselves added to a running cluster. */
   joinRetryMs: 2_000,
   /** Requests forwarded to the leader that may wait for its answer; beyond it: QUEUE_FULL. */

@@ -52,16 +52,19 @@ export class Member implements MemberHandle {
     for (const warning of config.warnings) logger.warn(warning);
     const { dataDir, selfAddr } = config;
     const { storage, recovered: found } = await Storage.open({ dataDir, selfAddr, logger });
+    let member: Member | null = null;
     try {
       const discovered = await findCluster(config, logger);
       const mustRefetch = found.mustRefetch || mayHaveVoted(found, discovered);
       if (mustRefetch) await storage.write([{ kind: "must-refetch", missing: true }]);
       const recovered = { ...found, mustRefetch };
-      const member = new Member(config, logger, { storage, recovered, discovered });
+      member = new Member(config, logger, { storage, recovered, discovered });
       await member.#begin(discovered);
       return member;
     } catch (error) {
-      await storage.close();
+      if (member === null) await storage.close();
+      else member.#fail(error instanceof Error ? error : new Error(String(error)));
+      await member?.stopped;
       throw error;
     }
   }
@@ -157,7 +160,7 @@ export class Member implements MemberHandle {
     try {
       if (reason.kind === "stopped") {
         await this.#handOver();
-        await this.#runtime.settle();
+        await Promise.race([this.#runtime.settle(), pause(nodeLimits.settleMsMax)]);
       }
       this.#runtime.stop();
       this.#sender.cancelAll();
@@ -183,7 +186,7 @@ export class Member implements MemberHandle {
     if (!begun) return;
     const deadlineMs = systemClock.monotonicMs() + nodeLimits.handOverMsMax;
     while (state.isLeader && systemClock.monotonicMs() < deadlineMs) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(10);
     }
   }
 
@@ -330,4 +333,10 @@ export class Member implements MemberHandle {
       logger: this.#logger,
     };
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 }
