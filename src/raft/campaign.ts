@@ -28,6 +28,8 @@ export function considerCampaign(state: RaftState): void {
     if (state.leader !== null || state.role !== "follower") state.setRole("follower", null);
     return;
   }
+  // Whoever led has been silent for too long, and health should say so.
+  if (state.leader !== null) state.setRole("follower", null);
   if (isTransfer) campaign(state, state.connectedMembers());
   else if (needsCandidateGuard(state)) startRound(state);
   else if (understandPreVotes(state)) startPreVote(state);

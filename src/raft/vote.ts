@@ -1,6 +1,6 @@
 import type { QuoratePreVote, RequestVote } from "../../protocol/wire/messages.js";
 import { coverage, wantsCoveredVote } from "./guards/covered-vote.js";
-import { liftPeer } from "./guards/term-beacon.js";
+import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { voteGuardAllows } from "./guards/vote-guard.js";
 import { adoptTerm } from "./role.js";
 import type { RaftState } from "./state.js";
@@ -86,4 +86,7 @@ export function onPreVote(state: RaftState, from: string, message: QuoratePreVot
     isUpToDate(state, message) &&
     voteGuardAllows(state, message.lastLogIndex);
   state.sendAfterMeta([from], { type: "quorate_pre_vote_answer", term: message.term, granted });
+  // Its term is behind ours. Unless it learns that it asks for ever, and if its log is the newer one
+  // nobody else can lead either.
+  if (message.term <= state.term) beaconTo(state, from, message.term - 1);
 }
