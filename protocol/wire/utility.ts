@@ -12,7 +12,12 @@ export type UtilityRequest =
   | { readonly command: "set_version"; readonly version: number }
   /** Null: the member may choose. Since PySyncObj 0.3.16. */
   | { readonly command: "transfer"; readonly address: string | null }
-  /** A name that we do not know, or arguments that make no sense for it. */
+  /**
+   * A known command whose argument makes no sense for it. Patroni's observers, which have no address,
+   * ask each time they start to `add` None (DynMemberSyncObj in patroni/dcs/raft.py).
+   */
+  | { readonly command: "malformed"; readonly name: string; readonly argument: string }
+  /** A name that we do not know. */
   | { readonly command: "unknown"; readonly name: string };
 
 /** Takes a utility list apart; items after those that a command uses are ignored, as upstream does. */
@@ -35,7 +40,17 @@ export function parseUtility(list: readonly PyValue[]): UtilityRequest {
       break;
   }
   const name = typeof command === "string" ? command.slice(0, unknownNameCharsMax) : "";
-  return { command: "unknown", name };
+  if (!withArgument.has(name)) return { command: "unknown", name };
+  return { command: "malformed", name, argument: shown(argument) };
+}
+
+const withArgument: ReadonlySet<string> = new Set(["add", "remove", "set_version", "transfer"]);
+
+/** An argument as the reply repeats it; what is no text or number only by its kind. */
+function shown(argument: PyValue): string {
+  if (argument === null) return "None";
+  if (typeof argument === "string") return argument.slice(0, unknownNameCharsMax);
+  return typeof argument === "number" ? String(argument) : "?";
 }
 
 /** The list for `SessionRole`'s `request`, as `syncobj_admin` and Patroni send it. */
@@ -51,6 +66,8 @@ export function encodeUtility(request: UtilityRequest): PyValue[] {
       return [request.command, request.version];
     case "transfer":
       return [request.command, request.address ?? ""];
+    case "malformed":
+      return [request.name, request.argument];
     case "unknown":
       return [request.name];
   }

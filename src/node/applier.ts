@@ -21,6 +21,7 @@ export class Applier {
   #store: Store;
   /** Enabled code version: KVStoreTTL's functions are all of version 0. */
   codeVersion: number;
+  #appliedIndex: number;
   /** Entries given out while the store is being built again; null at all other times. */
   #postponed: Entry[] | null = null;
 
@@ -28,10 +29,19 @@ export class Applier {
     this.#host = host;
     this.#store = dump === null ? new Store() : Store.fromDump(dump.data);
     this.codeVersion = dump?.codeVersion ?? 0;
+    this.#appliedIndex = dump?.last.index ?? 1;
   }
 
   get store(): Store {
     return this.#store;
+  }
+
+  /**
+   * The entry up to which the store holds all effects, and none beyond; null while it is being
+   * built again. The core learns of it a little later: what is read from the store belongs to this.
+   */
+  get appliedIndex(): number | null {
+    return this.#postponed === null ? this.#appliedIndex : null;
   }
 
   apply(entries: readonly Entry[]): void {
@@ -65,6 +75,7 @@ export class Applier {
     this.#postponed = null;
     this.#store = Store.fromDump(dump.data);
     this.codeVersion = dump.codeVersion;
+    this.#appliedIndex = dump.last.index;
     this.#host.proposals.appliedByDump(dump.last.index);
   }
 
@@ -75,6 +86,7 @@ export class Applier {
     const store = dump === null ? new Store() : Store.fromDump(dump.data);
     const from = dump?.last.index ?? 1;
     this.#store = store;
+    this.#appliedIndex = from;
     for (const entry of entries) if (entry.index > from) this.#applyOne(entry);
     this.#postponed = null;
     this.apply(postponed);
@@ -83,6 +95,7 @@ export class Applier {
   #applyOne(entry: Entry) {
     if (entry.command[0] === commandType.version) this.#applyVersion(entry);
     const outcome = this.#store.apply(entry.command, entry.index);
+    this.#appliedIndex = entry.index;
     if (!("raised" in outcome)) return outcome.result;
     this.#host.notes.say({
       level: "warn",

@@ -57,9 +57,10 @@ export class Compaction {
 
   /** New since the last dump, durable, and with no change of membership on its way. */
   #isPossible(): boolean {
-    const { state } = this.#host;
-    const index = state.lastApplied;
-    if (index <= this.#lastIndex || index > state.durableIndex || !state.diskUsable) return false;
+    const { state, applier } = this.#host;
+    const index = applier.appliedIndex;
+    if (index === null || index <= this.#lastIndex) return false;
+    if (index > state.durableIndex || !state.diskUsable) return false;
     if (!state.log.holds(index) || !state.log.holds(index - 1)) return false;
     return state.log
       .slice(index + 1, state.log.lastIndex)
@@ -68,8 +69,10 @@ export class Compaction {
 
   async #write(): Promise<void> {
     const { state, applier, storage, logger, clock } = this.#host;
-    const index = state.lastApplied;
-    if (!state.log.holds(index - 1)) throw new Error(`no two entries to dump at ${index}`);
+    const index = applier.appliedIndex;
+    if (index === null || !state.log.holds(index - 1)) {
+      throw new Error(`no two entries to dump at ${index}`);
+    }
     const startedMs = clock.monotonicMs();
     const snapshot = applier.store.beginSnapshot();
     try {
@@ -97,7 +100,7 @@ export class Compaction {
   #failed(error: unknown): void {
     // Not before another full period: a disk that is full stays full for a while.
     this.#lastMs = this.#host.clock.monotonicMs();
-    this.#lastIndex = this.#host.state.lastApplied;
+    this.#lastIndex = this.#host.applier.appliedIndex ?? this.#lastIndex;
     if (this.#abort.signal.aborted) return;
     const text = `the dump could not be written, the journal keeps growing: ${String(error)}`;
     this.#host.notes.say({ level: "error", code: "dump-failed", text });

@@ -51,6 +51,9 @@ export class UtilityService {
       case "transfer":
         this.#host.transfer(request.address, (begun) => reply(utilityOutcome(request, begun)));
         break;
+      case "malformed":
+        reply(utilityOutcome(request, false));
+        break;
       case "unknown":
         // The session has refused it already: upstream gives no answer either.
         break;

@@ -56,6 +56,8 @@ export class FakeCluster {
         return request.version === 0
           ? utilityOutcome(request, true)
           : `wrong version, current version is 0, requested version is ${request.version}`;
+      case "malformed":
+        return utilityOutcome(request, false);
       case "unknown":
         throw new Error(`${address}: no answer`);
       default:

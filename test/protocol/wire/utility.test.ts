@@ -76,12 +76,32 @@ test("every known list is taken apart, and put together again", () => {
 
 test("other lists are unknown", () => {
   const strange: PyValue[][] = [
-    ...[[], ["nonsense"], [5], [["status"]], ["STATUS"], [Uint8Array.of(1)]],
-    ...[["add"], ["add", 5], ["add", ""], ["remove", null], ["add", "x".repeat(1000)]],
-    ...[["set_version"], ["set_version", "3"], ["transfer", 5]],
+    [],
+    ["nonsense"],
+    [5],
+    [["status"]],
+    ["STATUS"],
+    [Uint8Array.of(1)],
   ];
   for (const list of strange) assert.equal(parseUtility(list).command, "unknown");
   assert.deepEqual(parseUtility(["n".repeat(100)]), { command: "unknown", name: "n".repeat(64) });
+});
+
+test("a known command with an argument that makes no sense gets FAIL", () => {
+  const malformed: [PyValue[], string][] = [
+    [["add", null], "FAIL ADD None"],
+    [["add"], "FAIL ADD None"],
+    [["add", 5], "FAIL ADD 5"],
+    [["remove", "nowhere"], "FAIL REMOVE nowhere"],
+    [["add", "x".repeat(1000)], `FAIL ADD ${"x".repeat(64)}`],
+    [["set_version", "3"], "FAIL SET_VERSION 3"],
+    [["transfer", [1]], "FAIL TRANSFER ?"],
+  ];
+  for (const [list, reply] of malformed) {
+    const request = parseUtility(list);
+    assert.equal(request.command, "malformed");
+    assert.equal(utilityOutcome(request, false), reply);
+  }
 });
 
 test("outcomes read as upstream's", () => {
