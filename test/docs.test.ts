@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { projectRoot } from "../interop-tests/support/project.js";
+
+const root = projectRoot();
+
+/** Folders that hold nothing of ours. */
+const skipped = new Set(["node_modules", "dist", ".cache", ".git"]);
+
+function markdownFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((item) => {
+    const path = join(folder, item.name);
+    if (item.isDirectory()) return skipped.has(item.name) ? [] : markdownFiles(path);
+    return item.name.endsWith(".md") ? [path] : [];
+  });
+}
+
+function read(path: string): string {
+  return readFileSync(resolve(root, path), "utf8");
+}
+
+/** What is prose: code blocks hold bytes and other people's syntax. */
+function prose(markdown: string): string {
+  return markdown.replace(/^```[\s\S]*?^```/gm, "").replace(/^ {4}.*$/gm, "");
+}
+
+/** Targets of `[text](target)`. */
+function links(markdown: string): string[] {
+  return [...prose(markdown).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target ?? "");
+}
+
+/** The anchors that GitHub makes of a file's headings. */
+function anchors(markdown: string): Set<string> {
+  const headings = prose(markdown).matchAll(/^#{1,6} (.+)$/gm);
+  return new Set(
+    [...headings].map(([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
+
+/** What is wrong with a link, or null. */
+function fault(from: string, target: string): string | null {
+  if (/^https?:/.test(target)) return null;
+  const [path = "", anchor] = target.split("#");
+  const file = path === "" ? from : resolve(dirname(from), path);
+  if (!existsSync(file)) return "there is no such file";
+  if (anchor === undefined) return null;
+  return anchors(readFileSync(file, "utf8")).has(anchor) ? null : "there is no such heading";
+}
+
+/** Paths of our own that a text names, such as src/raft/core.ts or test/net. */
+function namedPaths(markdown: string): string[] {
+  const text = markdown.replace(/^ {4}.*$/gm, "");
+  const pattern =
+    /(?<![\w/.<-])(?:src|test|interop-tests|protocol|docs|scripts|bench|bin)\/[\w./-]*\w/g;
+  return [...new Set([...text.matchAll(pattern)].map(([path]) => path))];
+}
+
+const files = markdownFiles(root);
+
+describe("documentation", () => {
+  for (const path of ["README.md", "CHANGELOG.md", "protocol/README.md", "docs/architecture.md"]) {
+    it(`includes ${path}`, () => assert.ok(files.includes(join(root, path))));
+  }
+
+  for (const file of files) {
+    const name = relative(root, file);
+    it(`${name}: links lead somewhere`, () => {
+      const markdown = readFileSync(file, "utf8");
+      const broken = links(markdown).flatMap((target) => {
+        const why = fault(file, target);
+        return why === null ? [] : [`${target}: ${why}`];
+      });
+      assert.deepEqual(broken, []);
+    });
+
+    it(`${name}: paths that it names exist`, () => {
+      const missing = namedPaths(readFileSync(file, "utf8")).filter(
+        (path) => !existsSync(join(root, path)) && !existsSync(resolve(dirname(file), path)),
+      );
+      assert.deepEqual(missing, []);
+    });
+  }
+});
+
+describe("README", () => {
+  it("has a line for each dependency, and for nothing else", () => {
+    const manifest: unknown = JSON.parse(read("package.json"));
+    const rows = [...read("README.md").matchAll(/^\| `([^`]+)`( \(development\))? \| .+ \|$/gm)];
+    const section = read("README.md").split("## Dependencies")[1]?.split("\n## ")[0] ?? "";
+    const named = rows.filter(([row]) => section.includes(row));
+    const shown = (isDevelopment: boolean) =>
+      named.filter(([, , mark]) => (mark !== undefined) === isDevelopment).map(([, name]) => name);
+    assert.deepEqual(shown(false).sort(), packageNames(manifest, "dependencies"));
+    assert.deepEqual(shown(true).sort(), packageNames(manifest, "devDependencies"));
+  });
+
+  it("shows code that prints what it says", () => {
+    const blocks = [...read("README.md").matchAll(/^```js\n([\s\S]*?)^```$/gm)];
+    assert.ok(blocks.length > 0, "there is an example");
+    for (const [, code = ""] of blocks) {
+      const expected = [...code.matchAll(/^\/\/ (.*)$/gm)].map(([, line]) => line);
+      assert.deepEqual(runExample(code).trimEnd().split("\n"), expected);
+    }
+  });
+
+  it("names limits as they are", async () => {
+    const wire = await import("../protocol/wire/limits.js");
+    const pickle = await import("../protocol/pickle/limits.js");
+    const format = await import("../protocol/files/limits.js");
+    const raft = (await import("../src/raft/limits.js")).raftLimits;
+    const net = await import("../src/net/limits.js");
+    const node = (await import("../src/node/limits.js")).nodeLimits;
+    const config = await import("../src/node/config-limits.js");
+    const storage = await import("../src/storage/limits.js");
+    const http = await import("../src/http/limits.js");
+    const text = read("README.md");
+    const says = (what: string, limit: string) => {
+      const row = text.split("\n").find((line) => line.startsWith(`| ${what} | `));
+      assert.equal(row?.split(" | ")[1], limit, what);
+    };
+    const mib = (bytes: number) => `${bytes / 1024 ** 2} MiB`;
+    const gib = (bytes: number) => `${bytes / 1024 ** 3} GiB`;
+    says(
+      "a frame; its message after inflating",
+      `${mib(wire.frameBytesMax)}; ${mib(wire.messageBytesMax)}`,
+    );
+    says("a command that reliably passes in one message", mib(wire.commandBytesMax));
+    says("a frame before the peer has said who it is", `${wire.handshakeFrameBytesMax / 1024} KiB`);
+    says("depth of a pickle", String(pickle.pickleMessageLimits.depthMax));
+    says(
+      "connections that have not said who they are",
+      `${net.unidentifiedConnectionsMax}, ${net.handshakeTimeoutMs / 1000} s each`,
+    );
+    says("observers and utility clients together", String(net.connectionsMax));
+    says("waiting to be sent to one receiver", mib(net.sendBufferBytesMax));
+    says("appended and not committed", mib(raft.uncommittedBytesMax));
+    says(
+      "commands forwarded to the leader without an answer",
+      node.forwardedMax.toLocaleString("en-US"),
+    );
+    says("the journal", gib(format.journalBytesMax + 1));
+    says(
+      "a dump that is received; after inflating",
+      `${gib(storage.dumpFileBytesMax)}; ${gib(format.dumpInflatedBytesMax)}`,
+    );
+    says(
+      "members in the configuration; in a dump",
+      `${config.partnersMax}; ${format.dumpMembersMax.toLocaleString("en-US")}`,
+    );
+    says(
+      "HTTP connections; readers of all data at once",
+      `${http.connectionsMax}; ${http.kvResponsesMax}`,
+    );
+  });
+});
+
+describe("protocol/divergences.md", () => {
+  const rows = read("protocol/divergences.md")
+    .split("\n")
+    .filter((line) => /^\| [A-Z]\d+ \|/.test(line))
+    .map((line) => line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "")));
+
+  it("has rows of five cells, each with a name of its own", () => {
+    assert.ok(rows.length > 40, `only ${rows.length} rows`);
+    for (const row of rows) assert.equal(row.length, 5, row.join(" | "));
+    assert.equal(new Set(rows.map(([name]) => name)).size, rows.length);
+  });
+
+  for (const [name, , , , tests = ""] of rows) {
+    it(`${name} names its test, or says that there is none`, () => {
+      const paths = [...tests.matchAll(/[\w./-]+\.test\.ts/g)].map(([path]) => path);
+      if (paths.length === 0) assert.equal(tests, "no test yet");
+      for (const path of paths) assert.ok(existsSync(join(root, path)), path);
+    });
+  }
+});
+
+function packageNames(manifest: unknown, field: string): string[] {
+  assert.ok(typeof manifest === "object" && manifest !== null);
+  const packages: unknown = Reflect.get(manifest, field);
+  assert.ok(typeof packages === "object" && packages !== null);
+  return Object.keys(packages).sort();
+}
+
+/** Runs an example with our own build in the place of the package. */
+function runExample(code: string): string {
+  const build = new URL("../protocol/index.js", import.meta.url);
+  const folder = mkdtempSync(join(tmpdir(), "quorate-example-"));
+  try {
+    const file = join(folder, "example.mjs");
+    writeFileSync(file, code.replaceAll('"quorate/protocol"', JSON.stringify(build.href)));
+    return execFileSync(process.execPath, [file], {
+      encoding: "utf8",
+      cwd: dirname(fileURLToPath(build)),
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
