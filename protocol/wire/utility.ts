@@ -1,5 +1,5 @@
 import { ProtocolError } from "../errors.js";
-import { nodeId, tcpNode } from "../log/tcp-node.js";
+import { nodeId, splitAddress, tcpNode } from "../log/tcp-node.js";
 import type { PyDict, PyValue } from "../pickle/values.js";
 import { Fields } from "./fields.js";
 import { addressCharsMax, unknownNameCharsMax } from "./limits.js";
@@ -276,5 +276,6 @@ function textOr(value: PyValue, otherwise: string): string {
 }
 
 function isAddress(value: PyValue): value is string {
-  return typeof value === "string" && value.length > 0 && value.length <= addressCharsMax;
+  if (typeof value !== "string" || value.length > addressCharsMax) return false;
+  return splitAddress(value) !== null;
 }
