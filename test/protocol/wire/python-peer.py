@@ -62,8 +62,8 @@ REPLIES = {'status': STATUS, 'members': MEMBERS}
 
 COMMANDS = {
     'no-op': b'\x01',
-    'add': b'\x02' + pickle.dumps(['add', CONNECTOR, TCPNode(CONNECTOR)]),
-    'rem': b'\x02' + pickle.dumps(['rem', CONNECTOR, TCPNode(CONNECTOR)]),
+    'add': b'\x02' + pickle.dumps(['add', CONNECTOR, CONNECTOR]),
+    'rem': b'\x02' + pickle.dumps(['rem', CONNECTOR, CONNECTOR]),
     'version': b'\x03' + pickle.dumps(3),
     'set': b'\x00' + pickle.dumps((2, ('/k', {'value': 'v\u20ac', 'updated': 5.0, 'created': 4.5,
                                               'expire': 35.0}),

@@ -155,7 +155,7 @@ test("a hello and messages may come in one chunk", () => {
 test("what is no identity is refused", () => {
   const values: PyValue[] = [
     ...[5, null, true, new Map(), new PyTuple(["a:1"]), Uint8Array.of(1), ""],
-    ...["x".repeat(1000), [], ["nonsense"], [["status"]], ["add"], ["add", 5]],
+    ...["x".repeat(1000), [], ["nonsense"], [["status"]]],
   ];
   for (const value of values) {
     refuses(() => listener(null).receive(rawFrame(value, null)), "handshake-identity");
