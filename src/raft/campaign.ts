@@ -53,7 +53,7 @@ function askAll(state: RaftState, round: CampaignRound): void {
   round.answers.clear();
   round.waiting.clear();
   for (const peer of state.connectedMembers()) {
-    round.waiting.add(peer);
+    if (!isMute(state, peer)) round.waiting.add(peer);
     state.emit({ kind: "ask-status", peer });
   }
   if (round.waiting.size === 0) judge(state, round);
@@ -66,6 +66,7 @@ export function onPeerStatus(state: RaftState, peer: string, status: PeerStatus 
     known.status = status;
     known.term = Math.max(known.term, status.term);
   }
+  noteAnswer(state, peer, status !== null);
   const round = state.round;
   if (round === null || !round.waiting.has(peer)) return;
   if (status === null) {
@@ -108,6 +109,25 @@ function judge(state: RaftState, round: CampaignRound): void {
     beaconTo(state, peer, round.answers.get(peer)?.term ?? 0);
   }
   round.askAgainMs = state.nowMs + raftLimits.confirmDelayMs;
+}
+
+/** A round of questions comes after another within an election timeout: a longer gap ends a silence. */
+function noteAnswer(state: RaftState, peer: string, answered: boolean): void {
+  const silence = state.silences.get(peer);
+  const isFresh =
+    silence !== undefined && state.nowMs - silence.lastMs <= raftLimits.silentPeerMsMax;
+  if (answered) state.silences.delete(peer);
+  else if (isFresh) silence.lastMs = state.nowMs;
+  else state.silences.set(peer, { sinceMs: state.nowMs, lastMs: state.nowMs });
+}
+
+/**
+ * A peer that hangs, or whose machine has gone without a word, stays connected for as long as TCP
+ * hopes for it. After a while it counts as gone: a majority without it has to get its leader.
+ */
+function isMute(state: RaftState, peer: string): boolean {
+  const silence = state.silences.get(peer);
+  return silence !== undefined && silence.lastMs - silence.sinceMs >= raftLimits.silentPeerMsMax;
 }
 
 function putOff(state: RaftState, code: string, why: string): void {

@@ -228,6 +228,7 @@ export class RaftCore {
     Object.assign(known, { lastIndex: 0, lastTerm: 0, term: 0, voteAskedTerm: 0, beaconTerm: 0 });
     known.isQuorate = false;
     known.status = null;
+    state.silences.delete(peer);
     // Its version tells whether leadership can be handed to it; its term, whether it forgot.
     state.emit({ kind: "ask-status", peer });
     this.greet(peer);

@@ -14,6 +14,12 @@ export const raftLimits = {
   unreachableIndex: 2 ** 40,
   /** How long a connected peer may take to answer a status question in a campaign. */
   statusAnswerMsMax: 1_000,
+  /**
+   * A connected peer that answers no question for so long counts as gone in a campaign. More than
+   * upstream's connectionTimeout of 3.5 s, and with the election well within Patroni's
+   * retry_timeout of 10 s.
+   */
+  silentPeerMsMax: 4_000,
   /** Pause between the beacon and the second question: one tick of a vanilla member is 50 ms. */
   confirmDelayMs: 60,
   /** Second questions in one campaign before it is put off. */

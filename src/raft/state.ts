@@ -80,6 +80,8 @@ export class RaftState {
   leaderHeardMs = Number.NEGATIVE_INFINITY;
   votes = new Set<string>();
   round: CampaignRound | null = null;
+  /** Since when, and until when at least, a connected peer has answered no status question. */
+  readonly silences = new Map<string, { sinceMs: number; lastMs: number }>();
   inquest: Inquest | null = null;
   /** The peer whose log turned out to hold all of ours: it may have our vote until then. */
   gaveWay: { to: string; untilMs: number } | null = null;
@@ -316,6 +318,7 @@ export class RaftState {
     this.connected.delete(member);
     this.progress.delete(member);
     this.peers.delete(member);
+    this.silences.delete(member);
   }
 }
 
