@@ -106,7 +106,10 @@ function judgeChangedHeader(journal: Journal, isMetaOurs: boolean): JournalVerdi
     const remark = "the journal's checksum was damaged; its records are not";
     return keepProven(bytes, header.endOffset, remark);
   }
-  if (!isMetaOurs) return judgeByStructure(bytes, header, "rewritten by another member, and cut");
+  const rewritten = judgeByStructure(bytes, header, "rewritten by another member, and cut");
+  // Vanilla stores its meta once a second: one that was killed soon leaves ours beside its journal.
+  // That records hold together right up to an end that we did not write is no work of chance.
+  if (!isMetaOurs || !rewritten.isLossy) return rewritten;
   const remark = "the journal's header and records are damaged";
   if (!isProvenUpTo(bytes, seal.previousEnd, seal.previousCrc)) return lost(remark);
   return { ...keepProven(bytes, seal.previousEnd, remark), proven: "part", isLossy: true };

@@ -382,14 +382,29 @@ describe("what vanilla leaves on our files", () => {
       assert.equal(recovered.entries[6]?.term, 8);
     }
   });
-  test("a compaction", async () => {
+  test("a compaction, with and without a new meta", async () => {
     const files = await lived({ dump: true, close: true });
     const bytes = Buffer.from(files[journal] ?? []);
     const tail = vanillaJournal([2, 3, 4, 5, 6].map((index) => entry(index, 7)).slice(0, 3));
     bytes.set(tail.subarray(40, -2000), 40);
     bytes.writeUInt32LE(tail.length - 2000, 36);
-    const { recovered } = await openContent({ ...files, [journal]: bytes, [meta]: theirMeta });
-    assert.equal(recovered.mustRefetch, false);
-    assert.deepEqual(recovered.entries.map((e) => e.index).slice(0, 3), [2, 3, 4]);
+    for (const metaBytes of [theirMeta, files[meta] ?? theirMeta]) {
+      const { recovered } = await openContent({ ...files, [journal]: bytes, [meta]: metaBytes });
+      assert.equal(recovered.mustRefetch, false);
+      assert.deepEqual(recovered.entries.map((e) => e.index).slice(0, 3), [2, 3, 4]);
+    }
+  });
+  test("all written anew, by a member that was killed before it stored a meta", async () => {
+    const files = await lived({ dump: true, close: true });
+    const bytes = Buffer.from(files[journal] ?? []);
+    const anew = [entry(2, 7), entry(3, 7), entry(4, 8), entry(5, 8)];
+    bytes.set(vanillaJournal(anew).subarray(40, -2000), 40);
+    bytes.writeUInt32LE(vanillaJournal(anew).length - 2000, 36);
+    const { recovered } = await openContent({ ...files, [journal]: bytes });
+    assert.deepEqual([recovered.mustRefetch, recovered.findings], [false, []]);
+    assert.deepEqual(
+      recovered.entries.map((e) => e.term),
+      [7, 7, 8, 8],
+    );
   });
 });
