@@ -1,0 +1,3 @@
+import { matrixTests } from "./support/matrix.js";
+
+matrixTests("0.3.8");
