@@ -7,10 +7,13 @@ import type { PickleLimits } from "../pickle/limits.js";
  */
 
 /** Largest command that passes in one message: far beyond any key that Patroni writes. */
-export const commandBytesMax = 16 * 1024 * 1024;
+export const commandBytesMax = 8 * 1024 * 1024;
 
-/** The pickle in a frame: a command with every byte doubled, and as much again for its batch. */
-export const messageBytesMax = 4 * commandBytesMax;
+/**
+ * The pickle in a frame: a command with every byte doubled, and room for what is around it. A frame
+ * is inflated and decoded in one piece, so that this bounds how long a peer can hold the loop.
+ */
+export const messageBytesMax = 2 * commandBytesMax + 4 * 1024 * 1024;
 
 /** Payload of a frame: a doubled command that does not compress, by 4/3 for base64, rounded up. */
 export const frameBytesMax = 3 * commandBytesMax;
@@ -30,15 +33,40 @@ export const replyFrameBytesMax = 1024 * 1024;
 /** The same after inflating: node names repeat, so a status shrinks by much. */
 export const replyMessageBytesMax = 4 * 1024 * 1024;
 
+/** Entries in one message: a batch of vanilla's holds up to 64 KiB of commands of a byte or more. */
+const batchEntriesMax = 64 * 1024;
+
 /**
- * What decoding one message may cost. A batch of vanilla's holds up to 64 KiB of commands, in the
- * worst case as many no-ops of one byte, each with some ten opcodes and half a kilobyte of memory.
+ * Memory for decoding a message: a command's str and then its bytes come to five times its size by
+ * the decoder's estimate, and the worst batch to half of this.
+ */
+const decodedBytesMax = 6 * commandBytesMax;
+
+/**
+ * What decoding a member's message may cost: the worst batch has eleven opcodes and three memo
+ * entries an entry. A hundred milliseconds or so of work for a peer that means
+ * harm; one that can pass for a member can do worse.
  */
 export const messagePickleLimits: Partial<PickleLimits> = {
-  opsMax: 2 * 1024 * 1024,
-  memoEntriesMax: 2 * 1024 * 1024,
-  allocatedBytesMax: 256 * 1024 * 1024,
-  expandedBytesMax: 256 * 1024 * 1024,
+  opsMax: 12 * batchEntriesMax,
+  memoEntriesMax: 4 * batchEntriesMax,
+  allocatedBytesMax: decodedBytesMax,
+  expandedBytesMax: decodedBytesMax,
+};
+
+/** The same for an observer, which anybody can be: it sends single commands, some 20 opcodes each. */
+export const observerPickleLimits: Partial<PickleLimits> = {
+  ...messagePickleLimits,
+  opsMax: 1024,
+  memoEntriesMax: 1024,
+};
+
+/** One large entry, put together from its pieces: how large the core decides. */
+export const entryPickleLimits: Partial<PickleLimits> = {
+  opsMax: 1024,
+  memoEntriesMax: 1024,
+  allocatedBytesMax: 1024 * 1024 * 1024,
+  expandedBytesMax: 512 * 1024 * 1024,
 };
 
 /** The same before the peer has said who it is, for one short string or list. */

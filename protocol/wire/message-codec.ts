@@ -5,7 +5,7 @@ import { encodePickle } from "../pickle/encoder.js";
 import { PyTuple, type PyValue } from "../pickle/values.js";
 import { checkCount, Fields } from "./fields.js";
 import { encodeHot, type HotMessage } from "./hot-messages.js";
-import { messagePickleLimits, unknownNameCharsMax } from "./limits.js";
+import { entryPickleLimits, unknownNameCharsMax } from "./limits.js";
 import type {
   AppendChunk,
   AppendEntries,
@@ -109,7 +109,7 @@ export function decodeMessage(value: PyValue): PeerMessage | UnknownMessage {
  *   two pieces as the last one.
  */
 export function decodeEntryTuple(bytes: Uint8Array): Entry {
-  return decodeEntry(decodePickle(bytes, messagePickleLimits));
+  return decodeEntry(decodePickle(bytes, entryPickleLimits));
 }
 
 export function encodeEntryTuple(entry: Entry): Uint8Array {

@@ -14,6 +14,7 @@ import {
   handshakePickleLimits,
   messageBytesMax,
   messagePickleLimits,
+  observerPickleLimits,
   randomKeyBytes,
   randomKeyBytesMax,
   replyFrameBytesMax,
@@ -85,6 +86,8 @@ const messageAllowance: Allowance = {
   messageBytesMax,
   pickleLimits: messagePickleLimits,
 };
+
+const observerAllowance: Allowance = { ...messageAllowance, pickleLimits: observerPickleLimits };
 
 const replyAllowance: Allowance = {
   frameBytesMax: replyFrameBytesMax,
@@ -291,7 +294,9 @@ export class Session {
       throw new ProtocolError("handshake-identity", "the peer does not say who it is");
     }
     this.#enter("messages");
-    return value === observerHello ? { kind: "observer" } : { kind: "member", address: value };
+    if (value !== observerHello) return { kind: "member", address: value };
+    this.#allowance = observerAllowance;
+    return { kind: "observer" };
   }
 
   #enter(phase: "messages" | "replies"): void {

@@ -33,8 +33,11 @@ export const sendBufferBytesMax = 64 * 1024 * 1024;
 /** With more than this waiting to be sent a ping gets no pong. */
 export const pongBacklogBytesMax = 4 * 1024;
 
-/** Partly received frames of all strangers together (not members: see connectionsMax). */
-export const strangersReceiveBytesMax = 64 * 1024 * 1024;
+/**
+ * Partly received frames of all strangers together (not members: see connectionsMax). More than one
+ * of the largest frames, and few enough that memory stays where it is when strangers fill it.
+ */
+export const strangersReceiveBytesMax = 32 * 1024 * 1024;
 
 /** Bytes fed to the session at once: at most about two hundred of the smallest frames. */
 export const parseSliceBytes = 4 * 1024;

@@ -186,8 +186,8 @@ test("a flood of one peer leaves the others their turn", async (t) => {
 
 test("strangers' unfinished frames are bounded together", async (t) => {
   const node = await startNetwork(t, { address: await freeAddress("127.0.0.31") });
-  const unfinished = Buffer.alloc(30 * 1024 * 1024);
-  unfinished.writeInt32LE(40 * 1024 * 1024);
+  const unfinished = Buffer.alloc(15 * 1024 * 1024);
+  unfinished.writeInt32LE(20 * 1024 * 1024);
   randomBytes(1024).copy(unfinished, 4);
   for (let i = 0; i < 3; i += 1) {
     const observer = await barePeer(t, node.address, "readonly");

@@ -86,7 +86,8 @@ function reencoded(value: PyValue, kind: string): PyValue {
   if (kind.startsWith("utility request")) {
     assert.ok(Array.isArray(value));
     const request = parseUtility(value);
-    assert.ok(kind.endsWith(request.command), `${kind} is understood`);
+    const name = request.command === "malformed" ? request.name : request.command;
+    assert.ok(kind.endsWith(name), `${kind} is understood`);
     return encodeUtility(request);
   }
   if (!(value instanceof Map)) return decodePickle(encodePickle(value));

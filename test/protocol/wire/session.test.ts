@@ -8,9 +8,15 @@ import { PyInstance, PyTuple, type PyValue } from "../../../protocol/pickle/valu
 import { deflate } from "../../../protocol/wire/compression.js";
 import { deriveFernetKey, type FernetKey, sealToken } from "../../../protocol/wire/fernet.js";
 import { encodeFrame } from "../../../protocol/wire/frame.js";
+import { commandBytesMax } from "../../../protocol/wire/limits.js";
 import { encodeMessage } from "../../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../../protocol/wire/messages.js";
-import { Session, type SessionEvent, type SessionRole } from "../../../protocol/wire/session.js";
+import {
+  observerHello,
+  Session,
+  type SessionEvent,
+  type SessionRole,
+} from "../../../protocol/wire/session.js";
 
 const password = deriveFernetKey("secret");
 const keys: [string, FernetKey | null][] = [
@@ -277,6 +283,44 @@ test("a large message passes once the peer is known, in pieces of a socket's siz
   const [event] = events;
   assert.ok(event?.kind === "message" && event.message.type === "apply_command");
   assert.ok(Buffer.from(event.message.command).equals(command));
+});
+
+test("the largest command passes from an observer, whatever its bytes", () => {
+  const pair = connected({ kind: "connector", hello: observerHello }, null);
+  for (const byte of [0, 0x7f, 0x80, 0xff]) {
+    const command = new Uint8Array(commandBytesMax).fill(byte);
+    const message: PeerMessage = { type: "apply_command", command, requestId: 1 };
+    const [event] = pair.listener.receive(pair.connector.encode(message)).events;
+    assert.ok(event?.kind === "message" && event.message.type === "apply_command");
+    assert.equal(Buffer.compare(event.message.command, command), 0);
+  }
+});
+
+test("the largest batch of vanilla's passes from a member, and not from an observer", () => {
+  const count = 64 * 1024;
+  const entries = Array.from({ length: count }, (_, at) => ({
+    index: 300_000 + at,
+    term: 5,
+    command: Uint8Array.of(1),
+  }));
+  const items = entries.map(({ index, term, command }) => new PyTuple([command, index, term]));
+  const fields: [PyValue, PyValue][] = [
+    ["type", "append_entries"],
+    ["term", 5],
+    ["commit_index", 1],
+    ["entries", items],
+    ["prevLogIdx", 1],
+    ["prevLogTerm", 1],
+  ];
+  const batch = new Map<PyValue, PyValue>(fields);
+  const made = listener(null);
+  made.receive(rawFrame("a:1", null));
+  const [event] = made.receive(rawFrame(batch, null)).events;
+  assert.ok(event?.kind === "message" && event.message.type === "append_entries");
+  assert.equal(event.message.entries.length, count);
+  const stranger = listener(null);
+  stranger.receive(rawFrame(observerHello, null));
+  refuses(() => stranger.receive(rawFrame(batch, null)), "pickle-limit");
 });
 
 test("a session used out of turn is a mistake of our own", () => {

@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { deriveFernetKey } from "../../protocol/wire/fernet.js";
+import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { observerHello, Session, type SessionEvent } from "../../protocol/wire/session.js";
+import { eventually } from "./eventually.js";
+
+/** Whom an intruder passes itself off as. */
+export type Guise =
+  /** Says nothing of itself: the attack is the first thing that it sends. */
+  | { readonly kind: "stranger" }
+  | { readonly kind: "observer" }
+  | { readonly kind: "member"; readonly address: string };
+
+export interface IntruderOptions {
+  readonly target: string;
+  readonly guise: Guise;
+  readonly password?: string | undefined;
+}
+
+/** A connection that sends whatever it is told. */
+export class Intruder {
+  readonly socket: Socket;
+  readonly events: SessionEvent[] = [];
+  closed = false;
+  readonly #session: Session | null;
+
+  private constructor(socket: Socket, session: Session | null) {
+    this.socket = socket;
+    this.#session = session;
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.closed = true;
+    });
+    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    if (session !== null) socket.write(session.start());
+  }
+
+  static async connect(options: IntruderOptions): Promise<Intruder> {
+    const { target, guise, password } = options;
+    const colon = target.lastIndexOf(":");
+    const socket = connect({ host: target.slice(0, colon), port: Number(target.slice(colon + 1)) });
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("error", reject);
+    });
+    if (guise.kind === "stranger") return new Intruder(socket, null);
+    const session = new Session({
+      role: {
+        kind: "connector",
+        hello: guise.kind === "observer" ? observerHello : guise.address,
+      },
+      key: password === undefined ? null : deriveFernetKey(password),
+      random: randomBytes,
+      monotonicSec: () => performance.now() / 1_000,
+    });
+    return new Intruder(socket, session);
+  }
+
+  send(bytes: Uint8Array): void {
+    this.socket.write(bytes);
+  }
+
+  say(message: PeerMessage): void {
+    if (this.#session === null) throw new Error("a stranger has no messages");
+    this.socket.write(this.#session.encode(message));
+  }
+
+  /** Types of the messages that came back. */
+  heard(): string[] {
+    return this.events.flatMap((event) => (event.kind === "message" ? [event.message.type] : []));
+  }
+
+  async untilClosed(what: string): Promise<void> {
+    await eventually(`${what}: the connection is cut`, () => this.closed, { everyMs: 5 });
+  }
+
+  leave(): void {
+    this.socket.destroy();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#session === null) return;
+    const step = this.#session.receive(chunk);
+    this.events.push(...step.events);
+    if (step.output.length > 0) this.socket.write(step.output);
+  }
+}
