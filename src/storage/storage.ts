@@ -79,6 +79,8 @@ export class Storage {
   #confirmTimer: NodeJS.Timeout | null = null;
   #commitTimer: NodeJS.Timeout | null = null;
   #commitIndex: number;
+  /** The call that lack of space has stopped, and how many of its operations are done. */
+  #stopped: { readonly ops: readonly StorageWrite[]; readonly done: number } | null = null;
 
   private constructor(parts: {
     readonly fs: FileSystem;
@@ -135,14 +137,22 @@ export class Storage {
 
   /**
    * Carries the operations out in order; resolves when all are durable. One call at a time. After
-   * `no-space` those before the failed one are done and the failed one is not, and the same call
-   * may be tried again: entries that are already there are passed over.
+   * `no-space` those before the failed one are done and the failed one is not, and the same call,
+   * with the same array, may be tried again: it goes on where it stopped, because what is done may
+   * not bear repeating (an older term, an entry that was truncated since, a dump that was renamed).
    *
    * @throws StorageError
    */
   write(ops: readonly StorageWrite[]): Promise<void> {
     return this.#exclusive(async () => {
-      for (let at = 0; at < ops.length; ) at += await this.#carryOut(ops, at);
+      let done = this.#stopped?.ops === ops ? this.#stopped.done : 0;
+      this.#stopped = null;
+      try {
+        while (done < ops.length) done += await this.#carryOut(ops, done);
+      } catch (error) {
+        this.#stopped = { ops, done };
+        throw error;
+      }
     });
   }
 
@@ -167,7 +177,11 @@ export class Storage {
     this.#assertUsable();
     const dump = await this.#dumps.write(source, signal);
     // In its turn: a compaction under way holds the dump that this one replaces.
-    await this.#exclusive(() => this.#dumps.offer(dump));
+    await this.#exclusive(async () => {
+      if (signal?.aborted === true) await this.discardDump(dump);
+      else await this.#dumps.offer(dump);
+    });
+    signal?.throwIfAborted();
   }
 
   /** The newest dump. Null where there is none. */
@@ -188,7 +202,7 @@ export class Storage {
   }
 
   /** A received dump will not be installed. */
-  async discardDump(dump: ReceivedDump): Promise<void> {
+  async discardDump(dump: { readonly path: string }): Promise<void> {
     await removeIfThere(this.#fs, dump.path);
   }
 

@@ -313,6 +313,37 @@ describe("a disk that fails", () => {
     return recovered;
   }
 
+  test("no space amid a batch whose first operations cannot be repeated", async () => {
+    // What gathers while the disk is full: terms go up, and a leader overrules what we appended.
+    for (let failing = 0; failing < 8; failing++) {
+      const { fs, storage } = await opened();
+      const ops = [
+        { kind: "meta", term: 5, votedFor: selfAddr },
+        { kind: "append", entries: entries(2, 4, 5) },
+        { kind: "meta", term: 6, votedFor: null },
+        { kind: "truncate", fromIndex: 3 },
+        { kind: "append", entries: entries(3, 5, 6) },
+        { kind: "meta", term: 7, votedFor: null },
+        { kind: "append", entries: entries(6, 60, 7) },
+      ] as const;
+      let countdown = failing;
+      fs.fault = (operation) => {
+        if (operation !== "write" && operation !== "create") return;
+        if (countdown-- === 0) throw systemError("ENOSPC");
+      };
+      await assert.rejects(storage.write(ops), isStorageError("no-space"), `operation ${failing}`);
+      fs.fault = null;
+      await storage.write(ops);
+      await storage.close();
+      const found = await reopened(fs);
+      assert.equal(found.term, 7);
+      assert.deepEqual(
+        found.entries.map(({ term }) => term),
+        [0, 5, ...entries(3, 5).map(() => 6), ...entries(6, 60).map(() => 7)],
+      );
+    }
+  });
+
   test("no space, at each operation: the same write succeeds later, once", async () => {
     for (let failing = 0; failing < 12; failing++) {
       const { fs, storage } = await opened();
