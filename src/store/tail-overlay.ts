@@ -37,8 +37,12 @@ export class TailOverlay implements KvState {
   /** What was touched by which entry, oldest first; from `#queueHead` on. */
   #queue: { readonly id: string; readonly index: number }[] = [];
   #queueHead = 0;
-  /** The last entry evaluated: raft's log matching makes it stand for all before it. */
-  #last: { readonly index: number; readonly term: number } | null = null;
+  /**
+   * The last entry evaluated, which stands for all before it. Its index and term would not: what was
+   * judged as if it were appended may have been refused after all, and another entry of the same
+   * term then takes that index. So it is known by its command, the very bytes in the log.
+   */
+  #last: { readonly index: number; readonly command: Uint8Array } | null = null;
   readonly #accepted = new Map<Uint8Array, KvCall>();
 
   /**
@@ -96,7 +100,7 @@ export class TailOverlay implements KvState {
     const last = this.#last;
     if (last === null || last.index < firstIndex) return 0;
     const entry = tail.at(last.index - firstIndex);
-    return entry?.index === last.index && entry.term === last.term
+    return entry?.index === last.index && entry.command === last.command
       ? last.index - firstIndex + 1
       : 0;
   }
@@ -109,7 +113,7 @@ export class TailOverlay implements KvState {
     } else if (effect?.kind === "pop") {
       for (const id of effect.ids) this.#touch(id, null, entry.index);
     }
-    this.#last = { index: entry.index, term: entry.term };
+    this.#last = { index: entry.index, command: entry.command };
   }
 
   /** Null where the entry changes nothing, be it that vanilla would raise. */
