@@ -10,6 +10,8 @@ export interface ApplierHost {
   readonly notes: Notes;
   /** The store holds the effects of all entries up to here. */
   applied(index: number): void;
+  /** What the store held is gone; `dumpIndex` is where the dump that it is now ends, null: as before. */
+  replaced(dumpIndex: number | null): void;
   /** The newest dump on disk, null where there is none. */
   readDump(): Promise<Dump | null>;
   failed(error: Error): void;
@@ -65,6 +67,7 @@ export class Applier {
       return;
     }
     this.#postponed = [];
+    this.#host.replaced(null);
     this.#host.readDump().then(
       (dump) => this.#rebuildFrom(dump, entries),
       (error: unknown) => this.#host.failed(new Error("cannot read the dump", { cause: error })),
@@ -76,6 +79,7 @@ export class Applier {
     this.#store = Store.fromDump(dump.data);
     this.codeVersion = dump.codeVersion;
     this.#appliedIndex = dump.last.index;
+    this.#host.replaced(dump.last.index);
     this.#host.proposals.appliedByDump(dump.last.index);
   }
 

@@ -5,12 +5,13 @@ import type { Storage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
 import type { CompactionThresholds } from "./config-types.js";
+import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
 
 export interface CompactionHost {
   readonly state: RaftState;
   readonly applier: Applier;
-  readonly storage: Storage;
+  readonly storage: Pick<Storage, "writeDump">;
   readonly notes: Notes;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -24,7 +25,10 @@ export class Compaction {
   #lastMs: number;
   #lastIndex: number;
   #running: Promise<void> | null = null;
-  readonly #abort = new AbortController();
+  /** Of the dump that is being written. */
+  #abort = new AbortController();
+  #retryMs = Number.NEGATIVE_INFINITY;
+  #isStopped = false;
 
   constructor(host: CompactionHost, thresholds: CompactionThresholds, dumpIndex: number) {
     this.#host = host;
@@ -38,11 +42,16 @@ export class Compaction {
     const { state, clock } = this.#host;
     const { minEntries, minTimeMs } = this.#thresholds;
     const isDue = state.log.length > minEntries || clock.monotonicMs() - this.#lastMs > minTimeMs;
+    if (clock.monotonicMs() < this.#retryMs || this.#isWaitedFor()) return;
     if (!isDue || this.#running !== null || !this.#isPossible()) return;
-    this.now().catch((error: unknown) => this.#failed(error));
+    // What was applied while the dump was written may be due already, and nothing more may follow.
+    this.now().then(
+      () => this.consider(),
+      (error: unknown) => this.#failed(error),
+    );
   }
 
-  /** Writes a dump of the present state; one at a time. */
+  /** Writes a dump of the present state; one at a time. Rejects where there cannot be one now. */
   now(): Promise<void> {
     this.#running ??= this.#write().finally(() => {
       this.#running = null;
@@ -50,9 +59,35 @@ export class Compaction {
     return this.#running;
   }
 
+  /**
+   * A leader's dump has replaced the store, or committed entries had to go: the dump that is being
+   * written tells of a history that is no longer ours, and must never be put in place or be sent.
+   *
+   * @param dumpIndex Where the dump on disk ends now; null where it is the same as before.
+   */
+  storeReplaced(dumpIndex: number | null): void {
+    this.#abort.abort();
+    if (dumpIndex !== null) this.#lastIndex = dumpIndex;
+  }
+
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#abort.abort();
     await this.#running?.catch(() => undefined);
+  }
+
+  /**
+   * A follower that takes a dump needs what comes after it: were that gone when the dump has arrived,
+   * it would need the next dump, and under load never catch up.
+   */
+  #isWaitedFor(): boolean {
+    const { state } = this.#host;
+    const entriesMax = this.#thresholds.minEntries * nodeLimits.catchUpLogFactor;
+    if (!state.isLeader || state.log.length > entriesMax) return false;
+    return [...state.progress].some(
+      ([peer, { mode }]) =>
+        mode !== "replicate" && (state.connected.has(peer) || state.observers.has(peer)),
+    );
   }
 
   /** New since the last dump, durable, and with no change of membership on its way. */
@@ -70,9 +105,12 @@ export class Compaction {
   async #write(): Promise<void> {
     const { state, applier, storage, logger, clock } = this.#host;
     const index = applier.appliedIndex;
-    if (index === null || !state.log.holds(index - 1)) {
-      throw new Error(`no two entries to dump at ${index}`);
+    // Also for a follower that waits for it: the members in the dump must not be ahead of its index.
+    if (index === null || this.#isStopped || !this.#isPossible()) {
+      throw new Error(`no dump can be written at ${index} yet`);
     }
+    const abort = new AbortController();
+    this.#abort = abort;
     const startedMs = clock.monotonicMs();
     const snapshot = applier.store.beginSnapshot();
     try {
@@ -84,7 +122,7 @@ export class Compaction {
           codeVersion: applier.codeVersion,
           records: snapshot.records,
         },
-        this.#abort.signal,
+        abort.signal,
       );
     } finally {
       snapshot.end();
@@ -98,10 +136,9 @@ export class Compaction {
   }
 
   #failed(error: unknown): void {
-    // Not before another full period: a disk that is full stays full for a while.
-    this.#lastMs = this.#host.clock.monotonicMs();
-    this.#lastIndex = this.#host.applier.appliedIndex ?? this.#lastIndex;
     if (this.#abort.signal.aborted) return;
+    // Each attempt on a full disk takes the room that the journal needs, until it fails.
+    this.#retryMs = this.#host.clock.monotonicMs() + nodeLimits.dumpRetryMs;
     const text = `the dump could not be written, the journal keeps growing: ${String(error)}`;
     this.#host.notes.say({ level: "error", code: "dump-failed", text });
     this.#host.notes.degrade("dump-failed", text);

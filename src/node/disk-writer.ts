@@ -3,22 +3,28 @@ import type { Storage, StorageWrite } from "../storage/storage.js";
 import { StorageError } from "../storage/storage-error.js";
 import { nodeLimits } from "./limits.js";
 
+/** Why nothing becomes durable at the moment. */
+export interface DiskTrouble {
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface DiskEvents {
   /** Everything up to this sequence number is durable. */
   durable(seq: number): void;
-  /** The disk is full, or takes writes again. */
-  usable(usable: boolean, error: StorageError | null): void;
+  /** The disk is full or hangs; null: it takes writes again. */
+  trouble(trouble: DiskTrouble | null): void;
   /** The disk failed in a way that only a restart can mend. */
   failed(error: Error): void;
 }
 
 /**
- * Group commit: while one write is under way the next one gathers. A full disk is waited out, with
- * nothing acknowledged meanwhile; any other error ends the member, because what a failed fdatasync
- * has kept is not known.
+ * Group commit: while one write is under way the next one gathers. A full disk, and one that hangs,
+ * is waited out, with nothing acknowledged meanwhile; any other error ends the member, because what
+ * a failed fdatasync has kept is not known.
  */
 export class DiskWriter {
-  readonly #storage: Storage;
+  readonly #storage: Pick<Storage, "write">;
   readonly #events: DiskEvents;
   readonly #logger: Logger;
   #waiting: StorageWrite[] = [];
@@ -26,7 +32,7 @@ export class DiskWriter {
   #running: Promise<void> | null = null;
   #stopped = false;
 
-  constructor(storage: Storage, events: DiskEvents, logger: Logger) {
+  constructor(storage: Pick<Storage, "write">, events: DiskEvents, logger: Logger) {
     this.#storage = storage;
     this.#events = events;
     this.#logger = logger;
@@ -69,11 +75,18 @@ export class DiskWriter {
 
   /** @returns false where the member can write no more. */
   async #write(ops: readonly StorageWrite[]): Promise<boolean> {
-    let isFull = false;
+    let told: string | null = null;
+    const tell = (trouble: DiskTrouble): void => {
+      if (told === trouble.code) return;
+      told = trouble.code;
+      this.#logger.error(trouble.message, { code: trouble.code });
+      this.#events.trouble(trouble);
+    };
     for (;;) {
+      const hanging = setTimeout(tell, nodeLimits.diskHangsMs, hangs).unref();
       try {
         await this.#storage.write(ops);
-        if (isFull) this.#events.usable(true, null);
+        if (told !== null) this.#events.trouble(null);
         return true;
       } catch (error) {
         if (!(error instanceof StorageError) || error.code !== "no-space") {
@@ -81,14 +94,17 @@ export class DiskWriter {
           this.#events.failed(error instanceof Error ? error : new Error(String(error)));
           return false;
         }
-        if (!isFull) {
-          isFull = true;
-          this.#logger.error(error.message, { code: error.code, path: error.path });
-          this.#events.usable(false, error);
-        }
+        tell(error);
+      } finally {
+        clearTimeout(hanging);
       }
       await new Promise((resolve) => setTimeout(resolve, nodeLimits.diskRetryMs));
       if (this.#stopped) return false;
     }
   }
 }
+
+const hangs: DiskTrouble = {
+  code: "disk-hangs",
+  message: `a write has taken more than ${nodeLimits.diskHangsMs} ms: check the disk`,
+};

@@ -10,7 +10,8 @@ export interface ExpiryHost {
   readonly clock: Clock;
   readonly proposals: Proposals;
   store(): Store;
-  isLeader(): boolean;
+  /** The term that we lead; null where we do not. */
+  leadsTerm(): number | null;
 }
 
 /**
@@ -22,6 +23,8 @@ export class Expiry {
   #timer: NodeJS.Timeout | null = null;
   /** Removals on their way, so that none is submitted twice. */
   readonly #underWay = new Map<unknown, PyDict>();
+  /** The term that they were submitted in: what an earlier one left may never be applied. */
+  #term: number | null = null;
 
   constructor(host: ExpiryHost) {
     this.#host = host;
@@ -37,10 +40,10 @@ export class Expiry {
   }
 
   #look(): void {
-    if (!this.#host.isLeader()) {
-      this.#underWay.clear();
-      return;
-    }
+    const term = this.#host.leadsTerm();
+    if (term !== this.#term) this.#underWay.clear();
+    this.#term = term;
+    if (term === null) return;
     for (const { key, value } of this.#host.store().expired(this.#host.clock.wallSec())) {
       const submitted = this.#underWay.get(key);
       if (submitted !== undefined && pyEquals(submitted, value)) continue;

@@ -2,6 +2,15 @@
 export const nodeLimits = {
   /** Between attempts to write to a full disk: soon enough for a person who has just made room. */
   diskRetryMs: 1_000,
+  /**
+   * A write that takes longer is taken for a disk that hangs. A leader commits nothing without its
+   * disk, and its heartbeats would keep all others from leading; Patroni gives up after 10 s.
+   */
+  diskHangsMs: 3_000,
+  /** After a dump that failed: a full disk stays full for a while, and the log is no danger yet. */
+  dumpRetryMs: 60_000,
+  /** How many times longer than usual the log may get while a follower catches up with it. */
+  catchUpLogFactor: 8,
   /** Upstream's logCompactionBatchSize: one piece of a dump on the wire. */
   snapshotChunkBytes: 65_536,
   /** Bytes of a dump that may wait in a peer's socket: a slow link must not fill the memory. */

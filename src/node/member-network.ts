@@ -31,6 +31,7 @@ export function memberNetwork(config: Config, logger: Logger, to: NetworkReceive
       peerDisconnected: (peer, reason) => {
         logger.info("disconnected", { peer, reason });
         to.runtime().linkLost(peer);
+        to.proposals().linkLost(peer);
         to.runtime().submit({ kind: "disconnected", peer });
       },
       peerHello: (peer) => to.runtime().submit({ kind: "peer-is-quorate", peer }),

@@ -116,7 +116,7 @@ export class Member implements MemberHandle {
       clock: systemClock,
       proposals: this.#proposals,
       store: () => this.#applier.store,
-      isLeader: () => this.#runtime.state.isLeader,
+      leadsTerm: () => (this.#runtime.state.isLeader ? this.#runtime.state.term : null),
     });
     this.#utility = this.#makeUtility();
   }
@@ -230,6 +230,7 @@ export class Member implements MemberHandle {
           this.#runtime.submit({ kind: "applied", index });
           this.#compaction.consider();
         },
+        replaced: (dumpIndex) => this.#compaction.storeReplaced(dumpIndex),
         readDump: () => this.#storage.readDump(),
         failed: (error) => this.#fail(error),
       },

@@ -105,8 +105,11 @@ export class Proposals {
     const done = this.#waitingAnswer.get(id);
     this.#waitingAnswer.delete(id);
     if (done === undefined) return;
-    if (outcome.appended) this.#waitFor(outcome.index, outcome.term, done);
-    else done({ error: outcome.error, result: null });
+    if (!outcome.appended) done({ error: outcome.error, result: null });
+    else if (outcome.index <= this.#host.state.applyingTo) {
+      // Our disk was so slow that another leader's entries were applied first: ours may be gone.
+      done({ error: failReason.unknownOutcome, result: null });
+    } else this.#waitFor(outcome.index, outcome.term, done);
   }
 
   /** The leader has answered a command that we had sent it. */
@@ -138,6 +141,11 @@ export class Proposals {
       this.#waitingApply.delete(waitedFor);
       for (const { done } of waiting) done({ error: failReason.unknownOutcome, result: null });
     }
+  }
+
+  /** Answers that were on their way over the link to the leader are lost with it. */
+  linkLost(peer: string): void {
+    if (peer === this.#host.state.leader) this.leaderChanged();
   }
 
   /** Answers of the old leader will not come any more. Upstream: SyncObj.__onLeaderChanged. */

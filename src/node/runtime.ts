@@ -5,10 +5,9 @@ import { RaftCore } from "../raft/core.js";
 import type { RaftState } from "../raft/state.js";
 import type { Effect, InitialState, Input, ProposalOutcome, RaftConfig } from "../raft/types.js";
 import type { Storage, StorageWrite } from "../storage/storage.js";
-import type { StorageError } from "../storage/storage-error.js";
 import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
-import { DiskWriter } from "./disk-writer.js";
+import { type DiskTrouble, DiskWriter } from "./disk-writer.js";
 import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
 import { Outbox } from "./outbox.js";
@@ -54,6 +53,8 @@ export class Runtime {
   #timer: NodeJS.Timeout | null = null;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #stopped = false;
+  /** The reason for which health is degraded, while the disk takes no writes. */
+  #diskCode: string | null = null;
 
   constructor(
     config: RaftConfig,
@@ -75,7 +76,7 @@ export class Runtime {
         this.#outbox.durable(seq);
         this.submit({ kind: "durable", seq });
       },
-      usable: (usable: boolean, error: StorageError | null) => this.#diskUsable(usable, error),
+      trouble: (trouble: DiskTrouble | null) => this.#diskTrouble(trouble),
       failed: (error: Error) => this.#parts.failed(error),
     };
     this.#disk = new DiskWriter(storage, events, logger);
@@ -267,13 +268,13 @@ export class Runtime {
     );
   }
 
-  #diskUsable(usable: boolean, error: StorageError | null): void {
+  #diskTrouble(trouble: DiskTrouble | null): void {
     const { notes, logger } = this.#parts;
-    if (error === null) {
-      notes.clear("no-space");
-      logger.info("the disk takes writes again");
-    } else notes.degrade(error.code, error.message);
-    this.submit({ kind: "disk", usable });
+    if (this.#diskCode !== null) notes.clear(this.#diskCode);
+    this.#diskCode = trouble?.code ?? null;
+    if (trouble === null) logger.info("the disk takes writes again");
+    else notes.degrade(trouble.code, trouble.message);
+    this.submit({ kind: "disk", usable: trouble === null });
   }
 
   #arm(): void {

@@ -48,6 +48,7 @@ export function initialState(
     entries,
     members,
     mustRefetch: recovered.mustRefetch,
+    isNew: recovered.isNew,
   };
 }
 

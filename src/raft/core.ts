@@ -22,7 +22,7 @@ import {
   onSnapshotSent,
 } from "./snapshot.js";
 import { RaftState } from "./state.js";
-import { onTimeoutNow, onTransfer } from "./transfer.js";
+import { goOnWithTransfer, onTimeoutNow, onTransfer } from "./transfer.js";
 import type { Effect, InitialState, Input, ProposalOrigin, RaftConfig } from "./types.js";
 import { onPreVote, onRequestVote, reconsiderVote } from "./vote.js";
 
@@ -157,8 +157,10 @@ export class RaftCore {
   private onMessage(from: string, message: PeerMessage): void {
     const { state } = this;
     if (message.type === "next_node_idx") {
-      if (state.inquest === null) onNextNodeIdx(state, from, message);
-      else onInquestAnswer(state, from, message);
+      if (state.inquest === null) {
+        onNextNodeIdx(state, from, message);
+        goOnWithTransfer(state);
+      } else onInquestAnswer(state, from, message);
     } else if (message.type === "apply_command") {
       const { command, requestId } = message;
       const origin: ProposalOrigin =

@@ -47,6 +47,7 @@ function acceptLeader(state: RaftState, from: string, term: number): boolean {
     return false;
   }
   state.leaderOfTerm = { term, leader: from };
+  state.meetHistory();
   if (state.role !== "follower" || state.leader !== from) {
     stepDown(state, from);
     state.transmission = null;

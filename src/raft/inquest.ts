@@ -33,6 +33,7 @@ export function startInquest(state: RaftState): boolean {
   };
   state.role = "leader";
   state.resetElectionDeadline();
+  state.nextHeartbeatMs = state.nowMs + state.config.heartbeatMs;
   for (const peer of peers) probe(state, peer, raftLimits.unreachableIndex, 0);
   return true;
 }
@@ -123,6 +124,20 @@ export function inquestTick(state: RaftState): void {
     return;
   }
   conclude(state, inquest);
+  if (state.inquest !== null && state.nowMs >= state.nextHeartbeatMs) keepQuiet(state, inquest);
+}
+
+/**
+ * A peer that hangs keeps us waiting for longer than the others wait for a leader: without a word
+ * from us they would campaign meanwhile, and the next leader would wait for that peer as well.
+ */
+function keepQuiet(state: RaftState, { waiting, probing }: Inquest): void {
+  state.nextHeartbeatMs = state.nowMs + state.config.heartbeatMs;
+  for (const peer of state.connectedMembers()) {
+    // Whoever owes an answer is not asked more: answers are told apart by their number.
+    if (waiting.has(peer) || probing.has(peer)) continue;
+    probe(state, peer, raftLimits.unreachableIndex, 0);
+  }
 }
 
 function conclude(state: RaftState, inquest: Inquest): void {

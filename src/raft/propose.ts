@@ -10,9 +10,12 @@ import type { Proposal, ProposalOrigin } from "./types.js";
 export function onPropose(state: RaftState, proposals: readonly Proposal[]): void {
   const accepted: { origin: ProposalOrigin; index: number }[] = [];
   let fresh: Entry[] = [];
+  let isFull = false;
   for (const { command, origin } of proposals) {
-    const error = refusal(state, command);
+    // A small one behind one that was too large may have been judged as if that had been appended.
+    const error: number | null = isFull ? failReason.queueFull : refusal(state, command);
     if (error !== null) {
+      isFull = error === failReason.queueFull;
       reject(state, origin, error);
       continue;
     }

@@ -89,7 +89,8 @@ export class RaftState {
   preVotes: Set<string> | null = null;
   /** Set by timeout_now: same-term heartbeats of the outgoing leader do not stop the campaign. */
   transferringToSelf = false;
-  transfer: { target: string; deadlineMs: number } | null = null;
+  /** No target yet: whoever has caught up first. */
+  transfer: { target: string | null; deadlineMs: number } | null = null;
   /** Index of this leadership's no-op; membership changes wait until it is applied. */
   noOpIndex = 0;
   membershipChangeIndex = 0;
@@ -97,6 +98,8 @@ export class RaftState {
   nextHeartbeatMs = 0;
 
   mustRefetch: boolean;
+  /** Began without any files, and knows no more of its past than that: see `meetHistory`. */
+  isBlank: boolean;
   diskUsable = true;
   halted = false;
   /** Pieces of a large entry that the leader is sending. */
@@ -115,6 +118,7 @@ export class RaftState {
     this.term = initial.term;
     this.votedFor = initial.votedFor;
     this.mustRefetch = initial.mustRefetch;
+    this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
       Math.max(initial.commitIndex, initial.appliedIndex),
       this.log.lastIndex,
@@ -212,6 +216,8 @@ export class RaftState {
     }
     this.term = term;
     this.votedFor = votedFor;
+    // It has taken part: what the cluster has from now on is no history that it may have forgotten.
+    if (votedFor !== null) this.isBlank = false;
     this.seq += 1;
     this.metaSeq = this.seq;
     this.emit({ kind: "meta", seq: this.seq, term, votedFor });
@@ -278,6 +284,17 @@ export class RaftState {
     for (const member of [...this.members]) if (!wanted.has(member)) this.dropMember(member);
     for (const member of wanted) if (!this.members.has(member)) this.addMember(member);
     this.emitMembers();
+  }
+
+  /**
+   * The cluster has had a leader. A member without any files may have voted and confirmed entries
+   * before it lost its disk: no vote before a leader has brought it up to date. But of two members
+   * the other one holds all that was ever confirmed, and without our vote it could never lead again.
+   */
+  meetHistory(): void {
+    if (!this.isBlank) return;
+    this.isBlank = false;
+    if (this.members.size > 1) this.setMustRefetch(true);
   }
 
   setMustRefetch(missing: boolean): void {

@@ -18,11 +18,30 @@ export function onTransfer(state: RaftState, target: string | null, id: number):
 function startTransfer(state: RaftState, wanted: string | null): number | null {
   if (!state.isLeader || state.inquest !== null) return failReason.notLeader;
   const target = wanted ?? bestTarget(state);
-  if (target === null || !isReady(state, target)) return failReason.requestDenied;
+  if (target !== null && isReady(state, target)) {
+    handTo(state, target);
+    return null;
+  }
+  // Under load nobody is ever level with a log that grows on: it does not from now on, and whoever
+  // has caught up first takes over.
+  if (wanted !== null || !state.connectedMembers().some((member) => isNearlyReady(state, member))) {
+    return failReason.requestDenied;
+  }
+  state.transfer = { target: null, deadlineMs: state.nowMs + raftLimits.transferMsMax };
+  return null;
+}
+
+/** A follower has told how far it is. */
+export function goOnWithTransfer(state: RaftState): void {
+  if (state.transfer === null || state.transfer.target !== null) return;
+  const target = bestTarget(state);
+  if (target !== null) handTo(state, target);
+}
+
+function handTo(state: RaftState, target: string): void {
   state.transfer = { target, deadlineMs: state.nowMs + raftLimits.transferMsMax };
   state.note("info", "transfer", `handing leadership of term ${state.term} over to ${target}`);
   state.sendAfterMeta([target], { type: "timeout_now", term: state.term });
-  return null;
 }
 
 /** A follower that holds our whole log and understands timeout_now: a Quorate one first. */
@@ -39,6 +58,11 @@ function isReady(state: RaftState, member: string): boolean {
     state.progress.get(member)?.matchIndex === state.log.lastIndex &&
     understandsTransfer(state, member)
   );
+}
+
+/** It takes our entries as they come, and lacks no more than those under way. */
+function isNearlyReady(state: RaftState, member: string): boolean {
+  return state.progress.get(member)?.mode === "replicate" && understandsTransfer(state, member);
 }
 
 function understandsTransfer(state: RaftState, member: string): boolean {

@@ -41,6 +41,8 @@ export interface InitialState {
   readonly members: readonly string[];
   /** Acknowledged entries may be missing: no vote and no campaign until a leader has caught us up. */
   readonly mustRefetch: boolean;
+  /** There were no files at all: a new member, or one that has lost its disk. */
+  readonly isNew?: boolean;
 }
 
 /** What a peer said of itself when asked for `['status']`. */

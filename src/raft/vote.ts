@@ -22,6 +22,7 @@ export function onRequestVote(state: RaftState, from: string, message: RequestVo
   // Somebody else campaigns: whatever we had learnt for a campaign of our own is out of date.
   state.round = null;
   state.preVotes = null;
+  if (message.lastLogIndex > 1) state.meetHistory();
   if (!mayVote(state) || !voteGuardAllows(state, message.lastLogIndex)) return;
   if (isUpToDate(state, message) || weGaveWayTo(state, from, message)) grant(state, from);
   else if (wantsCoveredVote(state, from, message)) state.emit({ kind: "ask-status", peer: from });
@@ -77,6 +78,7 @@ function grant(state: RaftState, candidate: string): void {
  * that merely cannot reach the leader must not unseat it.
  */
 export function onPreVote(state: RaftState, from: string, message: QuoratePreVote): void {
+  if (message.lastLogIndex > 1) state.meetHistory();
   const leaderLives =
     state.isLeader || state.nowMs - state.leaderHeardMs < state.config.electionTimeoutMsMin;
   const granted =

@@ -66,6 +66,28 @@ suite("look before you truncate", () => {
     });
   }
 
+  test("while one peer hangs the others hear from us, and none of them campaigns", () => {
+    const solo = new Solo({ log: [0, 1], term: 1, commit: 2, quorate: false });
+    solo.timeOut();
+    for (const peer of ["b:1", "c:1"]) solo.status(peer, { term: 1, commitIndex: 2 });
+    solo.receive("c:1", { type: "response_vote", term: 2 });
+    assert.notEqual(solo.state.inquest, null);
+    solo.receive("c:1", answerOf(3, { success: false, reset: true }));
+    solo.take();
+    // b says nothing; a vanilla member waits 400 ms at least.
+    for (let waited = 0; waited < 1_400; waited += 300) {
+      for (let ms = 0; ms < 300; ms += 25) solo.tick(25);
+      assert.ok(solo.takeTo("c:1", "append_entries").length > 0, `silent after ${waited} ms`);
+      solo.receive("c:1", answerOf(3, { success: false, reset: true }));
+    }
+    solo.tick(raftLimits.inquestMsMax);
+    assert.ok(solo.state.isLeader);
+    assert.equal(solo.state.log.lastIndex, 3);
+    for (let ms = 0; ms < 300; ms += 25) solo.tick(25);
+    solo.receive("c:1", answerOf(4));
+    assert.equal(solo.state.commitIndex, 3);
+  });
+
   test("a peer to which we gave way gets our vote, although others can be reached", () => {
     const [solo, b] = elected([0, 1, 1, 4, 2, 2], true);
     const term = b.term + 1;

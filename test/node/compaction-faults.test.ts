@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { encodeMembership } from "../../protocol/log/commands.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import { encodeSet } from "../../protocol/log/kv-calls.js";
+import { silentLogger } from "../../src/logger.js";
+import { Applier } from "../../src/node/applier.js";
+import { Compaction } from "../../src/node/compaction.js";
+import { nodeLimits } from "../../src/node/limits.js";
+import { Notes } from "../../src/node/notes.js";
+import { Proposals } from "../../src/node/proposals.js";
+import { Progress } from "../../src/raft/progress.js";
+import { RaftState } from "../../src/raft/state.js";
+import { Storage } from "../../src/storage/storage.js";
+import { StorageError } from "../../src/storage/storage-error.js";
+
+const selfAddr = "127.0.0.1:4001";
+
+function entries(from: number, to: number, term = 1): Entry[] {
+  return Array.from({ length: to - from + 1 }, (_, at) => {
+    const index = from + at;
+    const value = { value: `v${index}`, created: 1, updated: 2 };
+    return { index, term, command: encodeSet(`/k${index}`, value) };
+  });
+}
+
+/** A member's store, log and files, with its compaction, and nothing that runs by itself. */
+class Bench {
+  readonly dataDir: string;
+  readonly storage: Storage;
+  readonly raft: RaftState;
+  readonly applier: Applier;
+  readonly compaction: Compaction;
+  readonly written: number[] = [];
+  attempts = 0;
+  nowMs = 0;
+  fault: Error | null = null;
+
+  private constructor(dataDir: string, storage: Storage, log: readonly Entry[]) {
+    this.dataDir = dataDir;
+    this.storage = storage;
+    const config = {
+      ...{ selfId: selfAddr, electionTimeoutMsMin: 400, electionTimeoutMsMax: 1400 },
+      ...{ heartbeatMs: 100, leaderFallbackMs: 30_000, random: () => 0.5 },
+      onConflict: "keep" as const,
+    };
+    const initial = {
+      ...{ term: 1, votedFor: null, commitIndex: log.length, appliedIndex: 1, entries: log },
+      ...{ members: ["127.0.0.1:4002"], mustRefetch: false },
+    };
+    this.raft = new RaftState(config, initial, 0);
+    const clock = { monotonicMs: () => this.nowMs, wallSec: () => 0 };
+    const notes = new Notes(silentLogger, clock.monotonicMs);
+    const proposals = new Proposals({
+      ...{ state: this.raft, store: () => this.applier.store, propose: () => {} },
+      ...{ sendCommand: () => false, deny: () => {}, refused: () => {} },
+    });
+    this.applier = new Applier(
+      {
+        ...{ proposals, notes, readDump: () => storage.readDump(), applied: () => {} },
+        replaced: (dumpIndex) => this.compaction.storeReplaced(dumpIndex),
+        failed: (error) => assert.fail(error),
+      },
+      null,
+    );
+    const writer = {
+      writeDump: (...given: Parameters<Storage["writeDump"]>) => {
+        this.attempts += 1;
+        return this.fault === null ? storage.writeDump(...given) : Promise.reject(this.fault);
+      },
+    };
+    this.compaction = new Compaction(
+      {
+        ...{ state: this.raft, applier: this.applier, storage: writer, notes, clock },
+        logger: silentLogger,
+        dumpWritten: (previousIndex) => this.written.push(previousIndex),
+      },
+      { minEntries: 10, minTimeMs: 300_000 },
+      1,
+    );
+  }
+
+  static async open(t: TestContext, added: readonly Entry[]): Promise<Bench> {
+    const dataDir = await mkdtemp(join(tmpdir(), "quorate-compaction-"));
+    t.after(() => rm(dataDir, { recursive: true }));
+    const { storage, recovered } = await Storage.open({ dataDir, selfAddr, logger: silentLogger });
+    t.after(() => storage.close());
+    await storage.write([{ kind: "append", entries: added }]);
+    return new Bench(dataDir, storage, [...recovered.entries, ...added]);
+  }
+}
+
+test("a dump that failed is not tried again at each entry that is applied", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  bench.fault = new StorageError("no-space", "/d", "no space left");
+  for (const entry of added.slice(0, 39)) {
+    bench.applier.apply([entry]);
+    bench.nowMs += 100;
+    bench.compaction.consider();
+    await nextTurn();
+  }
+  assert.equal(bench.attempts, 1);
+  bench.fault = null;
+  bench.nowMs += nodeLimits.dumpRetryMs;
+  bench.applier.apply(added.slice(39));
+  bench.compaction.consider();
+  await bench.compaction.now();
+  assert.equal(bench.attempts, 2);
+  assert.deepEqual(bench.written, [59]);
+});
+
+test("a dump of a history that was replaced meanwhile is put nowhere", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  bench.applier.apply(added);
+  const writing = bench.compaction.now();
+  const [previous, last] = entries(19, 20, 2);
+  assert.ok(previous !== undefined && last !== undefined);
+  // A leader's dump that reaches less far: our 40 last entries were of no majority.
+  const members = [selfAddr, "127.0.0.1:4002"];
+  bench.applier.install({ data: new Map(), codeVersion: 0, last, previous, members });
+  await assert.rejects(writing);
+  assert.equal(await bench.storage.readDump(), null);
+  assert.deepEqual(bench.written, []);
+  const left = (await readdir(bench.dataDir)).filter((name) => name.includes("quorate-tmp"));
+  assert.deepEqual(left, []);
+});
+
+test("no dump, for a waiting follower neither, while a change of members may be undone", async (t) => {
+  const added = entries(2, 20);
+  const change = { index: 21, term: 1, command: encodeMembership("add", "127.0.0.1:4003") };
+  const bench = await Bench.open(t, [...added, change]);
+  bench.applier.apply(added);
+  await assert.rejects(bench.compaction.now());
+  bench.applier.apply([change]);
+  await bench.compaction.now();
+  assert.deepEqual(bench.written, [20]);
+});
+
+test("a log that a follower is catching up with is left alone, but not without end", async (t) => {
+  const added = entries(2, 120);
+  const bench = await Bench.open(t, added);
+  const progress = new Progress(2, 0);
+  bench.raft.role = "leader";
+  bench.raft.connected.add("127.0.0.1:4002");
+  bench.raft.progress.set("127.0.0.1:4002", progress);
+  progress.mode = "snapshot";
+  const log = bench.raft.log;
+  log.truncate(51);
+  bench.applier.apply(added.slice(0, 49));
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
+  log.append(added.slice(49));
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 1);
+  await bench.compaction.now();
+  progress.mode = "replicate";
+  bench.applier.apply(added.slice(49));
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 2);
+  await bench.compaction.now();
+});

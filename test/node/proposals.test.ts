@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { encodeNoOp } from "../../protocol/log/commands.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
+import { failReason } from "../../protocol/wire/messages.js";
+import { Proposals } from "../../src/node/proposals.js";
+import { lead } from "../../src/raft/leader.js";
+import { raftLimits } from "../../src/raft/limits.js";
+import { onPropose } from "../../src/raft/propose.js";
+import { RaftState } from "../../src/raft/state.js";
+import type { Proposal } from "../../src/raft/types.js";
+import { Store } from "../../src/store/store.js";
+
+const set = (key: string, bytes = 1): Uint8Array =>
+  encodeSet(key, { value: "x".repeat(bytes), updated: 5, created: 5 });
+
+function leader(): RaftState {
+  const config = {
+    ...{ selfId: "a:1", electionTimeoutMsMin: 400, electionTimeoutMsMax: 1400 },
+    ...{ heartbeatMs: 100, leaderFallbackMs: 30_000, random: () => 0.5 },
+    onConflict: "keep" as const,
+  };
+  const first: Entry = { index: 1, term: 0, command: encodeNoOp() };
+  const initial = {
+    ...{ term: 1, votedFor: "a:1", commitIndex: 1, appliedIndex: 1, entries: [first] },
+    ...{ members: ["b:1", "c:1"], mustRefetch: false },
+  };
+  const state = new RaftState(config, initial, 0);
+  state.role = "leader";
+  state.leader = "a:1";
+  return state;
+}
+
+/** Proposals over a leader whose log is appended to and never applied. */
+function scene(propose?: (proposals: readonly Proposal[]) => void) {
+  const state = leader();
+  const store = new Store();
+  const sent: number[] = [];
+  const proposals: Proposals = new Proposals({
+    ...{ state, store: () => store, deny: () => {}, refused: () => {} },
+    propose:
+      propose ??
+      ((given) => {
+        onPropose(state, given);
+        for (const effect of state.takeEffects()) {
+          if (effect.kind === "answer") proposals.answered(effect.id, effect.outcome);
+        }
+      }),
+    sendCommand: (_to, _command, requestId) => sent.push(requestId) > 0,
+  });
+  const submit = (command: Uint8Array): Promise<number> =>
+    new Promise((resolve) => proposals.submit(command, ({ error }) => resolve(error)));
+  return { state, store, proposals, sent, submit };
+}
+
+/** Applied in order, no entry of the log would stop a vanilla member. */
+function raisingEntries(state: RaftState, store: Store): number[] {
+  return state.log
+    .slice(2, state.log.lastIndex)
+    .filter(({ command, index }) => "raised" in store.apply(command, index))
+    .map(({ index }) => index);
+}
+
+test("what follows a proposal for which there was no room is not judged as if there had been", async () => {
+  const { state, store, submit } = scene();
+  state.uncommittedBytes = raftLimits.uncommittedBytesMax - 5_000;
+  void submit(set("/a", 100_000));
+  void submit(encodeDelete("/a"));
+  await nextTurn();
+  assert.deepEqual(raisingEntries(state, store), []);
+});
+
+test("an entry at the index of a refused proposal is not taken for it", async () => {
+  const { state, store, submit } = scene();
+  // Elected, and still looking at the peers' logs: the core takes no proposals yet.
+  const voters = new Set(["b:1"]);
+  state.inquest = { startedMs: 0, waiting: new Set(["b:1"]), probing: new Map(), voters };
+  const refused = [submit(set("/a")), submit(set("/b"))];
+  await nextTurn();
+  assert.equal(state.log.lastIndex, 1);
+  lead(state);
+  void submit(encodeDelete("/a"));
+  await nextTurn();
+  assert.deepEqual(raisingEntries(state, store), []);
+  assert.deepEqual(await Promise.all(refused), [2, 2]);
+});
+
+test("an answer that comes after its index was applied is an answer all the same", async () => {
+  const asked: Proposal[] = [];
+  const { state, proposals, submit } = scene((given) => void asked.push(...given));
+  const outcome = submit(set("/a"));
+  await nextTurn();
+  const [proposal] = asked;
+  assert.ok(proposal?.origin.kind === "local");
+  // Our disk hangs; another leader's entries have taken the index and were applied.
+  state.role = "follower";
+  state.applyingTo = 5;
+  proposals.answered(proposal.origin.id, { appended: true, index: 2, term: 1 });
+  assert.equal(await outcome, failReason.unknownOutcome);
+});
+
+test("who waits for the leader's answer is told when the link to it is lost", async () => {
+  const { state, proposals, sent, submit } = scene();
+  state.role = "follower";
+  state.leader = "b:1";
+  const outcome = submit(set("/a"));
+  assert.equal(sent.length, 1);
+  proposals.linkLost("c:1");
+  proposals.linkLost("b:1");
+  assert.equal(await outcome, failReason.leaderChanged);
+});
