@@ -28,6 +28,8 @@ export const raftLimits = {
   inquestMsMax: 1_500,
   /** Lower terms tried at our last index; a cluster this many elections behind is not plausible. */
   inquestProbesMax: 1_024,
+  /** A receiver that has a whole dump needs this long at most to load it: a million keys take 2 s. */
+  dumpLoadMsMax: 10_000,
   /** A transfer that has not led to a new leader by then is over. */
   transferMsMax: 3_000,
 } as const;

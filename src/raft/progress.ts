@@ -21,6 +21,9 @@ export class Progress {
   /** Commit index that the last message told. */
   toldCommit = 0;
 
+  /** A dump up to this index has been sent, and may still be in the receiver's works until then. */
+  loading: { index: number; untilMs: number } | null = null;
+
   constructor(nextIndex: number, nowMs: number) {
     this.nextIndex = nextIndex;
     this.lastAnswerMs = nowMs;
@@ -53,6 +56,7 @@ export class Progress {
     this.inFlightBytes = 0;
     this.inFlightSizes.length = 0;
     this.staleAnswers = 0;
+    this.loading = null;
     this.nextIndex = this.matchIndex > 0 ? this.matchIndex + 1 : this.nextIndex;
     this.mode = "probe";
   }

@@ -172,10 +172,25 @@ export function onNextNodeIdx(state: RaftState, from: string, message: NextNodeI
   }
   if (progress.mode === "snapshot" && !message.success) return;
   const { nextNodeIdx, reset, success } = message;
+  if (isLoading(state, progress, message)) return;
   if (success) onSuccess(state, progress, nextNodeIdx);
   else if (reset) onReset(state, progress, nextNodeIdx);
   advanceLeaderCommit(state);
   replicateToOne(state, from);
+}
+
+/**
+ * A receiver that loads a dump in slices answers heartbeats meanwhile as if it had none: that must
+ * not have the same dump sent again.
+ */
+function isLoading(state: RaftState, progress: Progress, answer: NextNodeIdx): boolean {
+  const { loading } = progress;
+  if (loading === null) return false;
+  if (!answer.success && answer.nextNodeIdx <= loading.index && state.nowMs < loading.untilMs) {
+    return true;
+  }
+  progress.loading = null;
+  return false;
 }
 
 function nudge(state: RaftState, peer: string, progress: Progress): void {

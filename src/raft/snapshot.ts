@@ -1,5 +1,6 @@
 import { raiseCommit } from "./commit.js";
 import { answer } from "./follower.js";
+import { raftLimits } from "./limits.js";
 import type { RaftState } from "./state.js";
 import type { SnapshotSummary } from "./types.js";
 import { yieldCommitted } from "./yield-committed.js";
@@ -63,6 +64,7 @@ export function onSnapshotSent(state: RaftState, to: string, lastIndex: number):
   if (progress === undefined || progress.mode !== "snapshot") return;
   progress.mode = "probe";
   progress.nextIndex = Math.min(lastIndex, state.log.lastIndex) + 1;
+  progress.loading = { index: lastIndex, untilMs: state.nowMs + raftLimits.dumpLoadMsMax };
   progress.sent(0, state.nowMs);
 }
 

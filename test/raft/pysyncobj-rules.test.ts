@@ -440,6 +440,21 @@ suite("snapshots", () => {
     );
   });
 
+  test("a receiver that still loads it is not sent it again, one that never does is", () => {
+    const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+    solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+    solo.step({ kind: "snapshot-sent", to: "b:1", lastIndex: 8 });
+    for (let times = 0; times < 5; times += 1) {
+      solo.tick(100);
+      solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+    }
+    assert.equal(solo.all("send-snapshot").length, 1);
+    solo.tick(raftLimits.dumpLoadMsMax);
+    solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+    solo.tick(100);
+    assert.equal(solo.all("send-snapshot").length, 2);
+  });
+
   test("one that could not be sent is sent again", () => {
     const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
     solo.receive("b:1", answerOf(2, { success: false, reset: true }));
