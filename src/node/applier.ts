@@ -74,9 +74,10 @@ export class Applier {
     );
   }
 
-  install(dump: Dump): void {
+  /** A leader's dump, and the store built from it, take the place of what was here. */
+  install(dump: Dump, store: Store): void {
     this.#postponed = null;
-    this.#store = Store.fromDump(dump.data);
+    this.#store = store;
     this.codeVersion = dump.codeVersion;
     this.#appliedIndex = dump.last.index;
     this.#host.replaced(dump.last.index);

@@ -230,9 +230,9 @@ export class Runtime {
         if (!effect.missing) this.#parts.notes.clear("files-damaged");
         return effect;
       case "install": {
-        const dump = this.#parts.snapshotInbox.takeOffered();
-        this.#parts.applier.install(dump.dump);
-        return { kind: "install", dump, keep: effect.keep };
+        const { received, store } = this.#parts.snapshotInbox.takeOffered();
+        this.#parts.applier.install(received.dump, store);
+        return { kind: "install", dump: received, keep: effect.keep };
       }
       case "conflict": {
         const path = this.#parts.storage.conflictPath(new Date());

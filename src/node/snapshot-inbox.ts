@@ -1,12 +1,19 @@
 import type { SnapshotChunk } from "../../protocol/wire/messages.js";
 import type { Logger } from "../logger.js";
 import type { DumpReceiver, ReceivedDump } from "../storage/storage.js";
+import { Store } from "../store/store.js";
 
 export interface SnapshotInboxHost {
   receiveDump(): DumpReceiver;
   discardDump(dump: ReceivedDump): Promise<void>;
   /** A dump came whole and is sound. */
   received(from: string, term: number, dump: ReceivedDump): void;
+}
+
+/** A dump whose store is built already: to build it takes longer than the loop may be held. */
+export interface OfferedDump {
+  readonly received: ReceivedDump;
+  readonly store: Store;
 }
 
 /** Takes a leader's dump in, piece by piece, in the order in which the pieces came. */
@@ -16,7 +23,7 @@ export class SnapshotInbox {
   #receiver: DumpReceiver | null = null;
   #work: Promise<void> = Promise.resolve();
   /** Received and offered to the core, which has not decided yet. */
-  #offered: ReceivedDump | null = null;
+  #offered: OfferedDump | null = null;
 
   constructor(host: SnapshotInboxHost, logger: Logger) {
     this.#host = host;
@@ -33,19 +40,19 @@ export class SnapshotInbox {
   }
 
   /** The dump that the core decided to install. */
-  takeOffered(): ReceivedDump {
-    const dump = this.#offered;
-    if (dump === null) throw new Error("no dump to install");
+  takeOffered(): OfferedDump {
+    const offered = this.#offered;
+    if (offered === null) throw new Error("no dump to install");
     this.#offered = null;
-    return dump;
+    return offered;
   }
 
   /** The core has no use for it. */
   discard(): void {
-    const dump = this.#offered;
+    const offered = this.#offered;
     this.#offered = null;
-    if (dump === null) return;
-    this.#host.discardDump(dump).catch((error: unknown) => {
+    if (offered === null) return;
+    this.#host.discardDump(offered.received).catch((error: unknown) => {
       this.#logger.warn(`a received dump is left behind: ${String(error)}`);
     });
   }
@@ -65,14 +72,23 @@ export class SnapshotInbox {
     if (chunk.data.length > 0) await receiver.write(chunk.data);
     if (!chunk.isLast) return;
     this.#receiver = null;
-    const dump = await receiver.finish();
-    this.#offered = dump;
-    this.#host.received(from, term, dump);
+    const received = await receiver.finish();
+    this.#offered = { received, store: await buildStore(received) };
+    this.#host.received(from, term, received);
   }
 
   async #drop(): Promise<void> {
     const receiver = this.#receiver;
     this.#receiver = null;
     await receiver?.abort();
+  }
+}
+
+async function buildStore({ dump }: ReceivedDump): Promise<Store> {
+  const steps = Store.fromDumpSteps(dump.data);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -17,6 +17,7 @@ import { Progress } from "../../src/raft/progress.js";
 import { RaftState } from "../../src/raft/state.js";
 import { Storage } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
+import { Store } from "../../src/store/store.js";
 
 const selfAddr = "127.0.0.1:4001";
 
@@ -123,7 +124,8 @@ test("a dump of a history that was replaced meanwhile is put nowhere", async (t)
   assert.ok(previous !== undefined && last !== undefined);
   // A leader's dump that reaches less far: our 40 last entries were of no majority.
   const members = [selfAddr, "127.0.0.1:4002"];
-  bench.applier.install({ data: new Map(), codeVersion: 0, last, previous, members });
+  const dump = { data: new Map(), codeVersion: 0, last, previous, members };
+  bench.applier.install(dump, Store.fromDump(dump.data));
   await assert.rejects(writing);
   assert.equal(await bench.storage.readDump(), null);
   assert.deepEqual(bench.written, []);
