@@ -25,6 +25,7 @@ export class Compaction {
   #lastMs: number;
   #lastIndex: number;
   #running: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | null = null;
   /** Of the dump that is being written. */
   #abort = new AbortController();
   #retryMs = Number.NEGATIVE_INFINITY;
@@ -35,6 +36,11 @@ export class Compaction {
     this.#thresholds = thresholds;
     this.#lastMs = host.clock.monotonicMs();
     this.#lastIndex = dumpIndex;
+  }
+
+  /** Looks from time to time as well: what was not possible when the last entry was applied may be now. */
+  start(): void {
+    this.#timer = setInterval(() => this.consider(), nodeLimits.compactionLookMs);
   }
 
   /** Starts a dump where the log has grown long or old enough. */
@@ -71,6 +77,7 @@ export class Compaction {
   }
 
   async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
     this.#isStopped = true;
     this.#abort.abort();
     await this.#running?.catch(() => undefined);

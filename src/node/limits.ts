@@ -23,6 +23,8 @@ export const nodeLimits = {
   handOverMsMax: 2_000,
   /** A stopping member waits so long for its last writes; a full disk would keep it for ever. */
   settleMsMax: 5_000,
+  /** How often the age of the log is looked at while nothing is applied. */
+  compactionLookMs: 1_000,
   /** Between attempts to have ourselves added to a running cluster. */
   joinRetryMs: 2_000,
   /** Requests forwarded to the leader that may wait for its answer; beyond it: QUEUE_FULL. */

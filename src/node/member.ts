@@ -139,6 +139,7 @@ export class Member implements MemberHandle {
     this.#network.setPeers([...this.#runtime.state.members]);
     await this.#network.listen();
     this.#expiry.start();
+    this.#compaction.start();
     const { state } = this.#runtime;
     this.#logger.info("started", {
       self: state.selfId,

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { encodeMembership } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
@@ -166,4 +166,18 @@ test("a log that a follower is catching up with is left alone, but not without e
   bench.compaction.consider();
   assert.equal(bench.attempts, 2);
   await bench.compaction.now();
+});
+
+test("what was not possible when the last entry was applied is done later all the same", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  bench.raft.durableIndex = 30;
+  bench.applier.apply(added);
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
+  bench.compaction.start();
+  t.after(() => bench.compaction.stop());
+  bench.raft.durableIndex = 60;
+  for (let turn = 0; turn < 100 && bench.written.length === 0; turn += 1) await sleep(100);
+  assert.deepEqual(bench.written, [59]);
 });

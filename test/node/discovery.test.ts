@@ -22,9 +22,7 @@ function hostOf(answers: Readonly<Record<string, PyValue[]>>) {
 }
 
 function membersOf(...addresses: readonly string[]): PyValue {
-  return encodeMembers(
-    addresses.map((address) => ({ address, leader: false, connected: true })),
-  );
+  return encodeMembers(addresses.map((address) => ({ address, leader: false, connected: true })));
 }
 
 test("the first partner that knows the members is believed, and nobody else is asked", async () => {
