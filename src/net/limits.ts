@@ -80,3 +80,7 @@ export const tickMsMin = 5;
 
 /** The first pause between two attempts to connect; each next one is twice as long. */
 export const firstRetryMs = 250;
+
+/** For about half a minute, in which a restart or a reboot is over, no pause is longer than this. */
+export const soonRetryMsMax = 1_000;
+export const soonRetriesMax = 30;

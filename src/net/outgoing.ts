@@ -4,7 +4,7 @@ import type { SessionEvent } from "../../protocol/wire/session.js";
 import type { Logger } from "../logger.js";
 import type { CloseReason, Connection, ConnectionHandler } from "./connection.js";
 import { dial } from "./dial.js";
-import { firstRetryMs } from "./limits.js";
+import { firstRetryMs, soonRetriesMax, soonRetryMsMax } from "./limits.js";
 import type { Link } from "./link.js";
 import type { Resolver } from "./resolver.js";
 
@@ -68,15 +68,16 @@ export class Outgoing implements ConnectionHandler {
   }
 
   /**
-   * connectionRetryMs is the longest pause. The first ones are shorter than upstream's: a member that
-   * restarts is back within a second, and a cluster without it has no majority to spare.
+   * connectionRetryMs is the longest pause. The first ones are shorter than upstream's: a vanilla
+   * member that restarts campaigns against a leader that does not call it within a second or so.
    */
   #pauseMs(now: number): number {
     const { connectionRetryMs } = this.#options;
     if (this.#upAt !== null && now - this.#upAt > connectionRetryMs) this.#attempts = 0;
     this.#upAt = null;
     this.#attempts += 1;
-    return Math.min(connectionRetryMs, firstRetryMs * 2 ** (this.#attempts - 1));
+    const longest = this.#attempts <= soonRetriesMax ? soonRetryMsMax : connectionRetryMs;
+    return Math.min(connectionRetryMs, longest, firstRetryMs * 2 ** (this.#attempts - 1));
   }
 
   stop(reason: CloseReason): void {

@@ -252,7 +252,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
   }
 
   #warn(kind: string, remote: string, message: string): void {
-    this.#faults.warn(kind, remote, message, { remote });
+    this.#faults.warn(kind, remote, message, { remote, code: kind });
   }
 
   #noteClosed(reason: CloseReason): void {

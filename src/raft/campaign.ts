@@ -123,9 +123,12 @@ function noteAnswer(state: RaftState, peer: string, answered: boolean): void {
 
 /**
  * A peer that hangs, or whose machine has gone without a word, stays connected for as long as TCP
- * hopes for it. After a while it counts as gone: a majority without it has to get its leader.
+ * hopes for it. After a while it counts as gone: a majority without it has to get its leader. Not
+ * where terms dip in our log: then a last term says nothing, and what the silent one holds might be
+ * the committed entries that the others would vote away.
  */
 function isMute(state: RaftState, peer: string): boolean {
+  if (state.log.hasTermDip) return false;
   const silence = state.silences.get(peer);
   return silence !== undefined && silence.lastMs - silence.sinceMs >= raftLimits.silentPeerMsMax;
 }

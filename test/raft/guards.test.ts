@@ -249,6 +249,17 @@ suite("candidate guard", () => {
     assert.equal(solo.state.silences.size, 0);
   });
 
+  test("with a term dip in our log a silent peer is waited for, whatever it takes", () => {
+    const solo = new Solo({ ...options, log: [0, 1, 4, 2], term: 5 });
+    for (let round = 1; round < 40; round += 1) {
+      solo.timeOut();
+      solo.status("b:1", { term: solo.state.term });
+      solo.tick(raftLimits.statusAnswerMsMax);
+      solo.status("c:1", null);
+    }
+    assert.deepEqual(requests(solo), []);
+  });
+
   test("one that has not answered for long counts as gone, until its link is a new one", () => {
     const solo = new Solo(options);
     const ask = (): void => {

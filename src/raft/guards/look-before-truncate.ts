@@ -1,12 +1,5 @@
 import { raftLimits } from "../limits.js";
 
-/** What a peer's log, longer than ours, turned out to be. */
-export type LongerLog =
-  /** At our last index it holds an entry of a lower term: an honest conflict, ours stands. */
-  | "conflict"
-  /** It holds our last entry and more after it, at whatever terms: it should lead. */
-  | "extends-ours";
-
 /**
  * Look before you truncate: lower terms to try at our last index. None of these probes can cut
  * anything that ours would not cut anyway; one with our own last term could.
