@@ -80,6 +80,7 @@ async function runCase(t: TestContext, c: Case): Promise<void> {
       `${killed.vanilla}, quorate ${killed.quorate}; writes acknowledged: ${acked} (${load.retries} tried again); lost: ` +
       `${lost.length}; ${Math.round((performance.now() - started) / 1000)} s`,
   );
+  assert.ok(load.acked.size >= writesMin, `${load.acked.size} writes`);
   assert.deepEqual(lost, [], explain(cluster));
   assert.ok(won("vanilla") > 0 && won("quorate") > 0, cluster.elections.join("\n"));
   assert.equal(data.entries["/gone"], undefined);

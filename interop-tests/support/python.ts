@@ -16,8 +16,6 @@ export const pysyncobjVersions = [
   "0.3.17",
 ] as const;
 
-export type PysyncobjVersion = (typeof pysyncobjVersions)[number];
-
 export interface PythonEnvironment {
   /** The interpreter; run it with `env`. */
   readonly python: string;

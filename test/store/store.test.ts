@@ -7,7 +7,7 @@ import {
   encodeNoOp,
   encodeVersion,
 } from "../../protocol/log/commands.js";
-import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
+import { encodeDelete, encodeExpire, encodeSet, kvFunction } from "../../protocol/log/kv-calls.js";
 import {
   PyFloat,
   PyFrozenSet,
@@ -331,6 +331,20 @@ describe("calls", () => {
     raisedBy(store.apply(call({ sync: true }), 1));
     assert.equal(store.size, 0);
     assert.notEqual(store.refusal(call({}), []), null);
+  });
+
+  test("with arguments in a set of several raise: each process has its own order", () => {
+    const setOf = (...items: readonly PyValue[]) => {
+      const call = new PyTuple([kvFunction.delete, new Set<PyValue>(items)]);
+      return encodeCommand(commandType.regular, call);
+    };
+    const store = new Store();
+    store.apply(encodeSet("/a", at("v", 1)), 1);
+    raisedBy(store.apply(setOf("/a", true), 2));
+    assert.equal(store.size, 1);
+    assert.notEqual(store.refusal(setOf("/a", true), []), null);
+    assert.equal(resultOf(store.apply(setOf("/a"), 3)), true);
+    assert.equal(store.size, 0);
   });
 
   test("that cannot be read raise and change nothing", () => {

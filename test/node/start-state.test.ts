@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Entry } from "../../protocol/log/entry.js";
+import { loadConfig } from "../../src/node/config.js";
+import type { Discovered } from "../../src/node/discovery.js";
+import { initialState, mayHaveVoted } from "../../src/node/start-state.js";
+import type { Recovered } from "../../src/storage/storage.js";
+
+const config = loadConfig({ env: {}, flags: { selfAddr: "a:1", partnerAddrs: ["b:1"] } });
+const entry = (index: number): Entry => ({ index, term: 0, command: Uint8Array.of(1) });
+const fresh: Recovered = {
+  ...{ term: 0, votedFor: null, commitIndex: 1, entries: [entry(1)], dump: null },
+  ...{ isNew: true, mustRefetch: false, findings: [] },
+};
+const withDump: Recovered = {
+  ...fresh,
+  isNew: false,
+  entries: [entry(8), entry(9)],
+  dump: {
+    ...{ data: new Map(), codeVersion: 0, previous: entry(8), last: entry(9) },
+    members: ["a:1", "d:1"],
+  },
+};
+
+function told(...members: readonly { address: string; leader: boolean }[]): Discovered {
+  return { from: "c:1", members: members.map((each) => ({ ...each, connected: true })) };
+}
+
+test("who is in the cluster: the dump's word, else a running member's, else the configuration's", () => {
+  const discovered = told({ address: "c:1", leader: true });
+  assert.deepEqual(initialState(config, discovered, withDump).members, ["a:1", "d:1"]);
+  assert.deepEqual(initialState(config, discovered, fresh).members, ["c:1"]);
+  assert.deepEqual(initialState(config, null, fresh).members, ["b:1"]);
+});
+
+test("what a dump holds is applied", () => {
+  assert.equal(initialState(config, null, withDump).appliedIndex, 9);
+  assert.equal(initialState(config, null, fresh).appliedIndex, 1);
+});
+
+test("an empty member that comes to a cluster with a leader may have voted there", () => {
+  const led = told({ address: "b:1", leader: false }, { address: "c:1", leader: true });
+  assert.equal(mayHaveVoted(fresh, led), true);
+  assert.equal(mayHaveVoted(fresh, told({ address: "b:1", leader: false })), false);
+  assert.equal(mayHaveVoted(fresh, null), false);
+  assert.equal(mayHaveVoted(withDump, led), false);
+});
