@@ -14,7 +14,7 @@ export function replicate(state: RaftState, heartbeat: boolean): void {
   if (!state.isLeader || state.inquest !== null) return;
   const shared: Shared = new Map();
   for (const [peer, progress] of state.progress) {
-    if (!state.connected.has(peer) && !state.observers.has(peer)) continue;
+    if (!isReachable(state, peer)) continue;
     replicateTo(state, peer, progress, { heartbeat, shared });
   }
   for (const { message, to } of shared.values()) state.sendAfterMeta(to, message);
@@ -24,9 +24,14 @@ export function replicate(state: RaftState, heartbeat: boolean): void {
 export function replicateToOne(state: RaftState, peer: string): void {
   const progress = state.progress.get(peer);
   if (progress === undefined || !state.isLeader || state.inquest !== null) return;
+  if (!isReachable(state, peer)) return;
   const shared: Shared = new Map();
   replicateTo(state, peer, progress, { heartbeat: false, shared });
   for (const { message, to } of shared.values()) state.sendAfterMeta(to, message);
+}
+
+function isReachable(state: RaftState, peer: string): boolean {
+  return state.connected.has(peer) || state.observers.has(peer);
 }
 
 interface Round {

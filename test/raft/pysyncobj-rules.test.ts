@@ -455,6 +455,22 @@ suite("snapshots", () => {
     assert.equal(solo.all("send-snapshot").length, 2);
   });
 
+  test("nothing is sent, and no dump begun, for a member whose link is down", () => {
+    const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+    solo.step({ kind: "disconnected", peer: "c:1" });
+    solo.take();
+    solo.propose("x");
+    solo.sync();
+    solo.receive("b:1", answerOf(solo.state.log.lastIndex + 1));
+    solo.tick(200);
+    assert.equal(solo.state.commitIndex, solo.state.log.lastIndex);
+    assert.deepEqual(solo.all("send-snapshot"), []);
+    assert.deepEqual(
+      solo.take().filter(({ to }) => to === "c:1"),
+      [],
+    );
+  });
+
   test("one that could not be sent is sent again", () => {
     const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
     solo.receive("b:1", answerOf(2, { success: false, reset: true }));
