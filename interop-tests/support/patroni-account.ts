@@ -12,7 +12,7 @@ export interface Account {
   readonly name: string;
   /** The command that runs another one as this account. */
   as(command: Command): Command;
-  /** The same for what `Child` starts: as any other child it ends when this process does. */
+  /** The same for what `Child` starts: like every child it ends when this process does. */
   asChild(command: Command): Command;
   /** Gives a file or folder to this account. */
   own(path: string): void;

@@ -57,7 +57,7 @@ const signatures = new Map<string, Signature>([
 
 /**
  * The call that a regular command stands for, bound as Python binds arguments (syncobj.py,
- * `__doApplyCommand`): any iterable of positional ones, anything that dict.update takes as keyword
+ * `__doApplyCommand`): each iterable of positional ones, whatever dict.update takes as keyword
  * ones. Looser than the shapes that members send, because vanilla applies those as well.
  *
  * @throws PythonRaise where Python would raise; ProtocolError where the pickle cannot be decoded.
