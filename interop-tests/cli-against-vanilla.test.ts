@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { CliContext } from "../src/cli/context.js";
-import { runCommandLine } from "../src/cli/main.js";
-import { askUtility } from "../src/net/utility-client.js";
+import { processContext, runCommandLine } from "../src/cli/main.js";
 import { eventually } from "./support/eventually.js";
 import { freeAddresses } from "./support/free-ports.js";
 import { openScene } from "./support/scene.js";
@@ -20,18 +18,14 @@ interface Outcome {
 async function quorate(...args: readonly string[]): Promise<Outcome> {
   const text = { out: "", err: "" };
   const context: CliContext = {
+    ...processContext(),
     env: {},
-    ask: askUtility,
     out: (more) => {
       text.out += more;
     },
     err: (more) => {
       text.err += more;
     },
-    sleep: async (ms) => {
-      await sleep(ms);
-    },
-    startMember: () => Promise.reject(new Error("not here")),
   };
   const code = await runCommandLine(context, ["node", "quorate", ...args]);
   return { code, ...text };

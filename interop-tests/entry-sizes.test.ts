@@ -164,7 +164,7 @@ interface StageOptions {
 
 async function sendAll(stage: Stage, observer: VanillaNode): Promise<void> {
   const { cluster } = stage;
-  const [member] = cluster.clients();
+  const [member] = cluster.vanillaClients();
   assert.ok(member !== undefined);
   const clients = [observer, member];
   const makings: Making[] = [

@@ -4,6 +4,7 @@ import { assertEqualData } from "./support/compare.js";
 import { eventually } from "./support/eventually.js";
 import { fill } from "./support/fill.js";
 import { freeAddresses } from "./support/free-ports.js";
+import { readJournal } from "./support/journal-reading.js";
 import { pysyncobjVersions } from "./support/python.js";
 import { openScene } from "./support/scene.js";
 import { type Kind, type Seat, type SeatsOptions, startSeat, watch } from "./support/seats.js";
@@ -54,6 +55,13 @@ function lastIndexAtStart(seat: Seat): number {
   return Number(found?.[1]);
 }
 
+/** A follower applies what a majority holds, also while its own disk still has to take it. */
+async function inItsJournal({ dataDir, selfAddr }: Seat, index: number): Promise<void> {
+  await eventually(`entry ${index} is in its journal`, () => {
+    return (readJournal(dataDir, selfAddr).at(-1)?.index ?? 0) >= index;
+  });
+}
+
 for (const [number, version] of pysyncobjVersions.entries()) {
   for (const leads of ["vanilla", "quorate"] as const satisfies Kind[]) {
     const password = ["0.3.11", "0.3.17"].includes(version) ? "Paßwort" : undefined;
@@ -86,6 +94,7 @@ for (const [number, version] of pysyncobjVersions.entries()) {
       await hasDump(joined);
       for (const signal of ["SIGTERM", "SIGKILL"] as const) {
         const before = await joined.state();
+        if (joins === "quorate") await inItsJournal(joined, before.appliedIndex);
         await joined.stop(signal);
         await fill(writer, { prefix: `/after ${signal}/`, count: fewMore });
         joined = await join();

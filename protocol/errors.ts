@@ -6,37 +6,60 @@ export type Reaction = "ignore" | "disconnect" | "refuse-file";
  * fault's reaction is written down; each code is counted and logged under this name.
  */
 export const protocolFaults = {
+  /** It ends too early. */
   "pickle-truncated": "disconnect",
+  /** An opcode that is not taken. */
   "pickle-opcode": "disconnect",
+  /** A class or function that is not on the list. */
   "pickle-global": "disconnect",
+  /** Too deep, too long or too many values. */
   "pickle-limit": "disconnect",
+  /** Opcodes that do not fit together. */
   "pickle-malformed": "disconnect",
+  /** A length that is negative or over the limit. */
   "frame-length": "disconnect",
+  /** No zlib stream, or one that inflates to too much. */
   "frame-inflate": "disconnect",
+  /** No Fernet token of this password. */
   "fernet-token": "disconnect",
+  /** Its timestamp goes back. */
   "fernet-replay": "disconnect",
+  /** Not the random key that was agreed. */
   "handshake-key": "disconnect",
+  /** The first message names nobody. */
   "handshake-identity": "disconnect",
+  /** A field of a message is missing or of another type. */
   "message-shape": "disconnect",
+  /** A log entry that is no command. */
   "command-shape": "ignore",
+  /** Not a journal that is known. */
   "journal-header": "refuse-file",
+  /** A record that cannot have been written so. */
   "journal-record": "refuse-file",
+  /** Not the meta of a journal. */
   "meta-malformed": "refuse-file",
+  /** Not a dump. */
   "dump-malformed": "refuse-file",
+  /** A number that is not a safe integer, or negative. */
   "number-range": "disconnect",
 } as const satisfies Record<string, Reaction>;
 
+/** The name of a fault. */
 export type ProtocolFault = keyof typeof protocolFaults;
 
+/** What an error may tell beside its code. */
 export interface ProtocolErrorDetails {
   /** Byte offset into the input at which the fault was seen, where there is one. */
   readonly offset?: number;
+  /** What was thrown below it. */
   readonly cause?: unknown;
 }
 
 /** A fault in bytes that came from outside. Never thrown for a mistake of our own. */
 export class ProtocolError extends Error {
+  /** Which fault it is; stable, for programs. */
   readonly code: ProtocolFault;
+  /** Byte offset into the input, where there is one. */
   readonly offset: number | undefined;
 
   constructor(code: ProtocolFault, message: string, details: ProtocolErrorDetails = {}) {
@@ -47,6 +70,7 @@ export class ProtocolError extends Error {
     this.offset = details.offset;
   }
 
+  /** What a receiver does about it. */
   get reaction(): Reaction {
     return protocolFaults[this.code];
   }

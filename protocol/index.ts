@@ -1,6 +1,8 @@
 /**
  * The protocol and the file formats of PySyncObj: bytes to values and back, without sockets, files
  * or clocks, and without ever executing what a pickle asks for. What stands here is public.
+ *
+ * @module quorate/protocol
  */
 export {
   ProtocolError,
@@ -25,13 +27,19 @@ export {
   encodeDelete,
   encodeExpire,
   encodeSet,
+  encodeStoredSet,
   type KvConditions,
   type KvDeleteOptions,
   type KvValue,
   kvFunction,
 } from "./log/kv-calls.js";
-export { nodeId, splitAddress, tcpNode } from "./log/tcp-node.js";
-export { decodePickle, decodePicklePrefix, PickleDecoder } from "./pickle/decoder.js";
+export { type AddressParts, nodeId, splitAddress, tcpNode } from "./log/tcp-node.js";
+export {
+  decodePickle,
+  decodePicklePrefix,
+  PickleDecoder,
+  type PicklePrefix,
+} from "./pickle/decoder.js";
 export { encodePickle } from "./pickle/encoder.js";
 export { type PickleLimits, pickleDumpLimits, pickleMessageLimits } from "./pickle/limits.js";
 export { pyEquals, pyTruthy } from "./pickle/py-equal.js";
@@ -83,12 +91,14 @@ export {
   type SnapshotChunk,
   type TimeoutNow,
 } from "./wire/messages.js";
+export type { OpeningState } from "./wire/opening.js";
 export {
   observerHello,
   Session,
   type SessionEvent,
   type SessionOptions,
   type SessionRole,
+  type SessionState,
   type SessionStep,
 } from "./wire/session.js";
 export {

@@ -93,7 +93,7 @@ function build(say) {
   say("building (tsc)");
   const stamp = sourcesStamp();
   rmSync(buildStamp, { force: true });
-  const tsc = path("node_modules", "typescript", "bin", "tsc");
+  const tsc = path("node_modules", "typescript-7", "bin", "tsc");
   const { status } = spawnSync(process.execPath, [tsc, "-p", "."], {
     cwd: root,
     // The compiler tells faults on stdout; this program's stdout is for what was asked for.

@@ -54,6 +54,13 @@ export async function lint() {
   if (code !== 0) throw new Error("findings, see above");
 }
 
+/** The reference of the public API: everything exported is documented, and every link leads somewhere. */
+export async function reference() {
+  const typedoc = join(root, "node_modules", "typedoc", "bin", "typedoc");
+  const code = await run(process.execPath, [typedoc, "--emit", "none"]);
+  if (code !== 0) throw new Error("warnings, see above");
+}
+
 /** Builds the virtual environments ahead, so that no test's time goes into downloads. */
 export async function preparePython() {
   const program = join(root, "dist", "interop-tests", "support", "python-env-main.js");

@@ -1,6 +1,6 @@
 import "./node-version.js";
 import { setUp, setUpPackages } from "./setup.js";
-import { lint, nodes, preparePython, runTests, total } from "./test-steps.js";
+import { lint, nodes, preparePython, reference, runTests, total } from "./test-steps.js";
 
 /**
  * `npm test`: everything. `npm run test:unit`, `test:interop`, `test:nodes` run `test.js unit`,
@@ -42,6 +42,7 @@ async function runPlan(plan) {
   if (!(await step("packages", () => setUpPackages(say)))) return;
   if (what === "all") await step("lint", lint);
   if (!(await step("type check and build", () => setUp(say)))) return;
+  if (what === "all") await step("API reference", reference);
   for (const [name, work] of plan) await step(name, work);
 }
 

@@ -123,6 +123,7 @@ describe("README", () => {
     const config = await import("../src/node/config-limits.js");
     const storage = await import("../src/storage/limits.js");
     const http = await import("../src/http/limits.js");
+    const client = (await import("../src/client/limits.js")).clientLimits;
     const text = read("README.md");
     const says = (what: string, limit: string) => {
       const row = text.split("\n").find((line) => line.startsWith(`| ${what} | `));
@@ -136,6 +137,10 @@ describe("README", () => {
     );
     says("a command that reliably passes in one message", mib(wire.commandBytesMax));
     says("a frame before the peer has said who it is", `${wire.handshakeFrameBytesMax / 1024} KiB`);
+    says(
+      "sent by observers and strangers, of unfinished messages",
+      `${mib(net.strangersReceiveBytesMax)} together`,
+    );
     says("depth of a pickle", String(pickle.pickleMessageLimits.depthMax));
     says(
       "connections that have not said who they are",
@@ -147,6 +152,14 @@ describe("README", () => {
     says(
       "commands forwarded to the leader without an answer",
       node.forwardedMax.toLocaleString("en-US"),
+    );
+    says(
+      "writes of an observer client under way; their bytes",
+      `${client.writesInFlightMax.toLocaleString("en-US")}; ${mib(client.writeBytesInFlightMax)}`,
+    );
+    says(
+      "changes that wait for the reader of a watch",
+      client.watchEventsMax.toLocaleString("en-US"),
     );
     says("the journal", gib(format.journalBytesMax + 1));
     says(

@@ -41,6 +41,21 @@ export class Cluster {
     return again;
   }
 
+  /** The member that all that run say leads, whatever they have applied: writes may go on. */
+  oneLeader(): Promise<Seat> {
+    return eventually(
+      "one leader for all",
+      async () => {
+        const running = this.seats.filter(({ child }) => child.isRunning);
+        const leaders = new Set(
+          await Promise.all(running.map(async (seat) => (await seat.state()).leader)),
+        );
+        return leaders.size === 1 && running.find(({ selfAddr }) => leaders.has(selfAddr));
+      },
+      { timeoutMs: leaderMsMax },
+    );
+  }
+
   /** The leader once all members that run follow it and have applied what it has. */
   leader(): Promise<Seat> {
     return eventually(

@@ -66,6 +66,39 @@ export class Intruder {
     this.socket.write(this.#session.encode(message));
   }
 
+  sayAll(messages: readonly PeerMessage[]): void {
+    const session = this.#session;
+    if (session === null) throw new Error("a stranger has no messages");
+    this.socket.write(Buffer.concat(messages.map((message) => session.encode(message))));
+  }
+
+  /** A pickle in a frame (and a token, and with the key) that are in order. */
+  sendPickle(pickle: Uint8Array): void {
+    if (this.#session === null) throw new Error("a stranger has no session");
+    this.socket.write(this.#session.encodePickle(pickle));
+  }
+
+  /** With a password only after the handshake, without one at once. */
+  async untilOpen(): Promise<void> {
+    await eventually("the handshake is over", () => this.#session?.isOpen === true, { everyMs: 5 });
+  }
+
+  async untilAnswered(requestId: number): Promise<void> {
+    const isAnswer = (event: SessionEvent) =>
+      event.kind === "message" &&
+      event.message.type === "apply_command_response" &&
+      event.message.requestId === requestId;
+    // Whoever owes answers to a leader and sends nothing at all is cut after a while.
+    const pings = setInterval(() => this.say({ type: "quorate_ping" }), 500);
+    const hasCome = () => this.closed || this.events.some(isAnswer);
+    const times = { everyMs: 5, timeoutMs: 60_000 };
+    await eventually(`an answer to ${requestId}`, hasCome, times).finally(() =>
+      clearInterval(pings),
+    );
+    if (this.closed)
+      throw new Error(`the connection was cut before request ${requestId} was answered`);
+  }
+
   /** Types of the messages that came back. */
   heard(): string[] {
     return this.events.flatMap((event) => (event.kind === "message" ? [event.message.type] : []));

@@ -1,6 +1,7 @@
 import { eventually } from "./eventually.js";
-import type { KvRecord } from "./kv-data.js";
-import type { Conditions, VanillaNode } from "./vanilla-client.js";
+import type { KvData, KvRecord } from "./kv-data.js";
+import type { Conditions } from "./vanilla-client.js";
+import type { WritingClient } from "./writing-client.js";
 
 /**
  * One sequence of reads and writes through Patroni's own class, for clusters whose results are to be
@@ -10,9 +11,19 @@ import type { Conditions, VanillaNode } from "./vanilla-client.js";
 /** A wall clock's times differ from run to run; these small ones are of calls that give their own. */
 const ownTimeMax = 1_000_000;
 
+/** Patroni's class, or what stands in for it. */
+export interface SequenceClient extends WritingClient {
+  raw(
+    name: string,
+    args: readonly unknown[],
+    kwargs?: Readonly<Record<string, unknown>>,
+  ): Promise<{ readonly result: unknown; readonly error: number }>;
+  data(): Promise<KvData>;
+}
+
 export interface Clients {
-  readonly observer: VanillaNode;
-  readonly member: VanillaNode;
+  readonly observer: SequenceClient;
+  readonly member: SequenceClient;
 }
 
 /** What came of each step, in a form that is the same in each cluster that does the same. */
@@ -25,7 +36,7 @@ export async function runSequence(clients: Clients, prefix: string): Promise<str
   const base = first.index;
   const index = async (name: string) => (await member.get(key(name)))?.index ?? null;
   let turn = 0;
-  const step = async (what: string, run: (client: VanillaNode) => Promise<unknown>) => {
+  const step = async (what: string, run: (client: SequenceClient) => Promise<unknown>) => {
     await haveSame(clients);
     const client = turn % 2 === 0 ? member : observer;
     turn += 1;

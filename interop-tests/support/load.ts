@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "./eventually.js";
 import type { KvData } from "./kv-data.js";
-import { isRecord } from "./line-channel.js";
-import type { VanillaNode } from "./vanilla-client.js";
+import type { WritingClient } from "./writing-client.js";
 
 /**
  * Writers at once: PySyncObj up to 0.3.11 sends entries with its heartbeats only, ten times a
@@ -22,6 +21,12 @@ interface Ack {
   /** Log index that the client's own copy of the log gave the write. */
   readonly index: number;
   readonly attempts: number;
+  /** When the acknowledgement came, in milliseconds of performance.now(). */
+  readonly atMs: number;
+}
+
+export interface LoadOptions {
+  readonly writers?: number;
 }
 
 /**
@@ -32,16 +37,17 @@ export class Load {
   readonly acked = new Map<string, Ack>();
   /** Attempts that were not acknowledged, and were made again. */
   retries = 0;
-  readonly #clients: () => readonly VanillaNode[];
+  readonly #clients: () => readonly WritingClient[];
   readonly #writers: Promise<void>[];
   #number = 0;
   #countMin = Number.POSITIVE_INFINITY;
   #isStopped = false;
 
   /** @param clients The ones that can be used at the moment, at least one. */
-  constructor(clients: () => readonly VanillaNode[]) {
+  constructor(clients: () => readonly WritingClient[], options: LoadOptions = {}) {
     this.#clients = clients;
-    this.#writers = Array.from({ length: writersAtOnce }, (_, writer) => this.#write(writer));
+    const { writers = writersAtOnce } = options;
+    this.#writers = Array.from({ length: writers }, (_, writer) => this.#write(writer));
   }
 
   /** Waits for this many more acknowledged writes. */
@@ -66,6 +72,19 @@ export class Load {
   /** Ends after the writes under way. */
   stop(): void {
     this.#isStopped = true;
+  }
+
+  /** Acknowledgements since a time of performance.now(), and the longest time without one. */
+  since(fromMs: number): { readonly acked: number; readonly longestPauseMs: number } {
+    let [acked, last, longestPauseMs] = [0, fromMs, 0];
+    // In the order in which they came: the map keeps it.
+    for (const { atMs } of this.acked.values()) {
+      if (atMs < fromMs) continue;
+      acked += 1;
+      longestPauseMs = Math.max(longestPauseMs, atMs - last);
+      last = atMs;
+    }
+    return { acked, longestPauseMs: Math.max(longestPauseMs, performance.now() - last) };
   }
 
   /** What of the acknowledged writes is not in a member's data, a line each. */
@@ -101,28 +120,13 @@ export class Load {
     for (let attempts = 1; !this.#isStopped; attempts++) {
       const clients = this.#clients();
       const client = clients[(writer + attempts - 1) % clients.length];
-      const index = client === undefined ? null : await setOnce(client, key, { value, ...times });
+      const index = client === undefined ? null : await client.setOnce(key, { value, ...times });
       if (index !== null) {
-        this.acked.set(key, { value, index, attempts });
+        this.acked.set(key, { value, index, attempts, atMs: performance.now() });
         return;
       }
       this.retries += 1;
       await sleep(retryMs);
     }
-  }
-}
-
-/** The log index of an acknowledged write; null where nobody acknowledged it. */
-async function setOnce(
-  client: VanillaNode,
-  key: string,
-  record: Readonly<Record<string, unknown>>,
-): Promise<number | null> {
-  try {
-    const { result, error } = await client.raw("_set", [key, record]);
-    return error === 0 && isRecord(result) ? Number(result["index"]) : null;
-  } catch {
-    // Killed, or nobody answered in time: what became of the write is not known.
-    return null;
   }
 }

@@ -8,6 +8,7 @@ import { MixedCluster, type Place } from "./mixed-cluster.js";
 import { openScene, type Scene } from "./scene.js";
 import { type Kind, watch } from "./seats.js";
 import type { SetOptions, VanillaNode } from "./vanilla-client.js";
+import type { WritingClient } from "./writing-client.js";
 
 /** Acknowledged writes per case, those of every client together. */
 const writesMin = 1000;
@@ -98,7 +99,7 @@ function explain(cluster: MixedCluster): string {
   );
 }
 
-/** Every way in, while a member of this side leads: those of the others go through it. */
+/** Every way in, an observer's and each member's, while a member of this side leads. */
 async function writeThroughEach(c: Case, side: Kind): Promise<void> {
   await c.cluster.makeLead(side);
   const clients = [c.observer, ...c.cluster.clients()];
@@ -109,10 +110,11 @@ async function writeThroughEach(c: Case, side: Kind): Promise<void> {
 }
 
 /**
- * KVStoreTTL's own set and delete, whose conditions need what the client itself has applied. A call
- * that is given up may have been applied all the same: what the client then holds says so.
+ * Set and delete with conditions: of KVStoreTTL, whose conditions need what the client itself has
+ * applied, and of a Quorate member. A call that is given up may have been applied all the same: what
+ * the client then holds says so.
  */
-async function writeThrough(c: Case, client: VanillaNode, key: string): Promise<void> {
+async function writeThrough(c: Case, client: WritingClient, key: string): Promise<void> {
   const set = (name: string, value: string, options: SetOptions = {}) =>
     eventually(
       `${name} set through ${client.name}`,
@@ -124,6 +126,11 @@ async function writeThrough(c: Case, client: VanillaNode, key: string): Promise<
       },
       { timeoutMs: 45_000 },
     );
+  // Its own word at least once, and not only what it holds when another's word had to do.
+  const own = `${key}/own`;
+  const isAcknowledged = async () => (await client.set(own, "mine")) !== false;
+  await eventually(`${client.name} acknowledges a write`, isAcknowledged, { timeoutMs: 45_000 });
+  c.expected.set(own, "mine");
   await set(key, "один");
   const record = await set(key, "два", { prevValue: "один" });
   await set(`${key}/ttl`, "lease", { ttl: ttlSec });

@@ -9,6 +9,7 @@ import { QuorateMember, startQuorate } from "./quorate-member.js";
 import type { Scene } from "./scene.js";
 import type { Kind } from "./seats.js";
 import { type ControlledMember, startVanillaMemberWithControl } from "./vanilla-member.js";
+import type { WritingClient } from "./writing-client.js";
 
 export interface MixedOptions {
   /** Version of PySyncObj of the vanilla members. */
@@ -129,10 +130,13 @@ export class MixedCluster {
   }
 
   /** The vanilla members whose own client can be used now. */
-  clients(): readonly ControlledMember[] {
-    return this.places.flatMap(({ isUp, node }) =>
-      isUp && !(node instanceof QuorateMember) ? [node] : [],
-    );
+  vanillaClients(): readonly ControlledMember[] {
+    return this.#up().flatMap(({ node }) => (node instanceof QuorateMember ? [] : [node]));
+  }
+
+  /** The members that can be written through now: all that run. */
+  clients(): readonly WritingClient[] {
+    return this.#up().map(({ node }) => node);
   }
 
   /** Elections that a side won, as far as they were seen. */
@@ -274,7 +278,7 @@ function startNode(
     const retry = ["--connection-retry-time", String(connectionRetrySec)];
     const patience = isPatient ? ["--max-timeout", String(max), "--min-timeout", String(min)] : [];
     const extraArgs = [...retry, ...patience];
-    return startQuorate(scene, { selfAddr, partners, password, extraArgs });
+    return startQuorate(scene, { selfAddr, partners, password, extraArgs, isWriter: true });
   }
   const patience = isPatient ? { raftMinTimeout: min, raftMaxTimeout: max } : {};
   const conf = { connectionRetryTime: connectionRetrySec, ...patience };

@@ -1,6 +1,6 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { execText } from "./patroni-exec.js";
 import type { PatroniStage } from "./patroni-stage.js";
 import { killIn } from "./postgres-reaper.js";
@@ -38,6 +38,8 @@ export class PatroniNode {
   readonly folder: string;
   readonly #stage: PatroniStage;
   #child: Child | null = null;
+  /** Folders of Python packages beside those that every node needs. */
+  #pythonPath: readonly string[] = [];
 
   constructor(stage: PatroniStage, options: PatroniOptions, ports: PatroniPorts) {
     this.name = options.name;
@@ -63,8 +65,22 @@ export class PatroniNode {
       args: [python.bin("patroni"), this.configFile],
     });
     const name = `patroni ${this.name}`;
-    const env = { ...python.env, HOME: this.folder, LC_ALL: "C" };
+    const path = [python.env["PYTHONPATH"] ?? "", ...this.#pythonPath].join(":");
+    const env = { ...python.env, PYTHONPATH: path, HOME: this.folder, LC_ALL: "C" };
     this.#child = scene.start({ name, program, args, env, cwd: this.folder });
+  }
+
+  /** SIGTERM for Patroni; where the cluster is paused PostgreSQL goes on. */
+  async stop(): Promise<void> {
+    await this.#running().stop();
+  }
+
+  /** From the next start on its DCS is etcd, by Patroni's `etcd3`. */
+  useEtcd(address: string, pythonPath: string): void {
+    const config: unknown = parse(readFileSync(this.configFile, "utf8"));
+    const { raft: _, ...others } = Object(config);
+    writeFileSync(this.configFile, stringify({ ...others, etcd3: { hosts: [address] } }));
+    this.#pythonPath = [pythonPath];
   }
 
   /** SIGKILL for Patroni first, which would start PostgreSQL again, then for its postgres. */

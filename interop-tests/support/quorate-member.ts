@@ -1,12 +1,18 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { encodeSet } from "../../protocol/log/kv-calls.js";
+import type { WriteOutcome } from "../../src/node/write-outcome.js";
+import type { GuardName } from "../../src/raft/types.js";
 import { freeAddresses } from "./free-ports.js";
-import { type KvData, parseKvData } from "./kv-data.js";
-import { isRecord } from "./line-channel.js";
+import { type KvData, type KvRecord, parseKvData } from "./kv-data.js";
+import { isRecord, LineChannel } from "./line-channel.js";
 import { untilListening } from "./listening.js";
 import type { Child, Exit } from "./process.js";
 import { projectRoot } from "./project.js";
 import type { Scene } from "./scene.js";
+import type { Conditions, SetOptions } from "./vanilla-client.js";
 import { dataFolder } from "./vanilla-member.js";
+import type { OwnRecord, WritingClient } from "./writing-client.js";
 
 export interface QuorateOptions {
   readonly selfAddr: string;
@@ -21,19 +27,31 @@ export interface QuorateOptions {
   /** Node.js binary; default: the one that runs the test. See node-versions.ts. */
   readonly node?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A program with its options that runs the member as its child: strace, say. */
+  readonly under?: readonly string[];
+  /** Guards that are left out, for tests that show what they prevent: see quorate-unguarded.ts. */
+  readonly guardsOff?: readonly GuardName[];
+  /** Takes writes from the test as well; see quorate-control.ts. */
+  readonly isWriter?: boolean;
 }
 
 /** Reading its own state is quick; longer than this, the loop is blocked. */
 const httpMsMax = 10_000;
 
 /** A running `quorate run`. */
-export class QuorateMember {
+export class QuorateMember implements WritingClient {
   readonly selfAddr: string;
   readonly dataDir: string;
   readonly http: string | null;
   readonly child: Child;
+  /** Null unless it was started as a writer. */
+  readonly #channel: LineChannel | null;
 
-  constructor(options: { selfAddr: string; dataDir: string; http: string | null }, child: Child) {
+  constructor(
+    options: { selfAddr: string; dataDir: string; http: string | null; isWriter: boolean },
+    child: Child,
+  ) {
+    this.#channel = options.isWriter ? new LineChannel(child) : null;
     this.selfAddr = options.selfAddr;
     this.dataDir = options.dataDir;
     this.http = options.http;
@@ -59,6 +77,43 @@ export class QuorateMember {
   /** As VanillaNode.data, so that both can be compared. */
   data(): Promise<KvData> {
     return this.kv();
+  }
+
+  /** Writes through this member, and what came of it. */
+  async write(
+    what: "set" | "delete" | "submit",
+    args: Readonly<Record<string, unknown>>,
+  ): Promise<WriteOutcome<unknown>> {
+    if (this.#channel === null) throw new Error(`${this.name} was not started as a writer`);
+    return (await this.#channel.ask(what, args)) as WriteOutcome<unknown>;
+  }
+
+  async set(key: string, value: string, options: SetOptions = {}): Promise<KvRecord | false> {
+    const outcome = await this.write("set", { key, value, options });
+    return outcome.ok && (outcome.result as KvRecord | false);
+  }
+
+  async delete(
+    key: string,
+    options: Conditions & { readonly recursive?: boolean } = {},
+  ): Promise<boolean> {
+    const outcome = await this.write("delete", { key, options });
+    return outcome.ok && outcome.result === true;
+  }
+
+  async get(key: string): Promise<KvRecord | null> {
+    return (await this.kv(key)).entries[key] ?? null;
+  }
+
+  async setOnce(key: string, record: OwnRecord): Promise<number | null> {
+    try {
+      const command = Buffer.from(encodeSet(key, record)).toString("hex");
+      const outcome = await this.write("submit", { command });
+      return outcome.ok ? outcome.index : null;
+    } catch {
+      // Killed: what became of the write is not known.
+      return null;
+    }
   }
 
   /** @throws Error unless the answer is 200 and JSON. */
@@ -87,17 +142,39 @@ export class QuorateMember {
 
 /** Starts `bin/quorate.js run` and waits until it listens (on HTTP as well). */
 export async function startQuorate(scene: Scene, options: QuorateOptions): Promise<QuorateMember> {
-  const dataDir = options.dataDir ?? dataFolder(scene, options.selfAddr);
   const http = options.http === undefined ? await freeAddress() : options.http;
+  const member = spawnQuorate(scene, { ...options, http });
+  await untilListening(member.child, options.bindAddr ?? options.selfAddr);
+  if (http !== null) await untilListening(member.child, http);
+  return member;
+}
+
+/** The same without waiting: the process may be killed at any moment of its start. */
+export function spawnQuorate(
+  scene: Scene,
+  options: QuorateOptions & { readonly http: string | null },
+): QuorateMember {
+  const { selfAddr, http, under = [], guardsOff = [], isWriter = false } = options;
+  const dataDir = options.dataDir ?? dataFolder(scene, selfAddr);
+  const node = options.node ?? process.execPath;
+  const quorate = [...programOf(guardsOff, isWriter), "run", ...flags(options, dataDir, http)];
+  const [program = node, ...args] = [...under, node, ...quorate];
   const child = scene.start({
-    name: `quorate ${options.selfAddr}`,
-    program: options.node ?? process.execPath,
-    args: [join(projectRoot(), "bin", "quorate.js"), "run", ...flags(options, dataDir, http)],
+    name: `quorate ${selfAddr}`,
+    program,
+    args,
     env: options.env ?? {},
+    pipes: isWriter,
   });
-  await untilListening(child, options.bindAddr ?? options.selfAddr);
-  if (http !== null) await untilListening(child, http);
-  return new QuorateMember({ selfAddr: options.selfAddr, dataDir, http }, child);
+  return new QuorateMember({ selfAddr, dataDir, http, isWriter }, child);
+}
+
+/** Guards cannot be left out by any option of the real program. */
+function programOf(guardsOff: readonly GuardName[], isWriter: boolean): readonly string[] {
+  if (isWriter && guardsOff.length > 0) throw new Error("no program takes writes without guards");
+  if (isWriter) return [fileURLToPath(new URL("./quorate-control.js", import.meta.url))];
+  if (guardsOff.length === 0) return [join(projectRoot(), "bin", "quorate.js")];
+  return [fileURLToPath(new URL("quorate-unguarded.js", import.meta.url)), guardsOff.join(",")];
 }
 
 function flags(options: QuorateOptions, dataDir: string, http: string | null): string[] {

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { PyValue } from "../../protocol/pickle/values.js";
 import { encodeUtility, parseStatus, type UtilityRequest } from "../../protocol/wire/utility.js";
 import { askUtility } from "../../src/net/utility-client.js";
 import { eventually } from "./eventually.js";
@@ -71,16 +72,7 @@ export class Seat {
   }
 
   async state(): Promise<SeatState> {
-    const status = parseStatus(await this.#ask({ command: "status" }));
-    const others = status.partners.map(({ address }) => address);
-    return {
-      term: status.raftTerm,
-      commitIndex: status.commitIdx,
-      appliedIndex: status.lastApplied,
-      logLength: status.logLen,
-      leader: status.leader,
-      members: [this.selfAddr, ...others].sort(),
-    };
+    return seatState(this.selfAddr, await this.#ask({ command: "status" }));
   }
 
   /** A utility command that changes something: what the member replied, e.g. `SUCCESS ADD …`. */
@@ -101,6 +93,20 @@ export class Seat {
     const options = { timeoutMs: askMsMax, password: this.#password ?? null };
     return askUtility(this.selfAddr, encodeUtility(request), options);
   }
+}
+
+/** @param reply What the member of this address has answered to `['status']`. */
+export function seatState(selfAddr: string, reply: PyValue): SeatState {
+  const status = parseStatus(reply);
+  const others = status.partners.map(({ address }) => address);
+  return {
+    term: status.raftTerm,
+    commitIndex: status.commitIdx,
+    appliedIndex: status.lastApplied,
+    logLength: status.logLen,
+    leader: status.leader,
+    members: [selfAddr, ...others].sort(),
+  };
 }
 
 /** Starts a member of the given kind on the files that its address has, or on none. */

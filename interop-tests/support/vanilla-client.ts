@@ -4,6 +4,7 @@ import type { Child, Exit } from "./process.js";
 import { supportFile } from "./project.js";
 import { pythonWith } from "./python.js";
 import type { Scene } from "./scene.js";
+import type { OwnRecord, WritingClient } from "./writing-client.js";
 
 /** Conditions of KVStoreTTL's set and delete. */
 export interface Conditions {
@@ -44,7 +45,7 @@ export interface Writer {
 const writerMsMax = 10 * 60_000;
 
 /** One process with Patroni's real KVStoreTTL that answers to the test. */
-export class VanillaNode {
+export class VanillaNode implements WritingClient {
   readonly child: Child;
   readonly version: string;
   readonly #channel: LineChannel;
@@ -95,10 +96,26 @@ export class VanillaNode {
     name: string,
     args: readonly unknown[],
     kwargs: Readonly<Record<string, unknown>> = {},
+    timeoutMs = 10_000,
   ): Promise<{ readonly result: unknown; readonly error: number }> {
-    const answer = await this.#channel.ask("raw", { name, args, kwargs });
+    const answer = await this.#channel.ask("raw", {
+      name,
+      args,
+      kwargs,
+      timeout: timeoutMs / 1000,
+    });
     if (!isRecord(answer)) throw new Error("no answer to a replicated call");
     return { result: answer["result"], error: Number(answer["error"]) };
+  }
+
+  async setOnce(key: string, record: OwnRecord): Promise<number | null> {
+    try {
+      const { result, error } = await this.raw("_set", [key, record]);
+      return error === 0 && isRecord(result) ? Number(result["index"]) : null;
+    } catch {
+      // Killed, or nobody answered in time: what became of the write is not known.
+      return null;
+    }
   }
 
   /** Submits any bytes as a command; there is no answer. */
@@ -166,10 +183,27 @@ export interface ControlOptions {
   readonly bindAddr?: string;
   /** Settings of SyncObjConf, by their names there, over those that Patroni gives. */
   readonly conf?: Readonly<Record<string, unknown>>;
+  /** Variables over those of the Python environment. */
+  readonly extraEnv?: Readonly<Record<string, string>>;
+  /** A program with its options that runs the process: see packet-switch.ts. */
+  readonly under?: readonly string[];
 }
 
 /** Starts vanilla-control.py; resolves when the real object exists. */
 export async function startControlled(
+  scene: Scene,
+  name: string,
+  options: ControlOptions,
+): Promise<VanillaNode> {
+  const node = await spawnControlled(scene, name, options);
+  await node.started.catch((error: unknown) => {
+    throw new Error(`${name} did not start\n${node.child.report()}`, { cause: error });
+  });
+  return node;
+}
+
+/** The same without waiting for the object: the process may be killed at any moment of its start. */
+export async function spawnControlled(
   scene: Scene,
   name: string,
   options: ControlOptions,
@@ -184,12 +218,16 @@ export async function startControlled(
     conf: options.conf ?? {},
   };
   const args = [supportFile("vanilla-control.py"), JSON.stringify(config)];
-  const child = scene.start({ name, program: python, args, env, pipes: true });
-  const node = new VanillaNode(child, options.version);
-  await node.started.catch((error: unknown) => {
-    throw new Error(`${name} did not start\n${child.report()}`, { cause: error });
+  const { under = [], extraEnv = {} } = options;
+  const [program = python, ...rest] = [...under, python, ...args];
+  const child = scene.start({
+    name,
+    program,
+    args: rest,
+    env: { ...env, ...extraEnv },
+    pipes: true,
   });
-  return node;
+  return new VanillaNode(child, options.version);
 }
 
 export type ObserverOptions = Omit<ControlOptions, "selfAddr" | "dataDir" | "bindAddr">;

@@ -184,7 +184,9 @@ export type WalkStop =
   /** The record's index is not the one after the record before. */
   | "gap"
   /** An index or term that no cluster can have reached. */
-  | "implausible";
+  | "implausible"
+  /** A term that no cluster can have reached, of which the next entry knows nothing: damage. */
+  | "stray-term";
 
 export interface Walk {
   readonly entries: Entry[];
@@ -217,11 +219,18 @@ export function walkRecords(bytes: Uint8Array, range: WalkRange): Walk {
   let at = range.from;
   while (at < to) {
     const entry = readRecord(bytes, view, { at, to });
-    const reason = entry === null ? "structure" : objection(entry, before, range.termJumpMax);
-    if (entry === null || reason !== null) {
-      return { entries, ends, stop: { reason: reason ?? "structure", offset: at } };
+    if (entry === null) return { entries, ends, stop: { reason: "structure", offset: at } };
+    const next = at + recordOverheadBytes + entry.command.length;
+    const reason = objection(entry, before, range.termJumpMax);
+    if (reason !== null) {
+      const after = readRecord(bytes, view, { at: next, to });
+      // The next entry as if this one were not there.
+      const bridge = { ...entry, term: before?.term ?? 0 };
+      const isStray = after !== null && objection(after, bridge, range.termJumpMax) === null;
+      const stop = reason === "implausible" && isStray ? "stray-term" : reason;
+      return { entries, ends, stop: { reason: stop, offset: at } };
     }
-    at += recordOverheadBytes + entry.command.length;
+    at = next;
     entries.push(entry);
     ends.push(at);
     before = entry;
@@ -249,9 +258,9 @@ function readRecord(
 }
 
 function objection(entry: Entry, before: Entry | undefined, jumpMax: number): WalkStop | null {
+  if (before !== undefined && entry.index !== before.index + 1) return "gap";
   if (!Number.isSafeInteger(entry.index) || !Number.isSafeInteger(entry.term)) return "implausible";
   if (entry.term - (before?.term ?? 0) > jumpMax) return "implausible";
-  if (before !== undefined && entry.index !== before.index + 1) return "gap";
   return entry.index < 1 ? "gap" : null;
 }
 

@@ -17,6 +17,8 @@ export interface Meta {
   readonly commitIndex: number;
   /** The member's state is incomplete: no vote and no leadership until a leader has completed it. */
   readonly mustRefetch: boolean;
+  /** Address of the Quorate member that wrote the file; null: a vanilla one, or one before this key. */
+  readonly owner: string | null;
   /** Keys that this version does not know; they are written back. */
   readonly otherKeys: PyDict;
 }
@@ -33,16 +35,12 @@ const termKey = "currentTerm";
 const voteKey = "votedForNodeId";
 const commitKey = "raftCommitIndex";
 const refetchKey = "quorateMustRefetch";
+const ownerKey = "quorateMember";
 const magic = Uint8Array.from("QUORATE1", (letter) => letter.charCodeAt(0));
 const sealBytes = magic.length + 8;
 
 export function encodeMeta(meta: Meta, crc32: Crc32): Uint8Array {
-  const dict: PyDict = new Map(meta.otherKeys);
-  dict.set(termKey, meta.term);
-  dict.set(voteKey, meta.votedFor);
-  dict.set(commitKey, meta.commitIndex);
-  if (meta.mustRefetch) dict.set(refetchKey, true);
-  const pickle = encodePickle(dict);
+  const pickle = encodeMetaPickle(meta);
   const half = pickle.length + sealBytes;
   const bytes = new Uint8Array(2 * half);
   bytes.set(pickle, 0);
@@ -52,6 +50,17 @@ export function encodeMeta(meta: Meta, crc32: Crc32): Uint8Array {
   view.setUint32(pickle.length + magic.length + 4, crc32(pickle), true);
   bytes.copyWithin(half, 0, half);
   return bytes;
+}
+
+/** Without the seal: a file that does not pass for a Quorate member's own. */
+export function encodeMetaPickle(meta: Meta): Uint8Array {
+  const dict: PyDict = new Map(meta.otherKeys);
+  dict.set(termKey, meta.term);
+  dict.set(voteKey, meta.votedFor);
+  dict.set(commitKey, meta.commitIndex);
+  if (meta.mustRefetch) dict.set(refetchKey, true);
+  if (meta.owner !== null) dict.set(ownerKey, meta.owner);
+  return encodePickle(dict);
 }
 
 /**
@@ -105,19 +114,24 @@ function parseMeta(pickle: Uint8Array): Meta {
     throw malformed("the meta file holds no dict");
   }
   const otherKeys: PyDict = new Map(dict);
-  for (const key of [termKey, voteKey, commitKey, refetchKey]) otherKeys.delete(key);
-  const vote = dict.get(voteKey);
-  if (vote !== undefined && vote !== null && typeof vote !== "string") {
-    throw malformed(`${voteKey} is no member's id`);
-  }
+  for (const key of [termKey, voteKey, commitKey, refetchKey, ownerKey]) otherKeys.delete(key);
+  // Every version that stores them stores both (`FileJournal.setCurrentTerm`).
+  if (dict.has(termKey) !== dict.has(voteKey)) throw malformed("the term or the vote is missing");
   return {
     term: countIn(dict, termKey, 0),
-    votedFor: vote ?? null,
+    votedFor: memberIn(dict, voteKey),
     // Upstream's own value where the key is missing (`FileJournal.getRaftCommitIndex`).
     commitIndex: countIn(dict, commitKey, 1),
     mustRefetch: dict.get(refetchKey) === true,
+    owner: memberIn(dict, ownerKey),
     otherKeys,
   };
+}
+
+function memberIn(dict: PyDict, key: string): string | null {
+  const value = dict.get(key) ?? null;
+  if (value === null || typeof value === "string") return value;
+  throw malformed(`${key} is no member's id`);
 }
 
 function countIn(dict: PyDict, key: string, missing: number): number {

@@ -1,30 +1,53 @@
 import { ProtocolError } from "../errors.js";
 import { decodePickle } from "../pickle/decoder.js";
 import { encodePickle } from "../pickle/encoder.js";
+import { commandPickleLimits } from "../pickle/limits.js";
 import { type PyDict, PyTuple, type PyValue } from "../pickle/values.js";
 import { nodeId, splitAddress } from "./tcp-node.js";
 
 /** A command's first byte (`_COMMAND_TYPE` in pysyncobj/syncobj.py). */
-export const commandType = { regular: 0, noOp: 1, membership: 2, version: 3 } as const;
+export const commandType = {
+  /** A call of a replicated function. */
+  regular: 0,
+  /** A new leader's first entry. */
+  noOp: 1,
+  /** A member is added or removed. */
+  membership: 2,
+  /** The cluster switches to a code version. */
+  version: 3,
+} as const;
 
+/** What a command does, by its first byte. */
 export type CommandKind = "regular" | "no-op" | "membership" | "version";
 
+/** A decoded command of the log. */
 export type Command =
   | { readonly kind: "no-op" }
-  | { readonly kind: "regular"; readonly call: RegularCall }
+  | {
+      readonly kind: "regular";
+      /** The replicated function and its arguments. */
+      readonly call: RegularCall;
+    }
   | {
       readonly kind: "membership";
+      /** The member comes or goes. */
       readonly change: "add" | "rem";
       /** The member's id, `host:port`. */
       readonly address: string;
     }
-  | { readonly kind: "version"; readonly version: number };
+  | {
+      readonly kind: "version";
+      /** The code version that the cluster switches to. */
+      readonly version: number;
+    };
 
 /** A call of a replicated function, as `SyncObj.__doApplyCommand` takes it apart. */
 export interface RegularCall {
   /** For Patroni's store see kv-calls.ts; not checked here. */
   readonly funcId: PyValue;
+  /** Positional arguments. */
   readonly args: readonly PyValue[];
+  /** Keyword arguments, by name. */
   readonly kwargs: PyDict;
 }
 
@@ -42,7 +65,11 @@ export function commandKind(command: Uint8Array): CommandKind {
   return kinds[type] ?? "no-op";
 }
 
-/** @throws ProtocolError `command-shape`, with the pickle's own fault as its cause. */
+/**
+ * Decodes a command.
+ *
+ * @throws ProtocolError `command-shape`, with the pickle's own fault as its cause.
+ */
 export function decodeCommand(command: Uint8Array): Command {
   const kind = commandKind(command);
   switch (kind) {
@@ -57,6 +84,7 @@ export function decodeCommand(command: Uint8Array): Command {
   }
 }
 
+/** The command that a new leader appends first. */
 export function encodeNoOp(): Uint8Array {
   return Uint8Array.of(commandType.noOp);
 }
@@ -74,6 +102,7 @@ export function encodeMembership(change: "add" | "rem", address: string): Uint8A
   return encodeCommand(commandType.membership, [change, address, address]);
 }
 
+/** As `SyncObj.setCodeVersion` submits it. */
 export function encodeVersion(version: number): Uint8Array {
   return encodeCommand(commandType.version, version);
 }
@@ -89,11 +118,20 @@ export function encodeCommand(type: number, argument: PyValue): Uint8Array {
 
 function argument(command: Uint8Array): PyValue {
   try {
-    return decodePickle(command.subarray(1));
+    return decodeArgument(command);
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause;
     throw pickleFault(cause);
   }
+}
+
+/**
+ * The argument of a command of any type: the value after its first byte.
+ *
+ * @throws ProtocolError `pickle-*`.
+ */
+export function decodeArgument(command: Uint8Array): PyValue {
+  return decodePickle(command.subarray(1), commandPickleLimits(command.length));
 }
 
 function pickleFault(cause: ProtocolError): ProtocolError {

@@ -5,10 +5,18 @@ import { commandType, encodeCommand } from "./commands.js";
  * Function ids of Patroni's `KVStoreTTL` (patroni/dcs/raft.py): PySyncObj numbers the replicated
  * methods in alphabetical order.
  */
-export const kvFunction = { delete: 0, expire: 1, set: 2 } as const;
+export const kvFunction = {
+  /** `_delete`. */
+  delete: 0,
+  /** `_expire`. */
+  expire: 1,
+  /** `_set`. */
+  set: 2,
+} as const;
 
 /** A value as `KVStoreTTL.set` submits it; the log index is added when it is applied. */
 export interface KvValue {
+  /** What the key holds; Patroni stores a str. */
   readonly value: PyValue;
   /** Wall clock in seconds, with a fraction. */
   readonly updated: number;
@@ -20,12 +28,18 @@ export interface KvValue {
 
 /** What must hold for the call to have an effect (`KVStoreTTL.__check_requirements`). */
 export interface KvConditions {
+  /** True: the key has to exist. False: it must not. */
   readonly prevExist?: boolean;
+  /** The value that the key has to have. */
   readonly prevValue?: PyValue;
-  /** Null is sent as None and asks for nothing, as Patroni does for a version it does not know. */
+  /**
+   * The `index` that the key's entry has to have. Null is sent as None and asks for nothing, as
+   * Patroni does for a version it does not know.
+   */
   readonly prevIndex?: number | null;
 }
 
+/** What a delete may ask for. */
 export interface KvDeleteOptions extends KvConditions {
   /** Deletes every key that begins with the given one; conditions do not count then. */
   readonly recursive?: boolean;
@@ -40,6 +54,20 @@ export function encodeSet(key: string, value: KvValue, conditions: KvConditions 
   ]);
   if (value.expire !== undefined) dict.set("expire", new PyFloat(value.expire));
   return encodeCall(kvFunction.set, [key, dict], conditionsDict(conditions));
+}
+
+/**
+ * `_set(key, value, **conditions)` of a key and a value as they stand in a store, whatever they are.
+ *
+ * @param key As stored: nothing makes sure that it is a str.
+ * @param valueDict The value as stored; its log index is replaced when it is applied.
+ */
+export function encodeStoredSet(
+  key: PyValue,
+  valueDict: PyDict,
+  conditions: KvConditions = {},
+): Uint8Array {
+  return encodeCall(kvFunction.set, [key, valueDict], conditionsDict(conditions));
 }
 
 /** `_delete(key, recursive=…, **conditions)`, the whole command. */

@@ -32,8 +32,11 @@ export function nodeId(value: PyValue | undefined): string | null {
   return typeof id === "string" ? id : null;
 }
 
+/** An address, taken apart. */
 export interface AddressParts {
+  /** A name or an IP address; an IPv6 one keeps what brackets it has. */
   readonly host: string;
+  /** A TCP port. */
   readonly port: number;
 }
 

@@ -2,7 +2,7 @@ import { asValue, makeSet } from "./decode-containers.js";
 import { findGlobal, KnownGlobal } from "./globals.js";
 import { allocationBytes, globalNameBytesMax } from "./limits.js";
 import type { PickleMachine } from "./machine.js";
-import { CallArguments, type StackValue } from "./shared-values.js";
+import { CallArguments, EncodedText, type StackValue } from "./shared-values.js";
 import { type PyDict, PyFrozenSet, PyInstance, PyTuple, type PyValue } from "./values.js";
 
 /** What stands after GLOBAL in nearly every message: the call that makes bytes in protocol 2. */
@@ -150,7 +150,7 @@ export function reduce(machine: PickleMachine): void {
   }
 }
 
-const latin1Names: readonly PyValue[] = ["latin1", "latin-1", "iso-8859-1"];
+const latin1Names: readonly string[] = ["latin1", "latin-1", "iso-8859-1"];
 
 /** `_codecs.encode(text, 'latin1')`: how Python 3 writes bytes up to protocol 2. */
 function encodedBytes(
@@ -160,6 +160,7 @@ function encodedBytes(
 ): Uint8Array {
   const [text, encoding = null] = args;
   const isLatin1 = typeof encoding === "string" && latin1Names.includes(encoding);
+  if (args.length === 2 && isLatin1 && text instanceof EncodedText) return text.bytes;
   if (args.length !== 2 || typeof text !== "string" || !isLatin1) {
     throw unsupported(machine, called.name);
   }
@@ -253,8 +254,15 @@ export function pop(machine: PickleMachine): void {
 /** DUP: a second reference, as if recalled from the memo. */
 export function dup(machine: PickleMachine): void {
   const value = machine.at(machine.need(1));
-  if (value instanceof KnownGlobal || value instanceof CallArguments) machine.pushGlobal(value);
-  else machine.pushShared(value);
+  if (
+    value instanceof KnownGlobal ||
+    value instanceof CallArguments ||
+    value instanceof EncodedText
+  ) {
+    machine.pushGlobal(value);
+  } else {
+    machine.pushShared(value);
+  }
 }
 
 /** STOP: the one value left is the result. */

@@ -1,7 +1,7 @@
 import { KnownGlobal } from "./globals.js";
 import { allocationBytes } from "./limits.js";
 import type { PickleMachine } from "./machine.js";
-import { CallArguments, opaqueDepth, type StackValue } from "./shared-values.js";
+import { CallArguments, EncodedText, opaqueDepth, type StackValue } from "./shared-values.js";
 import {
   type PyDict,
   PyFrozenSet,
@@ -13,7 +13,13 @@ import {
 
 /** The value, where it is one. */
 export function asValue(machine: PickleMachine, value: StackValue): PyValue {
-  if (value instanceof KnownGlobal || value instanceof CallArguments) throw machine.notAValue();
+  if (
+    value instanceof KnownGlobal ||
+    value instanceof CallArguments ||
+    value instanceof EncodedText
+  ) {
+    throw machine.notAValue();
+  }
   return value;
 }
 

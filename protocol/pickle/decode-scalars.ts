@@ -1,8 +1,14 @@
 import { viewOf } from "./buffer-slices.js";
-import { allocationBytes, floatTextBytesMax } from "./limits.js";
+import {
+  allocationBytes,
+  digitsSquaredPerOp,
+  floatTextBytesMax,
+  textLineBytesMax,
+} from "./limits.js";
 import type { PickleMachine } from "./machine.js";
 import { decodeLong, longBytesMax, parseDecimal, parseFloatText } from "./numbers.js";
-import { decodeQuoted, decodeRawUnicode, decodeUtf8 } from "./text.js";
+import { EncodedText } from "./shared-values.js";
+import { countLatin1, decodeLatin1, decodeQuoted, decodeRawUnicode, decodeUtf8 } from "./text.js";
 import { PyFloat, type PySurrogateStr } from "./values.js";
 
 // --- ints and floats
@@ -50,6 +56,7 @@ export function long(machine: PickleMachine): void {
 
 function pushDecimal(machine: PickleMachine, line: string): void {
   machine.allocate(allocationBytes.bigint + line.length);
+  machine.chargeOps(Math.floor(line.length ** 2 / digitsSquaredPerOp));
   const value = parseDecimal(line);
   if (value === null) throw machine.fault("pickle-malformed", "text of an int is none");
   machine.push(value);
@@ -82,15 +89,37 @@ export function binUnicode8(machine: PickleMachine): void {
   pushUtf8(machine, machine.takeLength64());
 }
 
+/**
+ * From here on the text of bytes is never made a str. Python holds strings of one character once, so
+ * that a short one can be referred to again, as the str that it is.
+ */
+const encodedTextBytesMin = 1024;
+
 function pushUtf8(machine: PickleMachine, length: number): void {
   const start = machine.takeString(length);
+  if (length >= encodedTextBytesMin && machine.encodesNext) {
+    pushEncoded(machine, start, start + length);
+    return;
+  }
+  if (length > machine.limits.strBytesMax) {
+    throw machine.fault("pickle-limit", `str of ${length} bytes`);
+  }
   machine.allocate(allocationBytes.string + length * 2);
   pushText(machine, decodeUtf8(machine.input, start, start + length));
 }
 
+function pushEncoded(machine: PickleMachine, start: number, end: number): void {
+  const { input } = machine;
+  const count = countLatin1(input, start, end);
+  machine.allocate(allocationBytes.view + count);
+  const bytes = decodeLatin1(input, start, end, count);
+  if (bytes === null) throw machine.fault("pickle-malformed", "text of bytes beyond Latin-1");
+  machine.pushGlobal(new EncodedText(bytes));
+}
+
 /** UNICODE: raw-unicode-escape up to the end of the line. */
 export function unicode(machine: PickleMachine): void {
-  const line = machine.takeLine(machine.limits.stringBytesMax);
+  const line = machine.takeLine(textLineBytesMax);
   machine.allocate(allocationBytes.string + line.length * 2);
   pushText(machine, decodeRawUnicode(line));
 }
@@ -101,6 +130,11 @@ function pushText(machine: PickleMachine, text: string | PySurrogateStr | null):
 }
 
 // --- bytes
+
+function bytesOf(machine: PickleMachine, start: number, end: number): Uint8Array {
+  const view = viewOf(machine.input, start, end);
+  return machine.copies ? view.slice() : view;
+}
 
 export function shortBinBytes(machine: PickleMachine): void {
   pushBytes(machine, machine.takeByte());
@@ -116,8 +150,8 @@ export function binBytes8(machine: PickleMachine): void {
 
 function pushBytes(machine: PickleMachine, length: number): void {
   const start = machine.takeString(length);
-  machine.allocate(allocationBytes.view);
-  machine.push(viewOf(machine.input, start, start + length));
+  machine.allocate(allocationBytes.view + (machine.copies ? length : 0));
+  machine.push(bytesOf(machine, start, start + length));
 }
 
 // --- Python 2's str: text where it is ASCII, else bytes (pysyncobj/pickle.py, _load_binstring)
@@ -139,7 +173,7 @@ function pushNative(machine: PickleMachine, length: number): void {
   const end = start + length;
   for (let at = start; at < end; at++) {
     if ((machine.input[at] ?? 0) >= 0x80) {
-      machine.push(viewOf(machine.input, start, end));
+      machine.push(bytesOf(machine, start, end));
       return;
     }
   }
@@ -148,7 +182,7 @@ function pushNative(machine: PickleMachine, length: number): void {
 
 /** STRING: Python 2's quoted str up to the end of the line. */
 export function string(machine: PickleMachine): void {
-  const line = machine.takeLine(machine.limits.stringBytesMax);
+  const line = machine.takeLine(textLineBytesMax);
   machine.allocate(allocationBytes.view + line.length * 2);
   const text = decodeQuoted(line.trim());
   if (text === null) throw machine.fault("pickle-malformed", "text of a str is not well formed");

@@ -130,9 +130,17 @@ const table: readonly Opcode[] = (() => {
 export class PickleDecoder {
   private readonly machine: PickleMachine;
 
-  constructor(bytes: Uint8Array, limits?: Partial<PickleLimits>) {
+  /**
+   * @param ownership `copy`: the result keeps nothing of `bytes`. Default: its Uint8Arrays may be
+   *   views.
+   */
+  constructor(
+    bytes: Uint8Array,
+    limits?: Partial<PickleLimits>,
+    ownership: "view" | "copy" = "view",
+  ) {
     const all = limits === undefined ? pickleMessageLimits : { ...pickleMessageLimits, ...limits };
-    this.machine = new PickleMachine(bytes, all);
+    this.machine = new PickleMachine(bytes, all, ownership === "copy");
   }
 
   /** Goes on for at most `maxOps` opcodes. True when the pickle's end was reached. */
@@ -154,7 +162,7 @@ export class PickleDecoder {
     return machine.finished;
   }
 
-  /** The value, once run has returned true. Its Uint8Arrays may be views of the input. */
+  /** The value, once run has returned true. */
   result(): PyValue {
     if (!this.machine.finished) throw new Error("the pickle is not decoded yet");
     return containers.asValue(this.machine, this.machine.at(this.machine.size - 1));
@@ -167,16 +175,29 @@ export class PickleDecoder {
 }
 
 /** Decodes one pickle; bytes after its end are ignored, as Python does. */
-export function decodePickle(bytes: Uint8Array, limits?: Partial<PickleLimits>): PyValue {
-  return decodePicklePrefix(bytes, limits).value;
+export function decodePickle(
+  bytes: Uint8Array,
+  limits?: Partial<PickleLimits>,
+  ownership?: "view" | "copy",
+): PyValue {
+  return decodePicklePrefix(bytes, limits, ownership).value;
+}
+
+/** A pickle that bytes start with. */
+export interface PicklePrefix {
+  /** What it holds. */
+  readonly value: PyValue;
+  /** Its bytes, with the STOP. */
+  readonly length: number;
 }
 
 /** Decodes the pickle that the bytes start with, and tells how long it is. */
 export function decodePicklePrefix(
   bytes: Uint8Array,
   limits?: Partial<PickleLimits>,
-): { readonly value: PyValue; readonly length: number } {
-  const decoder = new PickleDecoder(bytes, limits);
+  ownership?: "view" | "copy",
+): PicklePrefix {
+  const decoder = new PickleDecoder(bytes, limits, ownership);
   decoder.run(Number.MAX_SAFE_INTEGER);
   return { value: decoder.result(), length: decoder.position };
 }

@@ -8,6 +8,8 @@ export interface PickleLimits {
   readonly memoEntriesMax: number;
   /** Bytes of one str or bytes, as it stands in the pickle. */
   readonly stringBytesMax: number;
+  /** The same of one str. Not for a text that `_codecs.encode` makes bytes of: that is bytes. */
+  readonly strBytesMax: number;
   /** Estimated bytes of memory for all values built. */
   readonly allocatedBytesMax: number;
   /** Bytes that all references to memoised values would take if each were a copy. */
@@ -29,6 +31,7 @@ export const pickleMessageLimits: PickleLimits = {
   memoEntriesMax: 16 * mib,
   // V8 holds no string of 512 Mi characters.
   stringBytesMax: 256 * mib,
+  strBytesMax: 256 * mib,
   // An empty dict takes 1 byte in a pickle and 200 in memory.
   allocatedBytesMax: 1024 * mib,
   // Sharing saves vanilla a few bytes a key; a bomb wants gigabytes.
@@ -38,6 +41,25 @@ export const pickleMessageLimits: PickleLimits = {
   // Keys are paths and member addresses.
   keyCharsMax: 65_536,
 };
+
+/** Opcodes of one command: Patroni's have fifty, a value of its own making may have thousands. */
+const commandOpsMax = 16 * 1024;
+const commandSpareBytes = 4 * mib;
+
+/**
+ * For a command of the log. It may be as large as a text can be, but not grow when it is decoded:
+ * every member decodes it, and an observer of no more than 8 MiB could otherwise fill a gigabyte.
+ */
+export function commandPickleLimits(commandBytes: number): PickleLimits {
+  return {
+    ...pickleMessageLimits,
+    opsMax: commandOpsMax,
+    memoEntriesMax: commandOpsMax,
+    // Two bytes a character, and once more for bytes that come as a text.
+    allocatedBytesMax: 3 * commandBytes + commandSpareBytes,
+    expandedBytesMax: commandBytes + commandSpareBytes,
+  };
+}
 
 /** For the dump: millions of keys, decoded in slices, from our own disk or from the leader. */
 export const pickleDumpLimits: PickleLimits = {
@@ -53,6 +75,18 @@ export const pickleDumpLimits: PickleLimits = {
 
 /** Bytes of one line of the text opcodes that name a class or a module: real names have 40. */
 export const globalNameBytesMax = 256;
+
+/**
+ * Bytes of one line of the text opcodes that hold a str: unescaping takes time, and nobody has written
+ * protocol 0 since Python 2.
+ */
+export const textLineBytesMax = 64 * 1024;
+
+/** Lone surrogates in one str: each costs half a microsecond, and nobody means them. */
+export const surrogatesMax = 64 * 1024;
+
+/** Digits of an int of which as many squared take the time of an opcode. */
+export const digitsSquaredPerOp = 32 * 1024;
 
 /** Bytes of the text of a float: Python's repr has 24 at most. */
 export const floatTextBytesMax = 64;

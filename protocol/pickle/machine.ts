@@ -4,7 +4,13 @@ import { KnownGlobal } from "./globals.js";
 import { KeyIndex } from "./key-index.js";
 import { allocationBytes, type PickleLimits } from "./limits.js";
 import { KeyError } from "./py-key.js";
-import { CallArguments, opaqueDepth, SharedValues, type StackValue } from "./shared-values.js";
+import {
+  CallArguments,
+  EncodedText,
+  opaqueDepth,
+  SharedValues,
+  type StackValue,
+} from "./shared-values.js";
 import type { PyDict, PySet, PyValue } from "./values.js";
 
 /**
@@ -17,6 +23,8 @@ import type { PyDict, PySet, PyValue } from "./values.js";
 export class PickleMachine {
   readonly input: Buffer;
   readonly limits: PickleLimits;
+  /** Whether bytes are copied out of the input, which somebody else will use again. */
+  readonly copies: boolean;
   /** Where the next byte is read. */
   position = 0;
   /** Where the current opcode stands: the offset of every fault. */
@@ -41,9 +49,10 @@ export class PickleMachine {
   private shared: SharedValues | null = null;
   private keys: KeyIndex | null = null;
 
-  constructor(bytes: Uint8Array, limits: PickleLimits) {
+  constructor(bytes: Uint8Array, limits: PickleLimits, copies: boolean) {
     this.input = asBuffer(bytes);
     this.limits = limits;
+    this.copies = copies;
   }
 
   fault(code: ProtocolFault, message: string, cause?: unknown): ProtocolError {
@@ -132,7 +141,8 @@ export class PickleMachine {
     this.depths[top] = depth;
   }
 
-  pushGlobal(value: KnownGlobal | CallArguments): void {
+  /** Pushes what must not become part of a value. */
+  pushGlobal(value: KnownGlobal | CallArguments | EncodedText): void {
     this.pushDeep(value, opaqueDepth);
   }
 
@@ -140,6 +150,12 @@ export class PickleMachine {
   pushContainer(value: PyValue, depth: number): void {
     this.checkDepth(depth + 1);
     this.pushDeep(value, depth + 1);
+  }
+
+  /** Whether the next thing pushed is what `_codecs.encode` is going to be called with. */
+  get encodesNext(): boolean {
+    const value = this.stack[this.top - 1];
+    return this.top > 0 && value instanceof KnownGlobal && value.role === "encode";
   }
 
   /** Makes sure that `count` values stand above the last mark; returns where they start. */
@@ -264,6 +280,9 @@ export class PickleMachine {
     } else if (typeof value === "string") {
       this.expand(value.length);
       this.push(value);
+    } else if (value instanceof EncodedText) {
+      this.expand(value.bytes.length);
+      this.pushGlobal(value);
     } else if (value instanceof KnownGlobal || value instanceof CallArguments) {
       this.pushGlobal(value);
     } else {

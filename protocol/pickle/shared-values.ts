@@ -17,8 +17,20 @@ export class CallArguments {
   }
 }
 
+/**
+ * The text that `_codecs.encode` is about to make bytes of, as these bytes already: the text of a
+ * large command would take twice its size in the heap for nothing. Never a value of the result.
+ */
+export class EncodedText {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
 /** What may stand on the decoder's stack. */
-export type StackValue = PyValue | KnownGlobal | CallArguments;
+export type StackValue = PyValue | KnownGlobal | CallArguments | EncodedText;
 
 /** Depth of what must not become part of a value: beyond any limit, so that one check finds it. */
 export const opaqueDepth = 1 << 28;

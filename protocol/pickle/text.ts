@@ -1,4 +1,5 @@
 import { viewOf } from "./buffer-slices.js";
+import { surrogatesMax } from "./limits.js";
 import { PySurrogateStr } from "./values.js";
 
 /** How many UTF-16 units are turned into a string at once: below the engine's argument limit. */
@@ -9,14 +10,14 @@ class UnitCollector {
   private text = "";
   private units: number[] = [];
 
-  add(codePoint: number): void {
-    if (codePoint > 0xffff) {
-      const rest = codePoint - 0x10000;
-      this.units.push(0xd800 | (rest >> 10), 0xdc00 | (rest & 0x3ff));
-    } else {
-      this.units.push(codePoint);
-    }
+  add(unit: number): void {
+    this.units.push(unit);
     if (this.units.length >= unitsPerPiece) this.flush();
+  }
+
+  addText(text: string): void {
+    this.flush();
+    this.text += text;
   }
 
   finish(): string {
@@ -41,50 +42,98 @@ export function decodeUtf8(
 ): string | PySurrogateStr | null {
   const text = bytes.utf8Slice(start, end);
   // Node puts U+FFFD for whatever is not well formed; only then is a second look needed.
-  return text.includes("\ufffd") ? decodeUtf8Exactly(bytes, start, end) : text;
+  return isFaithful(text, bytes, start, end) ? text : decodeWithSurrogates(bytes, start, end);
 }
 
-function decodeUtf8Exactly(
-  bytes: Uint8Array,
+function isFaithful(text: string, bytes: Buffer, start: number, end: number): boolean {
+  return !text.includes("\ufffd") || Buffer.from(text).compare(bytes, start, end) === 0;
+}
+
+/** Node decodes what stands between the surrogates, and has to find nothing wrong with it. */
+function decodeWithSurrogates(
+  bytes: Buffer,
   start: number,
   end: number,
 ): string | PySurrogateStr | null {
   const collector = new UnitCollector();
-  let previousIsHigh = false;
+  let highEnd = -1;
   let hasPair = false;
+  let count = 0;
   for (let at = start; at < end; ) {
-    const length = sequenceLength(bytes[at] ?? 0);
-    const codePoint = length === 0 || at + length > end ? -1 : codePointAt(bytes, at, length);
-    if (codePoint < 0) return null;
-    hasPair ||= previousIsHigh && codePoint >= 0xdc00 && codePoint <= 0xdfff;
-    previousIsHigh = codePoint >= 0xd800 && codePoint <= 0xdbff;
-    collector.add(codePoint);
-    at += length;
+    const found = nextSurrogate(bytes, at, end);
+    if (found > at) {
+      const text = bytes.utf8Slice(at, found);
+      if (!isFaithful(text, bytes, at, found)) return null;
+      collector.addText(text);
+    }
+    if (found === end) break;
+    count += 1;
+    if (count > surrogatesMax) return null;
+    const unit =
+      0xd000 | (((bytes[found + 1] ?? 0) & 0x3f) << 6) | ((bytes[found + 2] ?? 0) & 0x3f);
+    hasPair ||= highEnd === found && unit >= 0xdc00;
+    at = found + surrogateBytes;
+    highEnd = unit < 0xdc00 ? at : -1;
+    collector.add(unit);
   }
-  return hasPair ? new PySurrogateStr(viewOf(bytes, start, end)) : collector.finish();
+  return hasPair ? new PySurrogateStr(viewOf(bytes, start, end).slice()) : collector.finish();
 }
 
-function sequenceLength(lead: number): number {
-  if (lead < 0x80) return 1;
-  if (lead < 0xc2) return 0;
-  if (lead < 0xe0) return 2;
-  if (lead < 0xf0) return 3;
-  return lead < 0xf5 ? 4 : 0;
+/** Bytes of a surrogate by itself: 0xed, then one from 0xa0 up, then any continuation. */
+const surrogateBytes = 3;
+const surrogateLead = 0xed;
+
+/** Where the next surrogate begins; `end` where there is none. */
+function nextSurrogate(bytes: Buffer, from: number, end: number): number {
+  for (let at = from; at >= 0 && at + surrogateBytes <= end; ) {
+    if (bytes[at] !== surrogateLead) {
+      at = bytes.indexOf(surrogateLead, at);
+      continue;
+    }
+    const isSurrogate = ((bytes[at + 1] ?? 0) & 0xe0) === 0xa0;
+    if (isSurrogate && ((bytes[at + 2] ?? 0) & 0xc0) === 0x80) return at;
+    at += 1;
+  }
+  return end;
 }
 
-/** Smallest code point that needs so many bytes: anything below is an overlong form. */
-const smallestOfLength = [0, 0, 0x80, 0x800, 0x10000];
-
-function codePointAt(bytes: Uint8Array, at: number, length: number): number {
-  const lead = bytes[at] ?? 0;
-  if (length === 1) return lead;
-  let codePoint = lead & (0xff >> (length + 1));
-  for (let index = 1; index < length; index++) {
-    const next = bytes[at + index] ?? 0;
-    if ((next & 0xc0) !== 0x80) return -1;
-    codePoint = (codePoint << 6) | (next & 0x3f);
+/**
+ * Characters of a text in UTF-8, if it is one. No branches in this loop and the next one: with bytes
+ * at random the processor would guess wrongly at every other, and take twice as long.
+ */
+export function countLatin1(bytes: Uint8Array, start: number, end: number): number {
+  let count = end - start;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] ?? 0;
+    count -= (byte >> 7) & (~byte >> 6) & 1;
   }
-  return codePoint < (smallestOfLength[length] ?? 0) || codePoint > 0x10ffff ? -1 : codePoint;
+  return count;
+}
+
+/**
+ * The Latin-1 form of a text in UTF-8; null where it is not that, or has other characters.
+ *
+ * @param count As `countLatin1` says.
+ */
+export function decodeLatin1(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  count: number,
+): Uint8Array | null {
+  const latin1 = new Uint8Array(count);
+  let at = start;
+  let faults = 0;
+  for (let index = 0; index < count; index++) {
+    const lead = bytes[at] ?? 0;
+    // 1 where the character has a second byte.
+    const more = lead >> 7;
+    const next = bytes[at + more] ?? 0;
+    latin1[index] = (lead & (more - 1)) | (-more & (((lead & 3) << 6) | (next & 0x3f)));
+    faults |= -more & (((lead ^ 0xc2) >> 1) | ((next ^ 0x80) >> 6));
+    at += 1 + more;
+  }
+  return faults === 0 && at === end ? latin1 : null;
 }
 
 /** UTF-8 with each lone surrogate of `text` as three bytes, as Python's `surrogatepass` writes. */

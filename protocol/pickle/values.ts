@@ -20,13 +20,18 @@ export type PyValue =
   | PyDict
   | PySet;
 
-/** Interfaces, because a type alias cannot refer to itself through a generic. */
+// Interfaces, because a type alias cannot refer to itself through a generic.
+
+/** A Python list. */
 export interface PyList extends Array<PyValue> {}
+/** A Python dict, in its order. */
 export interface PyDict extends Map<PyValue, PyValue> {}
+/** A Python set. */
 export interface PySet extends Set<PyValue> {}
 
 /** A Python float: `1.0` is not `1`, and both can stand in one message. */
 export class PyFloat {
+  /** Also nan, inf and -0. */
   readonly value: number;
 
   constructor(value: number) {
@@ -34,7 +39,9 @@ export class PyFloat {
   }
 }
 
+/** A Python tuple. */
 export class PyTuple {
+  /** In their order. */
   readonly items: readonly PyValue[];
 
   constructor(items: readonly PyValue[]) {
@@ -42,7 +49,9 @@ export class PyTuple {
   }
 }
 
+/** A Python frozenset. */
 export class PyFrozenSet {
+  /** In the order of the pickle. */
   readonly items: readonly PyValue[];
 
   constructor(items: readonly PyValue[]) {
@@ -69,6 +78,7 @@ export class PyInstance {
  * such a str keeps its bytes (UTF-8 with the surrogates encoded one by one).
  */
 export class PySurrogateStr {
+  /** UTF-8 with the surrogates encoded one by one. */
   readonly bytes: Uint8Array;
 
   constructor(bytes: Uint8Array) {

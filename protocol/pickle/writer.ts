@@ -1,17 +1,10 @@
 import { asBuffer, viewOf } from "./buffer-slices.js";
 import { isInstanceClass } from "./globals.js";
-import { encodeDepthMax } from "./limits.js";
 import { encodeLong } from "./numbers.js";
 import { op } from "./opcodes.js";
 import { encodeUtf8WithSurrogates, hasLoneSurrogate } from "./text.js";
-import {
-  PyFloat,
-  PyFrozenSet,
-  PyInstance,
-  PySurrogateStr,
-  PyTuple,
-  type PyValue,
-} from "./values.js";
+import { writeAnyValue } from "./value-writer.js";
+import type { PyValue } from "./values.js";
 
 /** Size of a new buffer: holds a heartbeat or a small command without growing. */
 const initialBytes = 1024;
@@ -60,6 +53,16 @@ export class PickleWriter {
     return taken;
   }
 
+  /** The same with so many bytes of room before and behind it, whose content is undefined. */
+  takeWithin(before: number, after: number): Uint8Array {
+    const used = this.used;
+    const taken = Buffer.allocUnsafe(before + used + after);
+    // Not `set` of a view, which would cost one more object.
+    this.buffer.copy(taken, before, 0, used);
+    this.clear();
+    return taken;
+  }
+
   /** Forgets what was written since the last take. */
   clear(): void {
     this.used = 0;
@@ -75,6 +78,7 @@ export class PickleWriter {
     this.two(op.proto, 2);
   }
 
+  /** The byte that every pickle ends with. */
   writeStop(): void {
     this.one(op.stop);
   }
@@ -88,10 +92,12 @@ export class PickleWriter {
 
   // --- scalars
 
+  /** None. */
   writeNone(): void {
     this.one(op.none);
   }
 
+  /** True or False. */
   writeBool(value: boolean): void {
     this.one(value ? op.newTrue : op.newFalse);
   }
@@ -137,6 +143,7 @@ export class PickleWriter {
     this.writeRaw(bytes);
   }
 
+  /** A float, also where it is a whole number. */
   writeFloat(value: number): void {
     this.reserve(9);
     this.buffer[this.used++] = op.binFloat;
@@ -192,7 +199,8 @@ export class PickleWriter {
     this.used += this.buffer.utf8Write(text, this.used, length);
   }
 
-  private writeUtf8(bytes: Uint8Array): void {
+  /** A str of these bytes, which are UTF-8 but for lone surrogates. */
+  writeUtf8(bytes: Uint8Array): void {
     this.withLength(op.binUnicode, bytes.length);
     this.writeRaw(bytes);
   }
@@ -235,10 +243,12 @@ export class PickleWriter {
 
   // --- containers, from the values on the stack
 
+  /** Marks a place on the stack, for `tuple`, `appends` and `setItems`. */
   mark(): void {
     this.one(op.mark);
   }
 
+  /** A tuple of nothing. */
   emptyTuple(): void {
     this.one(op.emptyTuple);
   }
@@ -248,22 +258,27 @@ export class PickleWriter {
     this.one(op.tuple);
   }
 
+  /** A tuple of the last value. */
   tuple1(): void {
     this.one(op.tuple1);
   }
 
+  /** A tuple of the last two values. */
   tuple2(): void {
     this.one(op.tuple2);
   }
 
+  /** A tuple of the last three values. */
   tuple3(): void {
     this.one(op.tuple3);
   }
 
+  /** A list of nothing. */
   emptyList(): void {
     this.one(op.emptyList);
   }
 
+  /** Appends the last value to the list before it. */
   append(): void {
     this.one(op.append);
   }
@@ -273,10 +288,12 @@ export class PickleWriter {
     this.one(op.appends);
   }
 
+  /** A dict of nothing. */
   emptyDict(): void {
     this.one(op.emptyDict);
   }
 
+  /** Sets the last key and value in the dict before them. */
   setItem(): void {
     this.one(op.setItem);
   }
@@ -292,6 +309,7 @@ export class PickleWriter {
     this.two(op.emptyList, op.mark);
   }
 
+  /** The end of what `beginSet` began. */
   endSet(): void {
     this.one(op.appends);
     this.two(op.tuple1, op.reduce);
@@ -306,6 +324,7 @@ export class PickleWriter {
     this.two(op.emptyTuple, op.newObj);
   }
 
+  /** The end of what `beginInstance` began. */
   endInstance(): void {
     this.one(op.build);
   }
@@ -314,69 +333,7 @@ export class PickleWriter {
 
   /** A value with all that it holds. Throws an Error where it nests too deeply (or in itself). */
   writeValue(value: PyValue): void {
-    this.writeAt(value, 0);
-  }
-
-  private writeAt(value: PyValue, depth: number): void {
-    if (typeof value === "string") this.writeStr(value);
-    else if (typeof value === "number" || typeof value === "bigint") this.writeInt(value);
-    else if (value === null) this.writeNone();
-    else if (typeof value === "boolean") this.writeBool(value);
-    else if (value instanceof PyFloat) this.writeFloat(value.value);
-    else if (value instanceof Uint8Array) this.writeBytes(value);
-    else if (value instanceof PySurrogateStr) this.writeUtf8(value.bytes);
-    else this.writeContainer(value, depth + 1);
-  }
-
-  private writeContainer(value: PyValue & object, depth: number): void {
-    if (depth > encodeDepthMax) throw new Error(`value nested more than ${encodeDepthMax} deep`);
-    if (value instanceof Map) this.writeDict(value, depth);
-    else if (value instanceof PyTuple) this.writeTuple(value.items, depth);
-    else if (Array.isArray(value)) {
-      this.one(op.emptyList);
-      if (value.length > 0) this.writeItems(value, depth);
-    } else if (value instanceof Set || value instanceof PyFrozenSet) {
-      this.writeSet(value, depth);
-    } else if (value instanceof PyInstance) {
-      this.beginInstance(value.className);
-      this.writeContainer(value.state, depth + 1);
-      this.endInstance();
-    } else {
-      throw new Error("not a Python value");
-    }
-  }
-
-  private writeDict(dict: ReadonlyMap<PyValue, PyValue>, depth: number): void {
-    this.one(op.emptyDict);
-    if (dict.size === 0) return;
-    this.one(op.mark);
-    for (const [key, value] of dict) {
-      this.writeAt(key, depth);
-      this.writeAt(value, depth);
-    }
-    this.one(op.setItems);
-  }
-
-  private writeTuple(items: readonly PyValue[], depth: number): void {
-    if (items.length === 0) {
-      this.one(op.emptyTuple);
-      return;
-    }
-    if (items.length > 3) this.one(op.mark);
-    for (const item of items) this.writeAt(item, depth);
-    this.one(items.length > 3 ? op.tuple : op.tuple1 + items.length - 1);
-  }
-
-  private writeItems(items: readonly PyValue[], depth: number): void {
-    this.one(op.mark);
-    for (const item of items) this.writeAt(item, depth);
-    this.one(op.appends);
-  }
-
-  private writeSet(set: ReadonlySet<PyValue> | PyFrozenSet, depth: number): void {
-    this.beginSet(set instanceof PyFrozenSet);
-    for (const item of set instanceof PyFrozenSet ? set.items : set) this.writeAt(item, depth);
-    this.endSet();
+    writeAnyValue(this, value);
   }
 
   // --- buffer

@@ -9,13 +9,17 @@ import { ProtocolError } from "../errors.js";
 
 /** The two halves of a Fernet key, 16 bytes each. */
 export interface FernetKey {
+  /** For the HMAC-SHA256. */
   readonly signing: Uint8Array;
+  /** For AES-128-CBC. */
   readonly encryption: Uint8Array;
 }
 
+/** A token that was checked and decrypted. */
 export interface OpenedToken {
   /** What the sender's clock said, in whole seconds of an origin that only the sender knows. */
   readonly timestampSec: number;
+  /** What was sealed. */
   readonly data: Uint8Array;
 }
 
@@ -33,6 +37,9 @@ const ivAt = 9;
 const cipherAt = ivAt + fernetIvBytes;
 const hmacBytes = 32;
 const blockBytes = 16;
+
+/** For `TokenStream`, which reads the same token in pieces. */
+export const tokenFormat = { version, timestampAt, ivAt, cipherAt, hmacBytes, blockBytes } as const;
 
 /**
  * Takes some 30 ms of CPU: do it once, not for each connection.
@@ -79,11 +86,11 @@ export function sealToken(
  *   `number-range` where its timestamp is no safe integer.
  */
 export function openToken(key: FernetKey, token: Uint8Array): OpenedToken {
-  const bytes = decodeBase64(token);
+  const bytes = decodeBase64(token, true);
   const signedBytes = bytes.length - hmacBytes;
   const cipherBytes = signedBytes - cipherAt;
   if (cipherBytes < blockBytes || cipherBytes % blockBytes !== 0 || bytes[0] !== version) {
-    throw new ProtocolError("fernet-token", "not a Fernet token");
+    throw notAToken();
   }
   const signature = sign(key, bytes.subarray(0, signedBytes));
   if (!timingSafeEqual(signature, bytes.subarray(signedBytes))) {
@@ -107,7 +114,11 @@ function decrypt(key: FernetKey, iv: Uint8Array, blocks: Uint8Array): Uint8Array
   }
 }
 
-function paddingFault(cause: unknown): ProtocolError {
+export function notAToken(): ProtocolError {
+  return new ProtocolError("fernet-token", "not a Fernet token");
+}
+
+export function paddingFault(cause: unknown): ProtocolError {
   return new ProtocolError("fernet-token", "the token's padding is wrong", { cause });
 }
 
@@ -115,9 +126,13 @@ function sign(key: FernetKey, signed: Uint8Array): Uint8Array {
   return createHmac("sha256", key.signing).update(signed).digest();
 }
 
-function decodeBase64(token: Uint8Array): Buffer {
+/**
+ * @param isLast Whether the token ends here: there, and only there, padding may stand.
+ * @throws ProtocolError `fernet-token`.
+ */
+export function decodeBase64(token: Uint8Array, isLast: boolean): Buffer {
   const text = Buffer.from(token.buffer, token.byteOffset, token.length).toString("latin1");
-  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const padding = !isLast ? 0 : text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const bytes = Buffer.from(text, "base64url");
   // Node skips what is not base64; then fewer bytes come out than the length promises.
   if (text.length % 4 !== 0 || bytes.length !== (text.length / 4) * 3 - padding) {

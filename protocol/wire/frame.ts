@@ -1,9 +1,13 @@
 import { ProtocolError } from "../errors.js";
-import { frameBufferBytesMin, frameBytesMax } from "./limits.js";
+import { frameBytesMax } from "./limits.js";
+import { type SegmentPool, segmentBytes, sharedSegments } from "./segments.js";
 
 /** An int32, little-endian, signed as upstream reads it (`TcpConnection.__processParseMessage`). */
 export const frameHeaderBytes = 4;
 
+const nothing = new Uint8Array(0);
+
+/** What a reader of frames takes. */
 export interface FrameLimits {
   /** Largest payload in bytes that a header may announce. */
   readonly frameBytesMax: number;
@@ -23,20 +27,34 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
   return frame;
 }
 
+/** Writes the length of a payload of so many bytes before it. */
+export function writeFrameHeader(memory: Uint8Array, payloadBytes: number): void {
+  writeLength(memory, payloadBytes);
+}
+
 /**
  * Cuts a stream of bytes into payloads. After each `push` call `next` until it answers null: then
- * no more than one unfinished frame is held, in at most twice the bytes that arrived of it.
+ * no more than one unfinished frame is held, in segments that are filled as its bytes arrive and
+ * used again afterwards.
  */
 export class FrameReader {
   #frameBytesMax: number;
-  /** Room for the unfinished frame, header included; the first `#held` bytes are filled. */
-  #buffer = new Uint8Array(0);
+  readonly #pool: SegmentPool;
+  readonly #header = new Uint8Array(frameHeaderBytes);
+  /** Bytes of the header that are there. */
+  #headerHeld = 0;
+  /** The unfinished payload: full segments, but for the last. */
+  #segments: Uint8Array[] = [];
+  /** Bytes of it. */
   #held = 0;
+  /** Segments of the payload that was given out last. */
+  #lent: Uint8Array[] = [];
   /** What arrived and was not looked at yet. */
-  #chunk: Uint8Array = new Uint8Array(0);
+  #chunk: Uint8Array = nothing;
 
-  constructor(limits: FrameLimits) {
+  constructor(limits: FrameLimits, pool: SegmentPool = sharedSegments) {
     this.#frameBytesMax = limits.frameBytesMax;
+    this.#pool = pool;
   }
 
   /** From the next header on. A peer may send more once it has said who it is. */
@@ -46,10 +64,14 @@ export class FrameReader {
 
   /** Bytes held of frames that are not complete yet. */
   get bufferedBytes(): number {
-    return this.#held + this.#chunk.length;
+    return this.#headerHeld + this.#held + this.#chunk.length;
   }
 
-  /** @param chunk Kept, not copied, until `next` has gone through it. */
+  /**
+   * Takes bytes that have arrived.
+   *
+   * @param chunk Kept, not copied, until `next` has gone through it.
+   */
   push(chunk: Uint8Array): void {
     if (this.#chunk.length === 0) {
       this.#chunk = chunk;
@@ -67,53 +89,86 @@ export class FrameReader {
    *   the limit, before anything that follows it is kept.
    */
   next(): Uint8Array | null {
-    return this.#held === 0 ? this.#fromChunk() : this.#fromBuffer();
+    const pieces = this.nextPieces();
+    if (pieces === null) return null;
+    const [single = nothing] = pieces;
+    return this.#lent.length === 0 ? single : Buffer.concat(pieces);
+  }
+
+  /**
+   * The same without a copy, for one look: the pieces (all but the last of a length that four
+   * divides) are the caller's, to read and to write, until the next call of any method.
+   */
+  nextPieces(): Uint8Array[] | null {
+    this.release();
+    return this.#headerHeld === 0 ? this.#fromChunk() : this.#fromSegments();
+  }
+
+  /** The pieces given out last are no longer needed. */
+  release(): void {
+    if (this.#lent.length > 0) this.#pool.giveBack(this.#lent);
+    this.#lent = [];
+  }
+
+  /** Nothing more will be read. */
+  close(): void {
+    this.release();
+    this.#pool.giveBack(this.#segments);
+    this.#segments = [];
+    this.#held = 0;
+    this.#chunk = nothing;
   }
 
   /** The usual case: the frame begins in this chunk, and mostly ends there: nothing is copied. */
-  #fromChunk(): Uint8Array | null {
+  #fromChunk(): Uint8Array[] | null {
     const chunk = this.#chunk;
     if (chunk.length >= frameHeaderBytes) {
       const end = frameHeaderBytes + this.#payloadBytes(chunk);
       if (chunk.length >= end) {
-        this.#chunk = chunk.subarray(end);
-        return chunk.subarray(frameHeaderBytes, end);
+        this.#drop(end);
+        return [chunk.subarray(frameHeaderBytes, end)];
       }
-      this.#take(chunk.length, end);
-    } else if (chunk.length > 0) {
-      this.#take(chunk.length, frameHeaderBytes);
     }
-    return null;
+    return chunk.length > 0 ? this.#fromSegments() : null;
   }
 
-  #fromBuffer(): Uint8Array | null {
-    if (this.#held < frameHeaderBytes) {
-      const missing = frameHeaderBytes - this.#held;
-      this.#take(Math.min(missing, this.#chunk.length), frameHeaderBytes);
-      if (this.#held < frameHeaderBytes) return null;
+  #fromSegments(): Uint8Array[] | null {
+    while (this.#headerHeld < frameHeaderBytes) {
+      const byte = this.#chunk[0];
+      if (byte === undefined) return null;
+      this.#header[this.#headerHeld++] = byte;
+      this.#drop(1);
     }
-    const end = frameHeaderBytes + this.#payloadBytes(this.#buffer);
-    this.#take(Math.min(end - this.#held, this.#chunk.length), end);
-    if (this.#held < end) return null;
-    const payload = this.#buffer.subarray(frameHeaderBytes, end);
-    this.#buffer = new Uint8Array(0);
+    const length = this.#payloadBytes(this.#header);
+    this.#fill(Math.min(length - this.#held, this.#chunk.length));
+    if (this.#held < length) return null;
+    const rest = length % segmentBytes;
+    const pieces = [...this.#segments];
+    const last = pieces.pop();
+    if (last !== undefined) pieces.push(rest === 0 ? last : last.subarray(0, rest));
+    this.#lent = this.#segments;
+    this.#segments = [];
     this.#held = 0;
-    return payload;
+    this.#headerHeld = 0;
+    return pieces;
   }
 
-  /** Copies from the chunk into the buffer, which grows with what arrives, not with promises. */
-  #take(count: number, frameEnd: number): void {
-    const needed = this.#held + count;
-    if (this.#buffer.length < needed) {
-      const room = Math.max(needed, this.#buffer.length * 2, frameBufferBytesMin);
-      const grown = new Uint8Array(Math.max(frameHeaderBytes, needed, Math.min(room, frameEnd)));
-      grown.set(this.#buffer.subarray(0, this.#held));
-      this.#buffer = grown;
+  /** Copies from the chunk into segments, of which there are as many as bytes have arrived. */
+  #fill(count: number): void {
+    for (let left = count; left > 0; ) {
+      const used = this.#held % segmentBytes;
+      if (used === 0) this.#segments.push(this.#pool.take());
+      const step = Math.min(left, segmentBytes - used);
+      this.#segments[this.#segments.length - 1]?.set(this.#chunk.subarray(0, step), used);
+      this.#held += step;
+      left -= step;
+      this.#drop(step);
     }
-    this.#buffer.set(this.#chunk.subarray(0, count), this.#held);
-    this.#held = needed;
-    // An empty view would keep the whole chunk alive.
-    this.#chunk = count === this.#chunk.length ? new Uint8Array(0) : this.#chunk.subarray(count);
+  }
+
+  /** An empty view would keep the whole chunk alive. */
+  #drop(count: number): void {
+    this.#chunk = count === this.#chunk.length ? nothing : this.#chunk.subarray(count);
   }
 
   #payloadBytes(header: Uint8Array): number {

@@ -1,5 +1,12 @@
 import type { Entry } from "../log/entry.js";
 import { PickleWriter } from "../pickle/encoder.js";
+import {
+  storedBlockBytesMax,
+  storedHeadBytes,
+  storedTailBytes,
+  storeInPlace,
+} from "./compression.js";
+import { frameHeaderBytes, writeFrameHeader } from "./frame.js";
 import type { AppendEntries, ApplyCommand, ApplyCommandResponse, NextNodeIdx } from "./messages.js";
 
 /** What flows for each write: these are pickled without building a dict of values first. */
@@ -37,6 +44,26 @@ const keys = {
 
 /** @returns the pickle of the message's dict, equal to what upstream sends. */
 export function encodeHot(message: HotMessage): Uint8Array {
+  write(message);
+  return writer.take();
+}
+
+/**
+ * The message's whole frame where no password is set, in memory that is taken once and copied to once.
+ *
+ * @returns null where it takes more than one stored block.
+ */
+export function encodeHotFrame(message: HotMessage): Uint8Array | null {
+  write(message);
+  const { length } = writer;
+  if (length > storedBlockBytesMax) return null;
+  const frame = writer.takeWithin(frameHeaderBytes + storedHeadBytes, storedTailBytes);
+  writeFrameHeader(frame, frame.length - frameHeaderBytes);
+  storeInPlace(frame, frameHeaderBytes, length);
+  return frame;
+}
+
+function write(message: HotMessage): void {
   // A call that threw has left its beginning behind.
   writer.clear();
   writer.writeProto();
@@ -65,7 +92,6 @@ export function encodeHot(message: HotMessage): Uint8Array {
   }
   writer.setItems();
   writer.writeStop();
-  return writer.take();
 }
 
 function writeAppendEntries(message: AppendEntries): void {

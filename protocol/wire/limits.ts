@@ -10,13 +10,28 @@ import type { PickleLimits } from "../pickle/limits.js";
 export const commandBytesMax = 8 * 1024 * 1024;
 
 /**
- * The pickle in a frame: a command with every byte doubled, and room for what is around it. A frame
- * is inflated and decoded in one piece, so that this bounds how long a peer can hold the loop.
+ * The pickle in a frame: a command with every byte doubled, and room for what is around it. The
+ * memory for one such message is there once for all connections.
  */
 export const messageBytesMax = 2 * commandBytesMax + 4 * 1024 * 1024;
 
-/** Payload of a frame: a doubled command that does not compress, by 4/3 for base64, rounded up. */
-export const frameBytesMax = 3 * commandBytesMax;
+/**
+ * Payload of a frame. Doubling adds at most a bit and a half to a byte's eight that deflate's Huffman
+ * codes do not take away again; by 4/3 for base64 that is 13 MiB for the largest command.
+ */
+export const frameBytesMax = 2 * commandBytesMax;
+
+/** A frame up to this size is opened at once. Batches of entries are smaller. */
+export const smallFrameBytesMax = 128 * 1024;
+
+/** The same after inflating: a millisecond or two of work. What is larger is opened in slices. */
+export const smallMessageBytesMax = 256 * 1024;
+
+/** One slice of a large message: inflating takes a few milliseconds. */
+export const inflateSliceBytes = 256 * 1024;
+
+/** The same for decoding its pickle. */
+export const opsPerSlice = 16 * 1024;
 
 /**
  * Payload of a frame from somebody who has not said who they are: a random key, an address or a
@@ -33,23 +48,29 @@ export const replyFrameBytesMax = 1024 * 1024;
 /** The same after inflating: node names repeat, so a status shrinks by much. */
 export const replyMessageBytesMax = 4 * 1024 * 1024;
 
-/** Entries in one message: a batch of vanilla's holds up to 64 KiB of commands of a byte or more. */
-const batchEntriesMax = 64 * 1024;
-
 /**
- * Memory for decoding a message: a command's str and then its bytes come to five times its size by
- * the decoder's estimate, and the worst batch to half of this.
+ * Entries in one message. A batch of vanilla's holds up to 64 KiB of commands, and the shortest that
+ * there can be in numbers have six bytes: a call of a function without arguments.
  */
-const decodedBytesMax = 6 * commandBytesMax;
+const batchEntriesMax = 16 * 1024;
+
+/** Up to so many are read without the general decoder: the shortest write of a key has 150 bytes. */
+export const hotEntriesMax = 2 * 1024;
+
+/** Strs in a message are names and addresses; whatever is long is bytes. */
+const messageStrBytesMax = 64 * 1024;
+
+/** Memory for decoding a message: a large command's bytes, and the worst batch takes half of that. */
+const decodedBytesMax = commandBytesMax + 8 * 1024 * 1024;
 
 /**
  * What decoding a member's message may cost: the worst batch has eleven opcodes and three memo
- * entries an entry. A hundred milliseconds or so of work for a peer that means
- * harm; one that can pass for a member can do worse.
+ * entries an entry. Some ten milliseconds of work, in slices.
  */
 export const messagePickleLimits: Partial<PickleLimits> = {
   opsMax: 12 * batchEntriesMax,
   memoEntriesMax: 4 * batchEntriesMax,
+  strBytesMax: messageStrBytesMax,
   allocatedBytesMax: decodedBytesMax,
   expandedBytesMax: decodedBytesMax,
 };
@@ -96,6 +117,3 @@ export const randomKeyBytes = 32;
 
 /** A name of a message or utility command that we do not know is cut to this for the log. */
 export const unknownNameCharsMax = 64;
-
-/** First room that a frame gets when it comes in pieces; it doubles as bytes really arrive. */
-export const frameBufferBytesMin = 4 * 1024;

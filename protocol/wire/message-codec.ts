@@ -4,7 +4,7 @@ import { decodePickle } from "../pickle/decoder.js";
 import { encodePickle } from "../pickle/encoder.js";
 import { PyTuple, type PyValue } from "../pickle/values.js";
 import { checkCount, Fields } from "./fields.js";
-import { encodeHot, type HotMessage } from "./hot-messages.js";
+import { encodeHot, encodeHotFrame, type HotMessage } from "./hot-messages.js";
 import { entryPickleLimits, unknownNameCharsMax } from "./limits.js";
 import type {
   AppendChunk,
@@ -112,6 +112,7 @@ export function decodeEntryTuple(bytes: Uint8Array): Entry {
   return decodeEntry(decodePickle(bytes, entryPickleLimits));
 }
 
+/** What the pieces of a large entry are cut from: the pickled tuple (command, index, term). */
 export function encodeEntryTuple(entry: Entry): Uint8Array {
   return encodePickle(new PyTuple([entry.command, entry.index, entry.term]));
 }
@@ -198,6 +199,19 @@ export function encodeMessage(message: PeerMessage): Uint8Array {
       return encodeHot(message);
     default:
       return encodePickle(new Map<PyValue, PyValue>(Object.entries(messageDict(message))));
+  }
+}
+
+/** The frame of a message that flows for each write, where no password is set; null for others. */
+export function encodeFrameAtOnce(message: PeerMessage): Uint8Array | null {
+  switch (message.type) {
+    case "append_entries":
+    case "next_node_idx":
+    case "apply_command":
+    case "apply_command_response":
+      return encodeHotFrame(message);
+    default:
+      return null;
   }
 }
 

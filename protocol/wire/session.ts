@@ -1,10 +1,8 @@
 import { ProtocolError } from "../errors.js";
-import { decodePickle } from "../pickle/decoder.js";
 import { encodePickle } from "../pickle/encoder.js";
-import type { PickleLimits } from "../pickle/limits.js";
 import { PyTuple, type PyValue } from "../pickle/values.js";
-import { deflate, inflate } from "./compression.js";
-import { type FernetKey, fernetIvBytes, openToken, sealToken } from "./fernet.js";
+import { deflate } from "./compression.js";
+import { type FernetKey, fernetIvBytes, sealToken } from "./fernet.js";
 import { encodeFrame, FrameReader } from "./frame.js";
 import {
   addressCharsMax,
@@ -12,6 +10,7 @@ import {
   handshakeFrameBytesMax,
   handshakeMessageBytesMax,
   handshakePickleLimits,
+  hotEntriesMax,
   messageBytesMax,
   messagePickleLimits,
   observerPickleLimits,
@@ -21,32 +20,73 @@ import {
   replyMessageBytesMax,
   replyPickleLimits,
 } from "./limits.js";
-import { decodeMessage, encodeMessage } from "./message-codec.js";
+import { decodeMessage, encodeFrameAtOnce, encodeMessage } from "./message-codec.js";
 import type { PeerMessage } from "./messages.js";
+import {
+  type Allowance,
+  checkTimestamp,
+  type Expected,
+  isSmall,
+  type Opened,
+  type OpeningState,
+  openLarge,
+  openSmall,
+} from "./opening.js";
 import { sameBytes, wrapWithKey } from "./random-key.js";
+import { membersScratch, strangersScratch } from "./scratch.js";
 import { parseUtility, type UtilityRequest } from "./utility.js";
 
 /** What an observer says instead of an address (`TCPTransport._sendSelfAddress`). */
 export const observerHello = "readonly";
 
+/** Which end of a connection this is, and what it wants. */
 export type SessionRole =
   | { readonly kind: "listener" }
-  /** `hello` is the own address, or {@link observerHello}. */
-  | { readonly kind: "connector"; readonly hello: string }
-  | { readonly kind: "utility"; readonly request: readonly PyValue[] };
+  | {
+      readonly kind: "connector";
+      /** The own address, or {@link observerHello}. */
+      readonly hello: string;
+    }
+  | {
+      readonly kind: "utility";
+      /** The list that is sent; see `encodeUtility`. */
+      readonly request: readonly PyValue[];
+    };
 
+/** What the peer has said. */
 export type SessionEvent =
-  /** The connector says that it is this member; whether it is a known one the caller decides. */
-  | { readonly kind: "member"; readonly address: string }
+  | {
+      readonly kind: "member";
+      /** The connector says that it is this member; whether it is a known one the caller decides. */
+      readonly address: string;
+    }
   | { readonly kind: "observer" }
   /** A connector may talk now. With no password that is so from `start` on: see `isOpen`. */
   | { readonly kind: "ready" }
-  | { readonly kind: "message"; readonly message: PeerMessage }
-  | { readonly kind: "unknown-message"; readonly name: string }
-  | { readonly kind: "utility"; readonly request: UtilityRequest }
-  | { readonly kind: "reply"; readonly value: PyValue };
+  | {
+      readonly kind: "message";
+      /** Decoded and checked. */
+      readonly message: PeerMessage;
+    }
+  | {
+      readonly kind: "unknown-message";
+      /** The type that it names, cut for the log. */
+      readonly name: string;
+    }
+  | {
+      readonly kind: "utility";
+      /** What a utility client asks a listener. */
+      readonly request: UtilityRequest;
+    }
+  | {
+      readonly kind: "reply";
+      /** The answer to a utility client. */
+      readonly value: PyValue;
+    };
 
+/** What a session needs from outside. */
 export interface SessionOptions {
+  /** Which end it is. */
   readonly role: SessionRole;
   /** Null: no password. */
   readonly key: FernetKey | null;
@@ -56,11 +96,19 @@ export interface SessionOptions {
   readonly monotonicSec: () => number;
 }
 
+/** What came of some bytes. */
 export interface SessionStep {
+  /** In the order in which the peer said them. */
   readonly events: readonly SessionEvent[];
   /** To be sent; may be empty. */
   readonly output: Uint8Array;
 }
+
+/** What a session does next where it has no step to show. */
+export type SessionState =
+  | OpeningState
+  /** It needs more bytes. */
+  | "idle";
 
 /**
  * `random-key`: the peer's random key has to come first. `identity`: a listener waits for an
@@ -68,31 +116,32 @@ export interface SessionStep {
  */
 type Phase = "new" | "random-key" | "identity" | "messages" | "replies";
 
-/** What a frame may cost; little until the peer has said who it is. */
-interface Allowance {
-  readonly frameBytesMax: number;
-  readonly messageBytesMax: number;
-  readonly pickleLimits: Partial<PickleLimits>;
-}
-
+/** What a frame may cost: little until the peer has said who it is. */
 const handshakeAllowance: Allowance = {
   frameBytesMax: handshakeFrameBytesMax,
   messageBytesMax: handshakeMessageBytesMax,
   pickleLimits: handshakePickleLimits,
+  scratch: strangersScratch,
 };
 
 const messageAllowance: Allowance = {
   frameBytesMax,
   messageBytesMax,
   pickleLimits: messagePickleLimits,
+  scratch: membersScratch,
 };
 
-const observerAllowance: Allowance = { ...messageAllowance, pickleLimits: observerPickleLimits };
+const observerAllowance: Allowance = {
+  ...messageAllowance,
+  pickleLimits: observerPickleLimits,
+  scratch: strangersScratch,
+};
 
 const replyAllowance: Allowance = {
   frameBytesMax: replyFrameBytesMax,
   messageBytesMax: replyMessageBytesMax,
   pickleLimits: replyPickleLimits,
+  scratch: strangersScratch,
 };
 
 const nothing = new Uint8Array(0);
@@ -111,6 +160,8 @@ export class Session {
   readonly #reader = new FrameReader(handshakeAllowance);
   #phase: Phase = "new";
   #allowance = handshakeAllowance;
+  /** Null until messages are expected. */
+  #expected: Expected | null = null;
   /** The peer's random key: goes with everything that we send, once it is known. */
   #sendKey: Uint8Array | null = null;
   /** Our random key: everything that we receive has to carry it, once it is made. */
@@ -118,6 +169,8 @@ export class Session {
   /** The newest timestamp seen. A token that is older was recorded and is played again. */
   #lastTimestampSec = 0;
   #failure: unknown = null;
+  /** A large message that is being opened. */
+  #opening: Generator<OpeningState, Opened> | null = null;
 
   constructor(options: SessionOptions) {
     this.#role = options.role;
@@ -155,26 +208,92 @@ export class Session {
    *   the connection had broken earlier.
    */
   receive(chunk: Uint8Array): SessionStep {
-    if (this.#phase === "new") throw new Error("a session is started before it receives");
-    if (this.#failure !== null) throw this.#failure;
     const events: SessionEvent[] = [];
     const output: Uint8Array[] = [];
+    this.push(chunk);
+    for (;;) {
+      const step = this.#proceed(false);
+      if (step === "idle") break;
+      if (typeof step === "string") continue;
+      events.push(...step.events);
+      output.push(step.output);
+    }
+    return { events, output: Buffer.concat(output) };
+  }
+
+  /**
+   * The same in two parts, for who has other things to do as well: bytes in, and with each call of
+   * `proceed` one frame or one slice of a large one. When it is idle it is time for more bytes.
+   *
+   * @param chunk Kept until `proceed` has gone through it.
+   */
+  push(chunk: Uint8Array): void {
+    if (this.#phase === "new") throw new Error("a session is started before it receives");
+    this.#reader.push(chunk);
+  }
+
+  /** @throws ProtocolError: disconnect. */
+  proceed(): SessionStep | SessionState {
+    return this.#proceed(true);
+  }
+
+  /** Bytes received that no frame has come of yet. */
+  get bufferedBytes(): number {
+    return this.#reader.bufferedBytes;
+  }
+
+  /** Gives back what is held of a frame that will not be finished. */
+  close(): void {
+    this.#opening?.return({ value: null, message: null, timestampSec: 0 });
+    this.#opening = null;
+    this.#reader.close();
+    this.#failure ??= new Error("the session is closed");
+  }
+
+  #proceed(mayWait: boolean): SessionStep | SessionState {
+    if (this.#failure !== null) throw this.#failure;
     try {
-      this.#reader.push(chunk);
-      for (;;) {
-        const payload = this.#reader.next();
-        if (payload === null) break;
-        this.#dispatch(this.#open(payload), events, output);
-      }
+      return this.#next(mayWait);
     } catch (error) {
       this.#failure = error;
       throw error;
     }
+  }
+
+  #next(mayWait: boolean): SessionStep | SessionState {
+    if (this.#opening !== null) {
+      const { done, value } = this.#opening.next();
+      if (done !== true) return value;
+      this.#opening = null;
+      return this.#opened(value);
+    }
+    const pieces = this.#reader.nextPieces();
+    if (pieces === null) return "idle";
+    const opened = isSmall(pieces)
+      ? openSmall(pieces, this.#key, this.#allowance, this.#expected)
+      : null;
+    if (opened !== null) return this.#opened(opened);
+    // A single piece may be a view of memory that is not ours to write to.
+    const own = pieces.length === 1 ? pieces.map((piece) => new Uint8Array(piece)) : pieces;
+    this.#opening = openLarge(own, this.#key, this.#allowance, mayWait);
+    return "working";
+  }
+
+  #opened({ value, message, timestampSec }: Opened): SessionStep {
+    checkTimestamp(this.#lastTimestampSec, timestampSec);
+    this.#lastTimestampSec = timestampSec;
+    this.#reader.release();
+    if (message !== null) return { events: [{ kind: "message", message }], output: nothing };
+    const events: SessionEvent[] = [];
+    const output: Uint8Array[] = [];
+    this.#dispatch(this.#unwrap(value), events, output);
     return { events, output: output.length === 0 ? nothing : Buffer.concat(output) };
   }
 
   /** @returns a complete frame. */
   encode(message: PeerMessage): Uint8Array {
+    const frame = this.#key === null && this.isOpen ? encodeFrameAtOnce(message) : null;
+    if (frame !== null) return frame;
     return this.encodePickle(encodeMessage(message));
   }
 
@@ -203,10 +322,7 @@ export class Session {
     return encodeFrame(sealToken(this.#key, payload, Math.floor(this.#monotonicSec()), iv));
   }
 
-  #open(payload: Uint8Array): PyValue {
-    const stream = this.#key === null ? payload : this.#unseal(this.#key, payload);
-    const { messageBytesMax: bytesMax, pickleLimits } = this.#allowance;
-    const value = decodePickle(inflate(stream, bytesMax), pickleLimits);
+  #unwrap(value: PyValue): PyValue {
     if (this.#receiveKey === null) return value;
     const [key, message] = value instanceof PyTuple ? value.items : [];
     if (
@@ -217,17 +333,6 @@ export class Session {
       throw new ProtocolError("handshake-key", "a message without the key of this connection");
     }
     return message;
-  }
-
-  /** The order of timestamps is all that counts: their origin is the sender's own. */
-  #unseal(key: FernetKey, token: Uint8Array): Uint8Array {
-    const { timestampSec, data } = openToken(key, token);
-    if (timestampSec < this.#lastTimestampSec) {
-      const went = `from ${this.#lastTimestampSec} back to ${timestampSec}`;
-      throw new ProtocolError("fernet-replay", `a token's timestamp went ${went}`);
-    }
-    this.#lastTimestampSec = timestampSec;
-    return data;
   }
 
   #dispatch(value: PyValue, events: SessionEvent[], output: Uint8Array[]): void {
@@ -296,6 +401,8 @@ export class Session {
     this.#enter("messages");
     if (value !== observerHello) return { kind: "member", address: value };
     this.#allowance = observerAllowance;
+    // It has no entries to send.
+    this.#expected = { key: this.#receiveKey, entriesMax: 0 };
     return { kind: "observer" };
   }
 
@@ -303,6 +410,9 @@ export class Session {
     this.#phase = phase;
     this.#allowance = phase === "replies" ? replyAllowance : messageAllowance;
     this.#reader.setFrameBytesMax(this.#allowance.frameBytesMax);
+    if (phase === "messages") {
+      this.#expected = { key: this.#receiveKey, entriesMax: hotEntriesMax };
+    }
   }
 }
 

@@ -8,17 +8,38 @@ import { addressCharsMax, unknownNameCharsMax } from "./limits.js";
 export type UtilityRequest =
   | { readonly command: "status" }
   | { readonly command: "members" }
-  | { readonly command: "add" | "remove"; readonly address: string }
-  | { readonly command: "set_version"; readonly version: number }
-  /** Null: the member may choose. Since PySyncObj 0.3.16. */
-  | { readonly command: "transfer"; readonly address: string | null }
+  | {
+      readonly command: "add" | "remove";
+      /** `host:port` of the member. */
+      readonly address: string;
+    }
+  | {
+      readonly command: "set_version";
+      /** The code version that the cluster shall switch to. */
+      readonly version: number;
+    }
+  /** Since PySyncObj 0.3.16. */
+  | {
+      readonly command: "transfer";
+      /** Who shall lead; null: the member may choose. */
+      readonly address: string | null;
+    }
   /**
    * A known command whose argument makes no sense for it. Patroni's observers, which have no address,
    * ask each time they start to `add` None (DynMemberSyncObj in patroni/dcs/raft.py).
    */
-  | { readonly command: "malformed"; readonly name: string; readonly argument: string }
-  /** A name that we do not know. */
-  | { readonly command: "unknown"; readonly name: string };
+  | {
+      readonly command: "malformed";
+      /** The command as it was sent. */
+      readonly name: string;
+      /** Its argument, as a reply repeats it. */
+      readonly argument: string;
+    }
+  | {
+      readonly command: "unknown";
+      /** A name that we do not know, cut. */
+      readonly name: string;
+    };
 
 /** Takes a utility list apart; items after those that a command uses are ignored, as upstream does. */
 export function parseUtility(list: readonly PyValue[]): UtilityRequest {
@@ -87,6 +108,7 @@ export function utilityOutcome(request: UtilityRequest, ok: boolean): string {
 export interface NodeConnection {
   /** A member's address, or the number that the answering member gave to an observer. */
   readonly address: string;
+  /** Whether there is a link to it. */
   readonly connected: boolean;
 }
 
@@ -94,29 +116,39 @@ export interface NodeConnection {
 export interface MemberStatus {
   /** Version of the software, e.g. `0.3.17`. */
   readonly version: string;
+  /** Revision of the software; empty where it tells none. */
   readonly revision: string;
   /** The answering member's address. */
   readonly self: string | null;
   /** 0 follower, 1 candidate, 2 leader. */
   readonly state: number;
+  /** The leader's address, null while none is known. */
   readonly leader: string | null;
   /** Null: from PySyncObj 0.3.8, which does not tell. */
   readonly hasQuorum: boolean | null;
   /** The other members. */
   readonly partners: readonly NodeConnection[];
+  /** The observers that have connected to it. */
   readonly observers: readonly NodeConnection[];
   /** Entries in the log, not the last index. */
   readonly logLen: number;
+  /** Log index up to which its state holds all entries. */
   readonly lastApplied: number;
+  /** Log index up to which it knows entries to be committed. */
   readonly commitIdx: number;
+  /** Its term. */
   readonly raftTerm: number;
-  /** By address; what the member keeps from its last leadership. */
+  /** By address: the log index to send next; what the member keeps from its last leadership. */
   readonly nextNodeIdx: ReadonlyMap<string, number>;
+  /** By address: highest log index known to be there. */
   readonly matchIdx: ReadonlyMap<string, number>;
   /** Null: the member has not heard of a leader since it started. */
   readonly leaderCommitIdx: number | null;
+  /** Seconds since it was started. */
   readonly uptimeSec: number;
+  /** Highest code version that it can run. */
   readonly selfCodeVersion: number;
+  /** Code version that the cluster has switched to. */
   readonly enabledCodeVersion: number;
   /** Keys that PySyncObj does not have; Quorate adds its own here. */
   readonly extra: ReadonlyMap<string, PyValue>;
@@ -202,6 +234,7 @@ export function encodeStatus(status: MemberStatus): PyDict {
 
 /** One line of the reply to `members` (`DynMemberSyncObj.getMembers` in patroni/dcs/raft.py). */
 export interface MemberInfo extends NodeConnection {
+  /** Whether it leads, as the one that answers sees it. */
   readonly leader: boolean;
 }
 
@@ -221,7 +254,11 @@ export function parseMembers(value: PyValue): MemberInfo[] {
   });
 }
 
-/** @param members Upstream lists the answering member last. */
+/**
+ * The reply to `['members']`, as Patroni's members give it.
+ *
+ * @param members Upstream lists the answering member last.
+ */
 export function encodeMembers(members: readonly MemberInfo[]): PyValue[] {
   return members.map(
     (member): PyDict =>

@@ -11,7 +11,7 @@ const questionSecDefault = 10;
 const questionSecMax = 3600;
 
 /** As commander collects them. */
-interface ClientFlags {
+export interface ClientFlags {
   readonly addr?: readonly string[];
   readonly config?: string;
   readonly password?: string;
@@ -67,7 +67,7 @@ export function readClient(context: CliContext, flags: ClientFlags): Client {
   return {
     addresses,
     password: config.password,
-    timeoutMs: parseTimeout(flags.timeout),
+    timeoutMs: Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000),
     json: flags.json === true,
   };
 }
@@ -80,12 +80,16 @@ function parseAddresses(texts: readonly string[]): string[] {
   return list;
 }
 
-function parseTimeout(text: string): number {
+/**
+ * @returns seconds.
+ * @throws ConfigError that names the flag.
+ */
+export function parseSeconds(flag: string, text: string): number {
   const sec = /^[0-9]*\.?[0-9]+$/.test(text) ? Number(text) : 0;
   if (!(sec > 0 && sec <= questionSecMax)) {
     throw new ConfigError(
-      `--timeout is ${JSON.stringify(text)} but must be seconds, more than 0 and at most ${questionSecMax}`,
+      `${flag} is ${JSON.stringify(text)} but must be seconds, more than 0 and at most ${questionSecMax}`,
     );
   }
-  return Math.ceil(sec * 1000);
+  return sec;
 }

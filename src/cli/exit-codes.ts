@@ -5,10 +5,20 @@ export const exitCode = {
   failed: 1,
   /** The command line or the configuration cannot be used; nothing was done. */
   usage: 2,
+  /** A write may be done or not: its outcome was lost with the leader. */
+  unknown: 3,
+  /** It looked, and what it looked at works but is at risk; or is not ready yet. */
+  risk: 4,
+  /** It looked, and what it looked at is damaged or going wrong. */
+  harm: 5,
+  /** Ctrl-C ended a command before its end, without harm. */
+  interrupted: 130,
 } as const;
 
 export const exitCodeHelp = `
-Exit codes: 0 done; 1 refused, failed or nobody answered; 2 wrong usage or configuration.
+Exit codes: 0 done; 1 refused, failed or nobody answered; 2 wrong usage or configuration; 3 a write
+may be done or not; 4 looked and found a risk, or something that is not ready yet; 5 looked and
+found damage or harm; 130 ended by Ctrl-C, without harm.
 A member that a second SIGINT or SIGTERM interrupts while stopping ends with 130 or 143.
 `;
 

@@ -1,3 +1,5 @@
+import { createInterface } from "node:readline/promises";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { askUtility } from "../net/utility-client.js";
@@ -46,24 +48,76 @@ function reportError(context: CliContext, error: unknown): number {
   return error instanceof CliError ? error.exitCode : exitCode.failed;
 }
 
-function processContext(): CliContext {
+/** What the commands have in a process of their own; tests put parts of their own in its place. */
+export function processContext(): CliContext {
   return {
     env: process.env,
     ask: askUtility,
-    out: (text) => {
-      process.stdout.write(text);
+    connect: async (options) => {
+      const { ObserverClient } = await import("../client/observer-client.js");
+      return await ObserverClient.connect(options);
     },
-    err: (text) => {
-      process.stderr.write(text);
+    out: (results) => {
+      process.stdout.write(results);
     },
+    drained: () => drained(process.stdout),
+    confirm,
+    stdin: () => text(process.stdin),
+    onInterrupt,
+    err: (message) => {
+      process.stderr.write(message);
+    },
+    isErrTerminal: process.stderr.isTTY === true,
     sleep: async (ms) => {
       await sleep(ms);
     },
-    startMember: async (config, logger) => {
+    startMember: async (config, logger, signal) => {
       // Loaded when needed: the other commands do without the raft, storage and network houses.
       const { Member } = await import("../node/member.js");
-      return await Member.start(config, logger);
+      return await Member.start(config, logger, undefined, signal);
     },
+  };
+}
+
+async function confirm(question: string): Promise<boolean> {
+  if (process.stdin.isTTY !== true) {
+    throw new CliError("nobody is there to be asked: --yes says yes to all", {
+      code: exitCode.usage,
+    });
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Until the stream takes more, or nobody reads it any more. */
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (!stream.writableNeedDrain || stream.destroyed) {
+      resolve();
+      return;
+    }
+    const settle = (): void => {
+      stream.off("drain", settle);
+      stream.off("error", settle);
+      stream.off("close", settle);
+      resolve();
+    };
+    for (const event of ["drain", "error", "close"] as const) stream.on(event, settle);
+  });
+}
+
+function onInterrupt(listener: () => void): () => void {
+  process.on("SIGINT", listener);
+  process.on("SIGTERM", listener);
+  process.stdout.on("error", listener);
+  return () => {
+    process.off("SIGINT", listener);
+    process.off("SIGTERM", listener);
+    process.stdout.off("error", listener);
   };
 }
 

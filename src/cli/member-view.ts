@@ -1,5 +1,6 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { type MemberStatus, parseMembers, parseStatus } from "../../protocol/wire/utility.js";
+import { softwareOf } from "../tools/software.js";
 
 /** What a member answers to `status`, as the commands show it. */
 export interface StatusView {
@@ -39,17 +40,13 @@ export interface PeerView extends MemberView {
 
 const roles = ["follower", "candidate", "leader"] as const;
 
-/** The key beside upstream's in which a Quorate member tells its own version. */
-const quorateVersionKey = "quorate_version";
-
 /** @throws ProtocolError where the answer is no status. */
 export function viewStatus(reply: PyValue): StatusView {
   const status = parseStatus(reply);
-  const quorate = status.extra.get(quorateVersionKey);
-  const isQuorate = typeof quorate === "string";
+  const software = softwareOf(status);
   return {
     self: status.self,
-    software: isQuorate ? `Quorate ${quorate}` : `PySyncObj ${status.version || "(unknown)"}`,
+    software: software.name,
     role: roles[status.state] ?? null,
     leader: status.leader,
     hasQuorum: status.hasQuorum,
@@ -60,15 +57,9 @@ export function viewStatus(reply: PyValue): StatusView {
     observers: status.observers.filter((observer) => observer.connected).length,
     uptimeSec: status.uptimeSec,
     codeVersion: status.enabledCodeVersion,
-    knowsTransfer: isQuorate || hasTransfer(status.version),
+    knowsTransfer: software.knowsTransfer,
     members: peersOf(status),
   };
-}
-
-/** Leadership transfer came with PySyncObj 0.3.16; of a version we cannot read we know nothing. */
-function hasTransfer(version: string): boolean {
-  const patch = /^0\.3\.(\d+)$/.exec(version)?.[1];
-  return patch === undefined || Number(patch) >= 16;
 }
 
 function peersOf(status: MemberStatus): PeerView[] {

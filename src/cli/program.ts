@@ -1,16 +1,26 @@
 import { Command } from "commander";
 import { registerAdd } from "./add.js";
+import { registerBackup } from "./backup.js";
 import type { CliContext } from "./context.js";
+import { registerDoctor } from "./doctor.js";
 import { exitCodeHelp } from "./exit-codes.js";
+import { registerInspect } from "./inspect.js";
+import { registerKv } from "./kv.js";
 import { registerMembers } from "./members.js";
+import { registerMigrate } from "./migrate.js";
+import { registerRecover } from "./recover.js";
 import { registerRemove } from "./remove.js";
+import { registerRepair } from "./repair.js";
+import { registerResetMember } from "./reset-member.js";
+import { registerRestore } from "./restore.js";
 import { registerRun } from "./run.js";
 import { registerSetVersion } from "./set-version.js";
 import { registerStatus } from "./status.js";
 import { registerTransfer } from "./transfer.js";
+import { registerVerify } from "./verify.js";
 
 const description = `A crash-safe member for the raft clusters that Patroni runs on PySyncObj, and commands for
-such clusters: they work with Quorate's members and with PySyncObj's.`;
+such clusters and for their members' files: they work with Quorate's members and with PySyncObj's.`;
 
 /** The command line; `finish` takes the exit code of the command that ran. */
 export function createProgram(
@@ -38,6 +48,16 @@ export function createProgram(
   registerRemove(program, context, finish);
   registerTransfer(program, context, finish);
   registerSetVersion(program, context, finish);
+  registerKv(program, context, finish);
+  registerDoctor(program, context, finish);
+  registerMigrate(program, context, finish);
+  registerInspect(program, context, finish);
+  registerVerify(program, context, finish);
+  registerRepair(program, context, finish);
+  registerBackup(program, context, finish);
+  registerRestore(program, context, finish);
+  registerRecover(program, context, finish);
+  registerResetMember(program, context, finish);
   return program;
 }
 

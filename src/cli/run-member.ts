@@ -39,7 +39,7 @@ export async function runMember(options: RunOptions): Promise<number> {
   let http: Awaited<ReturnType<typeof startHttpServer>> | null = null;
   let code: number = exitCode.failed;
   try {
-    member = await options.startMember(config, logger);
+    member = await options.startMember(config, logger, watch.stopping);
     if (config.http !== null && !watch.isStopping()) {
       http = await options.startHttp(member, config.http, logger);
     }
@@ -80,12 +80,15 @@ function ending(reason: StopReason, logger: Logger): number {
 interface ProcessWatch {
   /** Resolves with the first signal. */
   readonly signal: Promise<StopSignal>;
+  /** Aborted by the first signal. */
+  readonly stopping: AbortSignal;
   isStopping(): boolean;
   end(): void;
 }
 
 function watchProcess({ signals, exit, logger }: RunOptions): ProcessWatch {
   let first: StopSignal | null = null;
+  const stopping = new AbortController();
   let resolve: (signal: StopSignal) => void = () => {};
   const signal = new Promise<StopSignal>((settle) => {
     resolve = settle;
@@ -97,6 +100,7 @@ function watchProcess({ signals, exit, logger }: RunOptions): ProcessWatch {
       return;
     }
     first = name;
+    stopping.abort();
     resolve(name);
   };
   const onFault = (error: unknown): void => {
@@ -119,7 +123,7 @@ function watchProcess({ signals, exit, logger }: RunOptions): ProcessWatch {
       signals.off(event, listener);
     }
   };
-  return { signal, isStopping: () => first !== null, end };
+  return { signal, stopping: stopping.signal, isStopping: () => first !== null, end };
 }
 
 /** One line for the operator; where it came from only for who looks for it. */

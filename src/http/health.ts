@@ -18,6 +18,12 @@ function healthReasons(status: StatusReport): DegradedReason[] {
   if (status.leader === null) {
     reasons.push({ code: "no-leader", message: "this member knows of no leader" });
   }
+  // For leader_fallback_timeout it still believes that it leads, and another one may by now.
+  const connected = status.members.filter((member) => member.connected).length;
+  if (status.role === "leader" && 2 * connected <= status.members.length) {
+    const text = `leads, and reaches ${connected} of ${status.members.length} members, itself among them`;
+    reasons.push({ code: "no-majority", message: text });
+  }
   const behind = status.commitIndex - status.appliedIndex;
   if (behind > applyLagEntriesMax) {
     reasons.push({ code: "applying", message: `${behind} committed entries are not applied yet` });

@@ -1,5 +1,5 @@
 /** Each connection costs memory; health checks and an operator's browser need a handful. */
-export const connectionsMax = 64;
+export const connectionsMax = 32;
 
 /** All that a request may hold is in its first lines: no route takes a body. */
 export const headerBytesMax = 8 * 1024;

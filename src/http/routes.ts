@@ -1,4 +1,4 @@
-import type { MemberHandle } from "../node/member-types.js";
+import { type MemberHandle, refetchingCode } from "../node/member-types.js";
 import { healthAnswer } from "./health.js";
 import { isHostAllowed } from "./host-guard.js";
 import { streamKv } from "./kv-stream.js";
@@ -50,7 +50,9 @@ export class Routes {
       return problem(421, "host", message);
     }
     if (method !== "GET" && method !== "HEAD") {
-      return problem(405, "method", "only GET and HEAD are answered", { Allow: "GET, HEAD" });
+      // It may bring a body, which would be taken for the next request.
+      const headers = { Allow: "GET, HEAD", Connection: "close" };
+      return problem(405, "method", "only GET and HEAD are answered", headers);
     }
     if (
       headers["transfer-encoding"] !== undefined ||
@@ -68,6 +70,12 @@ export class Routes {
     if (prefix === null) {
       const message = "the query may hold one `prefix`, percent-encoded UTF-8, and nothing else";
       sendJson(exchange, problem(400, "query", message));
+      return;
+    }
+    const missing = this.#member.status().degraded.find(({ code }) => code === refetchingCode);
+    if (missing !== undefined) {
+      const message = `acknowledged values may be missing here: this member ${missing.message}`;
+      sendJson(exchange, problem(503, missing.code, message, { "Retry-After": "1" }));
       return;
     }
     if (exchange.request.method === "HEAD") {

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { connectionShares } from "../descriptors.js";
 import type { Logger } from "../logger.js";
 import type { HostPort } from "../node/config-types.js";
 import type { MemberHandle } from "../node/member-types.js";
@@ -12,6 +14,7 @@ import {
   requestMsMax,
   timeoutCheckMs,
 } from "./limits.js";
+import { PacedConnection } from "./paced-connection.js";
 import { problem, sendJson } from "./respond.js";
 import { Routes } from "./routes.js";
 
@@ -43,7 +46,8 @@ export async function startHttpServer(
     },
     (request, response) => answer(routes, request, response, logger),
   );
-  server.maxConnections = connectionsMax;
+  const shares = connectionShares({ unidentified: 0, observers: 0, http: connectionsMax });
+  paceConnections(server, shares.http);
   server.timeout = idleMsMax;
   server.on("clientError", refuseClient);
   const port = await listen(server, address);
@@ -57,6 +61,28 @@ export async function startHttpServer(
   return { address: { host: address.host, port }, close: () => close(server) };
 }
 
+/**
+ * Puts a paced connection between each socket and the server. Where there are too many the oldest that
+ * waits for nothing goes: a crowd that holds its places must not keep health checks out.
+ */
+function paceConnections(server: Server, max: number): void {
+  const accept = server.listeners("connection");
+  server.removeAllListeners("connection");
+  const open = new Set<PacedConnection>();
+  server.on("connection", (socket: Socket) => {
+    if (open.size >= max) {
+      const all = [...open];
+      const oldest = all.find(({ isAnswering }) => !isAnswering) ?? all[0];
+      if (oldest !== undefined) open.delete(oldest);
+      oldest?.destroy();
+    }
+    const connection = new PacedConnection(socket);
+    open.add(connection);
+    connection.on("close", () => open.delete(connection));
+    for (const take of accept) take.call(server, connection);
+  });
+}
+
 function answer(
   routes: Routes,
   request: IncomingMessage,
@@ -64,6 +90,10 @@ function answer(
   logger: Logger,
 ): void {
   const exchange = { request, response };
+  const connection: unknown = request.socket;
+  response.once("close", () => {
+    if (connection instanceof PacedConnection) connection.answered();
+  });
   // What a client sends after its header is thrown away rather than kept.
   request.resume();
   routes.handle(exchange).catch((error: unknown) => {
@@ -78,8 +108,7 @@ function answer(
 }
 
 /** What is not HTTP, too large or too slow never reaches a route. */
-function refuseClient(error: Error & { code?: string }, stream: NodeJS.WritableStream): void {
-  const socket = stream as Socket;
+function refuseClient(error: Error & { code?: string }, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
@@ -94,6 +123,8 @@ function refuseClient(error: Error & { code?: string }, stream: NodeJS.WritableS
     `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `X-Content-Type-Options: nosniff\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
+  // Closed at once, with bytes unread, the answer would be lost.
+  setTimeout(() => socket.destroy(), closeGraceMs).unref();
 }
 
 function listen(server: Server, { host, port }: HostPort): Promise<number> {

@@ -1,9 +1,27 @@
 import type { Socket } from "node:net";
 import { ProtocolError } from "../../protocol/errors.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
-import type { Session, SessionEvent } from "../../protocol/wire/session.js";
-import { keepAliveDelayMs, parseSliceBytes, sendBufferBytesMax } from "./limits.js";
-import type { ReceiveBudget } from "./receive-budget.js";
+import type {
+  Session,
+  SessionEvent,
+  SessionState,
+  SessionStep,
+} from "../../protocol/wire/session.js";
+import type { ByteBudget, ByteHolder } from "./byte-budget.js";
+import type { Garbage } from "./garbage.js";
+import { GatheredWrites } from "./gathered-writes.js";
+import {
+  bytesPerLook,
+  frameCostBytes,
+  keepAliveDelayMs,
+  repliesBytesMax,
+  sendBufferBytesMax,
+  sliceGarbageBytes,
+  turnMsMaxEach,
+} from "./limits.js";
+import { type FrameSink, SendQueue } from "./send-queue.js";
+import type { SharedMessage } from "./shared-message.js";
+import type { TurnQueue, TurnTaker } from "./turn-queue.js";
 
 /** Why a connection is gone. A fixed set: each is a counter of its own. */
 export type CloseCode =
@@ -47,18 +65,22 @@ export interface ConnectionOptions {
   readonly dialed: boolean;
   /** Milliseconds; the clock by which the last activity is noted. */
   readonly now: () => number;
-  /** Time that this connection may take of one turn of the loop. */
-  readonly turnMsMax: number;
+  /** Told of the buffers that the socket reads into, and of what decoding leaves behind. */
+  readonly garbage?: Garbage;
+  /** Where it gets time for what it has received. */
+  readonly turns: TurnQueue;
+  /** The same for framing what it is sent. */
+  readonly sendTurns: TurnQueue;
   /** Defaults to sendBufferBytesMax. */
   readonly sendBytesMax?: number;
   /** What all strangers together may have half received; null for whom we dialled ourselves. */
-  readonly budget: ReceiveBudget | null;
+  readonly budget: ByteBudget | null;
+  /** The same of what waits to be sent. */
+  readonly sendBudget: ByteBudget | null;
 }
 
-type Received = ReturnType<Session["receive"]>;
-
 /** One socket and its session: bytes to events in fair portions, messages to bytes in one write. */
-export class Connection {
+export class Connection implements ByteHolder, TurnTaker {
   /** The other side's IP address. */
   readonly remote: string;
   /** Whether we opened it. */
@@ -68,34 +90,50 @@ export class Connection {
   readonly session: Session;
   /** Whoever identifies the connection takes it over by setting this. */
   handler: ConnectionHandler;
-  turnMsMax: number;
-  lastReceivedAt: number;
+  #lastReceivedAt: number;
   lastSentAt: number;
   bytesReceived = 0;
   readonly #socket: Socket;
   readonly #now: () => number;
   readonly #sendBytesMax: number;
-  #budget: ReceiveBudget | null;
-  /** Bytes received since the last whole frame: what the session holds of a frame under way. */
-  #partialBytes = 0;
+  readonly #unsent: SendQueue;
+  #budget: ByteBudget | null;
+  #sendBudget: ByteBudget | null;
+  /** In its name what waits to be sent is counted. */
+  readonly #sendHolder: ByteHolder = {
+    evict: () => this.close("send-buffer-full", "too much waits to be sent to observers"),
+  };
+  #turns: TurnQueue;
+  readonly #garbage: Garbage | null;
+  /** Of the turn that `#spentIn` names. */
+  #spentMs = 0;
+  #spentIn = -1;
+  #isWaiting = false;
+  /** What came while the session was busy. */
   #unparsed: Buffer[] = [];
-  #turnSpentMs = 0;
-  #turnScheduled = false;
-  #corked = false;
+  readonly #gathered: GatheredWrites;
+  /** What waited to be framed is framed, and nobody was told yet. */
+  #hasEmptied = false;
   #closed: CloseReason | null = null;
   #ending = false;
+  /** Why nothing more will come; what came before is still looked at. */
+  #inputEnd: string | null = null;
 
   constructor(options: ConnectionOptions) {
     this.#socket = options.socket;
     this.session = options.session;
     this.handler = options.handler;
-    this.turnMsMax = options.turnMsMax;
+    this.#turns = options.turns;
+    this.#garbage = options.garbage ?? null;
     this.#now = options.now;
     this.#sendBytesMax = options.sendBytesMax ?? sendBufferBytesMax;
     this.#budget = options.budget;
+    this.#sendBudget = options.sendBudget;
+    this.#gathered = new GatheredWrites(options.socket, () => this.#tellDrained());
+    this.#unsent = new SendQueue(this.#frameSink(), options.sendTurns);
     this.dialed = options.dialed;
     this.done = new Promise((resolve) => options.socket.once("close", () => resolve()));
-    this.lastReceivedAt = options.now();
+    this.#lastReceivedAt = options.now();
     this.lastSentAt = options.now();
     this.remote = (options.socket.remoteAddress ?? "unknown").replace(/^::ffff:/, "");
   }
@@ -107,15 +145,15 @@ export class Connection {
     socket.setKeepAlive(true, keepAliveDelayMs);
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("drain", () => {
-      if (this.isOpen) {
-        this.handler.drained(this);
-      }
+      if (!this.isOpen) return;
+      if (!this.#unsent.drained()) this.handler.drained(this);
+      this.#countUnsent();
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
       this.close("error", error.code ?? error.message);
     });
-    socket.on("end", () => this.close("ended", "the other side closed the connection"));
-    socket.on("close", () => this.close("ended", "the connection was closed"));
+    socket.on("end", () => this.#onEnd("the other side closed the connection"));
+    socket.on("close", () => this.#onEnd("the connection was closed"));
     const greeting = this.session.start();
     if (greeting.length > 0) {
       this.sendFrame(greeting);
@@ -126,13 +164,23 @@ export class Connection {
     return this.#closed === null && !this.#ending;
   }
 
-  /** Bytes handed over to send that the kernel has not taken yet. */
-  get buffered(): number {
-    return this.#socket.writableLength;
+  /** When bytes of it came last. While some wait for their turn here, its silence is our own doing: now. */
+  get lastReceivedAt(): number {
+    return this.#isWaiting ? this.#now() : this.#lastReceivedAt;
   }
 
-  sendPickle(pickle: Uint8Array): boolean {
-    return this.isOpen && this.sendFrame(this.session.encodePickle(pickle));
+  /** Bytes handed over to send that the kernel has not taken yet. */
+  get buffered(): number {
+    return this.#framedBytes + this.#unsent.bytes;
+  }
+
+  /** False where the connection is closed, or is closed now since the receiver is too slow. */
+  send(message: SharedMessage): boolean {
+    if (!this.#mayWait(message.bytes)) return false;
+    this.#unsent.push(message);
+    this.lastSentAt = this.#now();
+    this.#countUnsent();
+    return this.isOpen;
   }
 
   sendReply(value: PyValue): boolean {
@@ -140,23 +188,47 @@ export class Connection {
       // It has asked, and then called itself a member: no client does, and no reply fits any more.
       this.close("refused", "an identity after a utility request");
     }
+    if (this.buffered > repliesBytesMax) {
+      this.close("send-buffer-full", "replies are not read");
+    }
     return this.isOpen && this.sendFrame(this.session.encodeReply(value));
   }
 
   /** False where the connection is closed, or is closed now since the receiver is too slow. */
   sendFrame(frame: Uint8Array): boolean {
-    if (!this.isOpen) {
-      return false;
-    }
-    const waiting = this.buffered;
-    if (waiting > 0 && waiting + frame.length > this.#sendBytesMax) {
-      this.close("send-buffer-full", `${waiting} bytes wait to be sent already`);
-      return false;
-    }
-    this.#cork();
-    this.#socket.write(frame);
+    if (!this.#mayWait(frame.length)) return false;
+    this.#gathered.add(frame);
     this.lastSentAt = this.#now();
     return true;
+  }
+
+  /** Closes where it is too much. */
+  #mayWait(bytes: number): boolean {
+    if (!this.isOpen || this.#inputEnd !== null) return false;
+    const waiting = this.buffered;
+    if (waiting === 0 || waiting + bytes <= this.#sendBytesMax) return true;
+    this.close("send-buffer-full", `${waiting} bytes wait to be sent already`);
+    return false;
+  }
+
+  #frameSink(): FrameSink {
+    const connection = this;
+    return {
+      session: this.session,
+      get framedBytes() {
+        return connection.#framedBytes;
+      },
+      write: (frame) => this.#gathered.add(frame),
+      emptied: () => {
+        this.#countUnsent();
+        this.#hasEmptied = true;
+        if (this.#gathered.bytes === 0) this.#tellDrained();
+      },
+    };
+  }
+
+  #countUnsent(): void {
+    if (this.isOpen) this.#sendBudget?.set(this.#sendHolder, this.buffered);
   }
 
   /** At once: what is not sent yet is lost. */
@@ -166,8 +238,10 @@ export class Connection {
     }
     const reason = { code, detail };
     this.#closed = reason;
-    this.#unparsed = [];
-    this.leaveBudget();
+    this.#stopReading();
+    this.#unsent.clear();
+    this.#gathered.drop();
+    this.#sendBudget?.set(this.#sendHolder, 0);
     this.#socket.destroy();
     process.nextTick(() => this.handler.closed(this, reason));
   }
@@ -178,7 +252,10 @@ export class Connection {
       return;
     }
     this.#ending = true;
-    this.#unparsed = [];
+    this.#stopReading();
+    this.#unsent.flush();
+    this.#gathered.write();
+    this.#sendBudget?.set(this.#sendHolder, 0);
     const timer = setTimeout(() => this.close("shutdown", "shutting down"), timeoutMs);
     this.#socket.once("close", () => clearTimeout(timer));
     // Reading goes on, into nothing: unread bytes would turn the goodbye into a reset.
@@ -186,93 +263,137 @@ export class Connection {
     this.#socket.end();
   }
 
-  /** A member is bounded by the frame limit alone: strangers must not be able to cut it off. */
-  leaveBudget(): void {
-    this.#budget?.release(this.#partialBytes);
+  /**
+   * It is a member's: it shares neither its time nor the bound on memory with strangers, who must
+   * not be able to cut it off. One frame is what it may hold.
+   */
+  becomeMember(turns: TurnQueue, sendTurns: TurnQueue): void {
+    this.#budget?.set(this, 0);
     this.#budget = null;
+    this.#sendBudget?.set(this.#sendHolder, 0);
+    this.#sendBudget = null;
+    this.#unsent.moveTo(sendTurns);
+    this.#turns.leave(this);
+    this.#turns = turns;
+    if (this.#isWaiting) turns.wait(this);
   }
 
-  #cork(): void {
-    if (this.#corked) {
-      return;
-    }
-    this.#corked = true;
-    this.#socket.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      this.#socket.uncork();
-    });
+  /** For the budget. */
+  evict(): void {
+    this.close("receive-buffer-full", "strangers have too many bytes of unfinished frames here");
+  }
+
+  /** For the queue of turns. */
+  takeTurn(): void {
+    this.#isWaiting = false;
+    if (this.isOpen) this.#parse();
+  }
+
+  #stopReading(): void {
+    this.#unparsed = [];
+    this.#turns.leave(this);
+    this.#budget?.set(this, 0);
+    this.#budget = null;
+    this.session.close();
+  }
+
+  #onEnd(why: string): void {
+    this.#inputEnd ??= why;
+    if (!this.#isWaiting) this.close("ended", this.#inputEnd);
+  }
+
+  /** Where the socket takes all at once, no event of it says so. */
+  #tellDrained(): void {
+    if (!this.isOpen || this.#socket.writableNeedDrain || this.#unsent.drained()) return;
+    if (!this.#hasEmptied) return;
+    this.#hasEmptied = false;
+    this.handler.drained(this);
+  }
+
+  get #framedBytes(): number {
+    return this.#socket.writableLength + this.#gathered.bytes;
   }
 
   #receive(chunk: Buffer): void {
     if (!this.isOpen) {
       return;
     }
-    this.lastReceivedAt = this.#now();
+    this.#lastReceivedAt = this.#now();
     this.bytesReceived += chunk.length;
+    this.#garbage?.add(chunk.length);
     this.#unparsed.push(chunk);
-    this.#parse();
+    if (this.#isWaiting) return;
+    if (this.#turns.isFree) this.#parse();
+    else this.#wait();
   }
 
-  /** As much as this turn's time allows; the rest after the other sockets had their turn. */
+  /** As much as this turn's time allows; the rest after the others had their turn. */
   #parse(): void {
-    this.#scheduleTurn();
-    while (this.isOpen) {
-      const chunk = this.#unparsed[0];
-      if (chunk === undefined) {
-        return;
+    // A handler may make the connection another one's, with other turns.
+    const turns = this.#turns;
+    let state: SessionState | "handled" = "handled";
+    let began = performance.now();
+    let unseenBytes = 0;
+    while (this.isOpen && !this.#isWaiting) {
+      if (state === "waiting" || !this.#hasTime(turns)) {
+        this.#wait();
+        break;
       }
-      if (this.#turnSpentMs >= this.turnMsMax) {
-        this.#socket.pause();
-        return;
+      if (state === "idle") {
+        const chunk = this.#unparsed.shift();
+        if (chunk === undefined) break;
+        this.session.push(chunk);
       }
-      const began = performance.now();
-      if (chunk.length > parseSliceBytes) {
-        this.#unparsed[0] = chunk.subarray(parseSliceBytes);
-      } else {
-        this.#unparsed.shift();
-      }
-      this.#feed(chunk.subarray(0, parseSliceBytes));
-      this.#turnSpentMs += performance.now() - began;
+      const buffered = this.session.bufferedBytes;
+      state = this.#proceed();
+      // A look at the clock takes as long as the reading of a small message.
+      unseenBytes += frameCostBytes + buffered - this.session.bufferedBytes;
+      if (state === "handled" && unseenBytes < bytesPerLook) continue;
+      unseenBytes = 0;
+      const now = performance.now();
+      this.#spentMs += now - began;
+      turns.spend(now - began);
+      began = now;
     }
+    turns.spend(performance.now() - began);
+    if (!this.isOpen) return;
+    if (!this.#isWaiting && this.#inputEnd !== null) this.close("ended", this.#inputEnd);
+    else if (!this.#isWaiting && this.#socket.isPaused()) this.#socket.resume();
+    const unparsed = this.#unparsed.reduce((sum, { length }) => sum + length, 0);
+    this.#budget?.set(this, this.session.bufferedBytes + unparsed);
   }
 
-  #scheduleTurn(): void {
-    if (this.#turnScheduled) {
-      return;
-    }
-    this.#turnScheduled = true;
-    setImmediate(() => {
-      this.#turnScheduled = false;
-      this.#turnSpentMs = 0;
-      if (this.isOpen && this.#socket.isPaused()) {
-        this.#parse();
-        if (this.#unparsed.length === 0) {
-          this.#socket.resume();
-        }
-      }
-    });
+  #hasTime(turns: TurnQueue): boolean {
+    if (this.#spentIn !== turns.turn) this.#spentMs = 0;
+    this.#spentIn = turns.turn;
+    return turns.hasTime && this.#spentMs < turnMsMaxEach;
   }
 
-  #feed(slice: Uint8Array): void {
-    const received = this.#receiveSlice(slice);
-    if (received === null || !this.#account(slice.length, received)) {
-      return;
+  #wait(): void {
+    this.#isWaiting = true;
+    this.#socket.pause();
+    this.#turns.wait(this);
+  }
+
+  /** One frame, or a slice of one. */
+  #proceed(): SessionState | "handled" {
+    const step = this.#step();
+    if (step === null) return "handled";
+    if (step === "working") this.#garbage?.add(sliceGarbageBytes);
+    if (typeof step === "string") return step;
+    if (step.output.length > 0) {
+      this.sendFrame(step.output);
     }
-    if (received.output.length > 0) {
-      this.sendFrame(received.output);
-    }
-    for (const event of received.events) {
-      if (!this.isOpen) {
-        return;
-      }
+    for (const event of step.events) {
+      if (!this.isOpen) break;
       this.handler.event(this, event);
     }
+    return "handled";
   }
 
-  #receiveSlice(slice: Uint8Array): Received | null {
+  #step(): SessionStep | SessionState | null {
     try {
-      return this.session.receive(slice);
+      return this.session.proceed();
     } catch (error) {
       if (!(error instanceof ProtocolError)) {
         throw error;
@@ -281,16 +402,5 @@ export class Connection {
       this.close("protocol", `${error.code}: ${error.message}`);
       return null;
     }
-  }
-
-  #account(sliceBytes: number, received: Received): boolean {
-    const wholeFrame = received.events.length > 0 || received.output.length > 0;
-    const partialBytes = wholeFrame ? 0 : this.#partialBytes + sliceBytes;
-    const fits = this.#budget?.change(partialBytes - this.#partialBytes) ?? true;
-    this.#partialBytes = partialBytes;
-    if (!fits) {
-      this.close("receive-buffer-full", "strangers have too many bytes of unfinished frames here");
-    }
-    return fits;
   }
 }

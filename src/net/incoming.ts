@@ -17,8 +17,8 @@ export interface IncomingOwner {
   /** Adopt or close it. */
   observerArrived(connection: Connection): void;
   utility(request: UtilityRequest, reply: (value: PyValue) => void): void;
-  /** Observers that are connected: they share a bound with the utility clients. */
-  observerCount(): number;
+  /** Of observers, in the order of arrival: they share a bound with the utility clients. */
+  observerConnections(): readonly Connection[];
   fault(connection: Connection, error: ProtocolError): void;
   strangerClosed(connection: Connection, reason: CloseReason): void;
 }
@@ -104,10 +104,10 @@ export class Incoming implements ConnectionHandler {
         break;
       case "observer":
         this.#strangers.delete(connection);
-        if (this.#isFull()) {
-          this.#refuseCrowded(connection);
-        } else {
+        if (this.#hasPlaceFor(connection)) {
           this.#owner.observerArrived(connection);
+        } else {
+          this.#refuseCrowded(connection);
         }
         break;
       case "utility":
@@ -159,7 +159,7 @@ export class Incoming implements ConnectionHandler {
     if (stranger === undefined) {
       return;
     }
-    if (stranger.utility === null && this.#isFull()) {
+    if (stranger.utility === null && !this.#hasPlaceFor(connection)) {
       this.#refuseCrowded(connection);
       return;
     }
@@ -183,8 +183,27 @@ export class Incoming implements ConnectionHandler {
     });
   }
 
-  #isFull(): boolean {
-    return this.#owner.observerCount() + this.utilityCount >= this.#limits.connectionsMax;
+  /**
+   * Where there is none, somebody from the address with the most connections gives way to whoever comes
+   * from one with fewer: a crowd from one host must not keep the others out.
+   */
+  #hasPlaceFor(newcomer: Connection): boolean {
+    const utility = [...this.#strangers].filter(([, stranger]) => stranger.utility !== null);
+    const all = [...this.#owner.observerConnections(), ...utility.map(([each]) => each)];
+    if (all.length < this.#limits.connectionsMax) return true;
+    const crowds = new Map<string, Connection[]>([[newcomer.remote, [newcomer]]]);
+    for (const connection of all) {
+      const crowd = crowds.get(connection.remote);
+      if (crowd === undefined) crowds.set(connection.remote, [connection]);
+      else crowd.push(connection);
+    }
+    const own = crowds.get(newcomer.remote)?.length ?? 0;
+    const largest = [...crowds.values()].reduce((a, b) => (b.length > a.length ? b : a));
+    const newest = largest.at(-1);
+    if (newest === undefined || largest.length <= own) return false;
+    this.#strangers.delete(newest);
+    newest.close("crowded", `too many connections from ${newest.remote}`);
+    return true;
   }
 
   #refuseCrowded(connection: Connection): void {

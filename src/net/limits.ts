@@ -30,23 +30,67 @@ export const utilityPendingMax = 16;
  */
 export const sendBufferBytesMax = 64 * 1024 * 1024;
 
+/** A message that carries more waits for its turn: compressing it takes a millisecond or two. */
+export const atOnceBytesMax = 8 * 1024;
+
+/** Framed ahead of what the kernel has taken. What waits beyond that is pieces of the log itself. */
+export const framedBytesMax = 128 * 1024;
+
+/**
+ * What waits for all observers together: of anybody there may be hundreds, who never read. The largest
+ * entry for more of them than a cluster has. Whoever keeps most waiting is cut when it is passed.
+ */
+export const observersSendBytesMax = 256 * 1024 * 1024;
+
+/** Time for compressing and encrypting in one turn of the loop, for all observers; all members. */
+export const sendTurnMsMax = 4;
+
+/**
+ * Replies that wait for a utility client: a status of a hundred members and more. There may be
+ * hundreds of clients, who ask and ask and never read.
+ */
+export const repliesBytesMax = 64 * 1024;
+
+/** Frames of one turn that are joined to one piece; more leave as they are, without a copy. */
+export const joinedBytesMax = 256 * 1024;
+
 /** With more than this waiting to be sent a ping gets no pong. */
 export const pongBacklogBytesMax = 4 * 1024;
 
 /**
- * Partly received frames of all strangers together (not members: see connectionsMax). More than one
- * of the largest frames, and few enough that memory stays where it is when strangers fill it.
+ * What all strangers together (not members: see connectionsMax) have sent and no message has come of
+ * yet. Half as much again as the largest frame, and few enough that memory stays where it is when
+ * strangers fill it. Whoever holds most of it is cut when it is passed.
  */
-export const strangersReceiveBytesMax = 32 * 1024 * 1024;
+export const strangersReceiveBytesMax = 24 * 1024 * 1024;
 
-/** Bytes fed to the session at once: at most about two hundred of the smallest frames. */
-export const parseSliceBytes = 4 * 1024;
+/** Bytes received or decoded that nobody needs any more, before what is young is collected. */
+export const youngGarbageBytesMax = 8 * 1024 * 1024;
 
-/** Time for one member's received bytes in one turn of the loop, before the others have theirs. */
+/** The same before V8 is asked to look for all that is unused; more where more is in use. */
+export const oldGarbageBytesMin = 32 * 1024 * 1024;
+
+/** Beyond the 64 MiB with which V8 finds that it is time. */
+export const markHintBytes = 96 * 1024 * 1024;
+
+/** What one slice of a large message counts for: most slices inflate, and leave nothing. */
+export const sliceGarbageBytes = 128 * 1024;
+
+/** Time for received bytes of all strangers in one turn of the loop, before all else has its turn. */
+export const strangersTurnMsMax = 8;
+
+/** The same for one member, which has turns of its own. */
 export const memberTurnMsMax = 4;
 
-/** The same for a connection of anybody else. */
-export const strangerTurnMsMax = 1;
+/**
+ * Bytes of small messages that are handled between two looks at the clock, at most some hundred
+ * microseconds of work; each message counts for so many more.
+ */
+export const bytesPerLook = 4 * 1024;
+export const frameCostBytes = 128;
+
+/** Of either, for one connection. */
+export const turnMsMaxEach = 4;
 
 /** One log line for each fault and remote host in this time. */
 export const faultLogPeriodMs = 60_000;

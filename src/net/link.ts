@@ -2,8 +2,10 @@ import type { ProtocolError } from "../../protocol/errors.js";
 import type { PeerMessage, QuorateHello } from "../../protocol/wire/messages.js";
 import type { SessionEvent } from "../../protocol/wire/session.js";
 import type { CloseReason, Connection, ConnectionHandler } from "./connection.js";
-import { memberTurnMsMax, pongBacklogBytesMax, strangerTurnMsMax } from "./limits.js";
+import { memberTurnMsMax, pongBacklogBytesMax } from "./limits.js";
 import { type LinkActivity, type LinkTimes, linkDuty } from "./link-duty.js";
+import type { SharedMessage } from "./shared-message.js";
+import { TurnQueue } from "./turn-queue.js";
 
 /** What a link reports to the network. */
 export interface LinkOwner {
@@ -14,13 +16,15 @@ export interface LinkOwner {
   linkUp(link: Link): void;
   linkDown(link: Link, reason: CloseReason): void;
   fault(connection: Connection, error: ProtocolError): void;
+  /** Where members' messages get time to be framed. */
+  readonly membersSendTurns: TurnQueue;
 }
 
-/** The two messages with which a link keeps itself alive, pickled once. */
-export interface LinkPickles {
-  readonly hello: Uint8Array;
-  readonly ping: Uint8Array;
-  readonly pong: Uint8Array;
+/** The messages with which a link keeps itself alive, pickled once. */
+export interface LinkMessages {
+  readonly hello: SharedMessage;
+  readonly ping: SharedMessage;
+  readonly pong: SharedMessage;
 }
 
 /** A member or an observer: an identity, and at most one connection that stands for it. */
@@ -29,7 +33,7 @@ export class Link implements ConnectionHandler {
   /** The member's address, or `observer:1`. */
   readonly id: string;
   readonly #owner: LinkOwner;
-  readonly #pickles: LinkPickles;
+  readonly #messages: LinkMessages;
   #connection: Connection | null = null;
   /** It has said quorate_hello on this connection, so it answers pings. */
   #quorate = false;
@@ -38,12 +42,12 @@ export class Link implements ConnectionHandler {
   constructor(
     identity: { readonly kind: "member" | "observer"; readonly id: string },
     owner: LinkOwner,
-    pickles: LinkPickles,
+    messages: LinkMessages,
   ) {
     this.kind = identity.kind;
     this.id = identity.id;
     this.#owner = owner;
-    this.#pickles = pickles;
+    this.#messages = messages;
   }
 
   /** The open connection, or null. */
@@ -69,15 +73,14 @@ export class Link implements ConnectionHandler {
       this.#owner.linkDown(this, reason);
     }
     connection.handler = this;
-    connection.turnMsMax = this.kind === "member" ? memberTurnMsMax : strangerTurnMsMax;
     if (this.kind === "member") {
-      connection.leaveBudget();
+      connection.becomeMember(new TurnQueue(memberTurnMsMax), this.#owner.membersSendTurns);
     }
     this.#connection = connection;
     this.#quorate = false;
     this.#awaitingSince = null;
     if (this.kind === "member") {
-      connection.sendPickle(this.#pickles.hello);
+      connection.send(this.#messages.hello);
     }
     this.#owner.linkUp(this);
   }
@@ -101,7 +104,7 @@ export class Link implements ConnectionHandler {
     };
     switch (linkDuty(activity, now, times)) {
       case "ping":
-        connection.sendPickle(this.#pickles.ping);
+        connection.send(this.#messages.ping);
         break;
       case "drop-silent":
         connection.close("silent", `nothing received for ${times.connectionTimeoutMs} ms`);
@@ -157,7 +160,7 @@ export class Link implements ConnectionHandler {
     this.#quorate = true;
     if (this.kind === "observer" && first) {
       // A vanilla observer has no use for our hello; one that says its own gets it.
-      connection.sendPickle(this.#pickles.hello);
+      connection.send(this.#messages.hello);
     }
     this.#owner.linkHello(this, hello);
   }
@@ -165,7 +168,7 @@ export class Link implements ConnectionHandler {
   #onPing(connection: Connection): void {
     // What waits to go out is an answer as well, and a flood of pings must not pile up pongs.
     if (connection.buffered < pongBacklogBytesMax) {
-      connection.sendPickle(this.#pickles.pong);
+      connection.send(this.#messages.pong);
     }
   }
 }

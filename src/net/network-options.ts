@@ -1,10 +1,12 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import type { PeerMessage, QuorateHello } from "../../protocol/wire/messages.js";
 import type { UtilityRequest } from "../../protocol/wire/utility.js";
+import { connectionShares } from "../descriptors.js";
 import type { Logger } from "../logger.js";
 import {
   connectionsMax,
   handshakeTimeoutMs,
+  observersSendBytesMax,
   sendBufferBytesMax,
   tickMsMax,
   tickMsMin,
@@ -46,6 +48,7 @@ export interface NetworkLimits {
   readonly handshakeTimeoutMs: number;
   readonly utilityIdleTimeoutMs: number;
   readonly sendBufferBytesMax: number;
+  readonly observersSendBytesMax: number;
   /** A quarter of connectionTimeoutMs unless given: two pings may be late. */
   readonly pingPeriodMs: number;
 }
@@ -65,12 +68,15 @@ export interface NetworkOptions {
 }
 
 export function networkLimits(options: NetworkOptions): NetworkLimits {
+  const wanted = { unidentified: unidentifiedConnectionsMax, observers: connectionsMax, http: 0 };
+  const shares = connectionShares(wanted);
   return {
-    unidentifiedConnectionsMax,
-    connectionsMax,
+    unidentifiedConnectionsMax: shares.unidentified,
+    connectionsMax: shares.observers,
     handshakeTimeoutMs,
     utilityIdleTimeoutMs,
     sendBufferBytesMax,
+    observersSendBytesMax,
     pingPeriodMs: options.timeouts.connectionTimeoutMs / 4,
     ...options.limits,
   };

@@ -1,10 +1,10 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
-import { encodeMessage } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { descriptorsMax } from "../descriptors.js";
 import { bindPoint } from "./address.js";
 import type { CloseReason, Connection } from "./connection.js";
 import { Incoming } from "./incoming.js";
-import { closeFlushMs } from "./limits.js";
+import { closeFlushMs, connectionsMax } from "./limits.js";
 import type { LinkTimes } from "./link-duty.js";
 import {
   type NetworkLimits,
@@ -13,6 +13,7 @@ import {
   tickMs,
 } from "./network-options.js";
 import { Resolver } from "./resolver.js";
+import { SharedMessage } from "./shared-message.js";
 import { Switchboard } from "./switchboard.js";
 import { TickClock } from "./tick-clock.js";
 import { askUtility } from "./utility-client.js";
@@ -48,6 +49,13 @@ export class Network {
   constructor(options: NetworkOptions) {
     this.#options = options;
     this.#limits = networkLimits(options);
+    const { connectionsMax: places } = this.#limits;
+    if (places < connectionsMax && options.limits?.connectionsMax === undefined) {
+      options.logger.warn("few open files are allowed (ulimit -n): fewer connections are taken", {
+        open_files: descriptorsMax(),
+        observers: places,
+      });
+    }
     const { connectionTimeoutMs, dnsCacheMs, dnsFailCacheMs } = options.timeouts;
     this.#times = { connectionTimeoutMs, pingPeriodMs: this.#limits.pingPeriodMs };
     this.#resolver =
@@ -104,8 +112,7 @@ export class Network {
 
   /** False: not connected (any more); the message is lost. */
   send(to: string, message: PeerMessage): boolean {
-    const connection = this.#connectionOf(to);
-    return connection?.sendPickle(encodeMessage(message)) ?? false;
+    return this.#connectionOf(to)?.send(new SharedMessage(message)) ?? false;
   }
 
   /**
@@ -113,21 +120,9 @@ export class Network {
    * it is on its way.
    */
   sendMany(to: readonly string[], message: PeerMessage): number {
-    let pickle: Uint8Array | null = null;
-    let sharedFrame: Uint8Array | null = null;
+    const shared = new SharedMessage(message);
     let sent = 0;
-    for (const id of to) {
-      const connection = this.#connectionOf(id);
-      if (connection === null) {
-        continue;
-      }
-      pickle ??= encodeMessage(message);
-      const frame: Uint8Array = sharedFrame ?? connection.session.encodePickle(pickle);
-      if (connection.session.framesAreShared) {
-        sharedFrame = frame;
-      }
-      sent += connection.sendFrame(frame) ? 1 : 0;
-    }
+    for (const id of to) sent += this.#connectionOf(id)?.send(shared) === true ? 1 : 0;
     return sent;
   }
 
@@ -155,9 +150,15 @@ export class Network {
   }
 
   /** A utility request to any member, with this network's password and name cache. See askUtility. */
-  ask(address: string, request: readonly PyValue[], timeoutMs: number): Promise<PyValue> {
+  ask(
+    address: string,
+    request: readonly PyValue[],
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<PyValue> {
     const { key } = this.#board;
-    return askUtility(address, request, { timeoutMs, key, resolver: this.#resolver });
+    const options = { timeoutMs, key, resolver: this.#resolver };
+    return askUtility(address, request, signal === undefined ? options : { ...options, signal });
   }
 
   /** Counts since the start, and a few of what there is now. */

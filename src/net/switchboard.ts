@@ -3,21 +3,28 @@ import type { Socket } from "node:net";
 import type { ProtocolError } from "../../protocol/errors.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { deriveFernetKey, type FernetKey } from "../../protocol/wire/fernet.js";
-import { encodeMessage } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage, QuorateHello } from "../../protocol/wire/messages.js";
 import { observerHello, Session, type SessionRole } from "../../protocol/wire/session.js";
 import type { UtilityRequest } from "../../protocol/wire/utility.js";
 import { shouldDial } from "./address.js";
+import { ByteBudget } from "./byte-budget.js";
 import { type CloseReason, Connection, type ConnectionHandler } from "./connection.js";
 import { Counters } from "./counters.js";
 import { FaultLog } from "./fault-log.js";
+import { Garbage } from "./garbage.js";
 import type { IncomingOwner } from "./incoming.js";
-import { memberTurnMsMax, strangersReceiveBytesMax, strangerTurnMsMax } from "./limits.js";
-import { Link, type LinkOwner, type LinkPickles } from "./link.js";
+import {
+  memberTurnMsMax,
+  sendTurnMsMax,
+  strangersReceiveBytesMax,
+  strangersTurnMsMax,
+} from "./limits.js";
+import { Link, type LinkMessages, type LinkOwner } from "./link.js";
 import type { NetworkLimits, NetworkOptions } from "./network-options.js";
 import { Outgoing, type OutgoingOwner } from "./outgoing.js";
-import { ReceiveBudget } from "./receive-budget.js";
 import type { Resolver } from "./resolver.js";
+import { SharedMessage } from "./shared-message.js";
+import { TurnQueue } from "./turn-queue.js";
 
 /** Version of the messages between Quorate members that our hello announces. */
 export const quorateProtocol = 1;
@@ -46,9 +53,14 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
   readonly #limits: NetworkLimits;
   readonly #resolver: Resolver;
   readonly #now: () => number;
-  readonly #pickles: LinkPickles;
+  readonly #messages: LinkMessages;
   readonly #faults: FaultLog;
-  readonly #budget = new ReceiveBudget(strangersReceiveBytesMax);
+  readonly #budget = new ByteBudget(strangersReceiveBytesMax);
+  readonly #garbage = new Garbage();
+  readonly #strangersTurns = new TurnQueue(strangersTurnMsMax);
+  readonly #sendBudget: ByteBudget;
+  readonly #strangersSendTurns = new TurnQueue(sendTurnMsMax);
+  readonly membersSendTurns = new TurnQueue(sendTurnMsMax);
   #observersSeen = 0;
 
   constructor(options: NetworkOptions, limits: NetworkLimits, from: SwitchboardParts) {
@@ -56,8 +68,9 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     this.#limits = limits;
     this.#resolver = from.resolver;
     this.#now = from.now;
+    this.#sendBudget = new ByteBudget(limits.observersSendBytesMax);
     this.key = options.password === null ? null : deriveFernetKey(options.password);
-    this.#pickles = pickles(options.softwareVersion ?? "0");
+    this.#messages = linkMessages(options.softwareVersion ?? "0");
     this.#faults = new FaultLog(options.logger, () => performance.now());
   }
 
@@ -69,7 +82,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     // An observer's id that happens to be this address gives way.
     this.observers.get(address)?.connection?.close("requested", "its id is a member's address");
     const { selfAddr, timeouts, logger, password } = this.#options;
-    const link = new Link({ kind: "member", id: address }, this, this.#pickles);
+    const link = new Link({ kind: "member", id: address }, this, this.#messages);
     const outgoing = !shouldDial(selfAddr, address)
       ? null
       : new Outgoing(link, this, {
@@ -130,7 +143,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
       this.#observersSeen += 1;
       id = `observer:${this.#observersSeen}`;
     } while (this.members.has(id));
-    const link = new Link({ kind: "observer", id }, this, this.#pickles);
+    const link = new Link({ kind: "observer", id }, this, this.#messages);
     this.observers.set(id, link);
     link.adopt(connection);
   }
@@ -142,8 +155,8 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     }
   }
 
-  observerCount(): number {
-    return this.observers.size;
+  observerConnections(): readonly Connection[] {
+    return [...this.observers.values()].flatMap(({ connection }) => connection ?? []);
   }
 
   strangerClosed(connection: Connection, reason: CloseReason): void {
@@ -187,6 +200,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     this.#noteClosed(reason);
     if (link.kind === "observer") {
       this.observers.delete(link.id);
+      if (reason.code === "crowded") this.#warn(reason.code, "observers", reason.detail);
     }
     if (!this.isRunning) {
       return;
@@ -234,9 +248,12 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
       }),
       dialed: !isStranger,
       now: () => this.#now(),
-      turnMsMax: isStranger ? strangerTurnMsMax : memberTurnMsMax,
+      garbage: this.#garbage,
+      turns: isStranger ? this.#strangersTurns : new TurnQueue(memberTurnMsMax),
+      sendTurns: isStranger ? this.#strangersSendTurns : this.membersSendTurns,
       sendBytesMax: this.#limits.sendBufferBytesMax,
       budget: isStranger ? this.#budget : null,
+      sendBudget: isStranger ? this.#sendBudget : null,
     });
     this.connections.add(connection);
     void connection.done.then(() => this.connections.delete(connection));
@@ -267,10 +284,10 @@ export interface SwitchboardParts {
   readonly now: () => number;
 }
 
-function pickles(version: string): LinkPickles {
+function linkMessages(version: string): LinkMessages {
   return {
-    hello: encodeMessage({ type: "quorate_hello", protocol: quorateProtocol, version }),
-    ping: encodeMessage({ type: "quorate_ping" }),
-    pong: encodeMessage({ type: "quorate_pong" }),
+    hello: new SharedMessage({ type: "quorate_hello", protocol: quorateProtocol, version }),
+    ping: new SharedMessage({ type: "quorate_ping" }),
+    pong: new SharedMessage({ type: "quorate_pong" }),
   };
 }

@@ -7,10 +7,12 @@ import { Session, type SessionEvent } from "../../protocol/wire/session.js";
 import { silentLogger } from "../logger.js";
 import { type CloseReason, Connection, type ConnectionHandler } from "./connection.js";
 import { DialError, type DialFault, dial } from "./dial.js";
-import { memberTurnMsMax } from "./limits.js";
+import { memberTurnMsMax, sendTurnMsMax } from "./limits.js";
 import { Resolver } from "./resolver.js";
+import { TurnQueue } from "./turn-queue.js";
 
-export type UtilityFault = DialFault | "closed" | "wrong-password" | "protocol";
+/** `silent`: it took the connection and then said nothing in time; `timeout`: not even that. */
+export type UtilityFault = DialFault | "silent" | "closed" | "wrong-password" | "protocol";
 
 interface FaultPlace {
   readonly address: string;
@@ -57,11 +59,14 @@ export async function askUtility(
   if (options.signal?.aborted === true) {
     limit.abort();
   }
+  let isConnected = false;
   try {
     const socket = await open(address, options, limit.signal);
+    isConnected = true;
     return await new Question(address, options, socket).ask(request, limit.signal);
   } catch (error) {
-    throw limit.signal.aborted ? expired(address, options, error) : error;
+    const code = isConnected ? "silent" : "timeout";
+    throw limit.signal.aborted ? expired({ address, code }, options, error) : error;
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", onAbort);
@@ -73,7 +78,9 @@ async function open(address: string, options: AskOptions, signal: AbortSignal): 
   const resolver =
     options.resolver ?? new Resolver({ dnsCacheMs: 0, dnsFailCacheMs: 0, logger: silentLogger });
   const late = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(expired(address, options)), { once: true });
+    signal.addEventListener("abort", () => reject(expired({ address, code: "timeout" }, options)), {
+      once: true,
+    });
   });
   try {
     // The resolver cannot be interrupted: a dead name server must not outlast the caller's patience.
@@ -87,13 +94,11 @@ function asUtilityError(address: string, error: DialError): UtilityError {
   return new UtilityError({ address, code: error.code }, error.message, { cause: error });
 }
 
-function expired(address: string, options: AskOptions, cause?: unknown): UtilityError {
+function expired(place: FaultPlace, options: AskOptions, cause?: unknown): UtilityError {
   if (options.signal?.aborted === true) {
-    return new UtilityError({ address, code: "aborted" }, "no longer wanted", { cause });
+    return new UtilityError({ ...place, code: "aborted" }, "no longer wanted", { cause });
   }
-  return new UtilityError({ address, code: "timeout" }, `no answer in ${options.timeoutMs} ms`, {
-    cause,
-  });
+  return new UtilityError(place, `no answer in ${options.timeoutMs} ms`, { cause });
 }
 
 /** One request under way. */
@@ -123,8 +128,10 @@ class Question implements ConnectionHandler {
       handler: this,
       dialed: true,
       now: () => performance.now(),
-      turnMsMax: memberTurnMsMax,
+      turns: new TurnQueue(memberTurnMsMax),
+      sendTurns: new TurnQueue(sendTurnMsMax),
       budget: null,
+      sendBudget: null,
     });
     return new Promise((resolve, reject) => {
       this.#settle = (outcome) => {

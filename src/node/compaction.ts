@@ -1,9 +1,9 @@
 import { commandType } from "../../protocol/log/commands.js";
+import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
 import type { RaftState } from "../raft/state.js";
 import type { Storage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
-import type { Clock } from "./clock.js";
 import type { CompactionThresholds } from "./config-types.js";
 import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
@@ -11,7 +11,7 @@ import type { Notes } from "./notes.js";
 export interface CompactionHost {
   readonly state: RaftState;
   readonly applier: Applier;
-  readonly storage: Pick<Storage, "writeDump">;
+  readonly storage: Pick<Storage, "writeDump" | "needsDump">;
   readonly notes: Notes;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -25,7 +25,7 @@ export class Compaction {
   #lastMs: number;
   #lastIndex: number;
   #running: Promise<void> | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   /** Of the dump that is being written. */
   #abort = new AbortController();
   #retryMs = Number.NEGATIVE_INFINITY;
@@ -40,14 +40,17 @@ export class Compaction {
 
   /** Looks from time to time as well: what was not possible when the last entry was applied may be now. */
   start(): void {
-    this.#timer = setInterval(() => this.consider(), nodeLimits.compactionLookMs);
+    this.#timer = this.#host.clock.every(nodeLimits.compactionLookMs, () => this.consider());
   }
 
   /** Starts a dump where the log has grown long or old enough. */
   consider(): void {
-    const { state, clock } = this.#host;
+    const { state, clock, storage, notes } = this.#host;
     const { minEntries, minTimeMs } = this.#thresholds;
-    const isDue = state.log.length > minEntries || clock.monotonicMs() - this.#lastMs > minTimeMs;
+    const isOld = clock.monotonicMs() - this.#lastMs > minTimeMs;
+    const isDue = state.log.length > minEntries || isOld || storage.needsDump;
+    if (storage.needsDump)
+      notes.degrade("dump-damaged", "the dump on disk is damaged: check the disk");
     if (clock.monotonicMs() < this.#retryMs || this.#isWaitedFor()) return;
     if (!isDue || this.#running !== null || !this.#isPossible()) return;
     // What was applied while the dump was written may be due already, and nothing more may follow.
@@ -77,7 +80,7 @@ export class Compaction {
   }
 
   async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer?.cancel();
     this.#isStopped = true;
     this.#abort.abort();
     await this.#running?.catch(() => undefined);
@@ -101,7 +104,8 @@ export class Compaction {
   #isPossible(): boolean {
     const { state, applier } = this.#host;
     const index = applier.appliedIndex;
-    if (index === null || index <= this.#lastIndex) return false;
+    if (index === null || index < this.#lastIndex) return false;
+    if (index === this.#lastIndex && !this.#host.storage.needsDump) return false;
     if (index > state.durableIndex || !state.diskUsable) return false;
     if (!state.log.holds(index) || !state.log.holds(index - 1)) return false;
     return state.log
@@ -136,7 +140,7 @@ export class Compaction {
     }
     this.#lastMs = clock.monotonicMs();
     this.#lastIndex = index;
-    this.#host.notes.clear("dump-failed");
+    for (const code of ["dump-failed", "dump-damaged"]) this.#host.notes.clear(code);
     const tookMs = Math.round(this.#lastMs - startedMs);
     logger.info("dump written", { index, keys: snapshot.size, took_ms: tookMs });
     this.#host.dumpWritten(index - 1);

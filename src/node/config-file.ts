@@ -45,7 +45,8 @@ export function readLayers(sources: ConfigSources): Layers {
   for (const setting of settingList) {
     const value = sources.flags[setting.flag];
     if (value !== undefined) {
-      found.set(setting, { value, source: setting.option });
+      const source = sources.flagName?.(setting.flag) ?? setting.option;
+      found.set(setting, { value, source });
     }
   }
   warnings.push(...unknownVariables(sources.env));

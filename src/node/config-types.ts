@@ -2,6 +2,7 @@
 export interface HostPort {
   /** Without the brackets of an IPv6 address. */
   readonly host: string;
+  /** A TCP port, 0 to 65535. */
   readonly port: number;
 }
 
@@ -11,6 +12,7 @@ export type LogFormat = "text" | "json";
 /** What to do where a leader demands the truncation of committed entries. */
 export type OnConflict = "keep" | "halt";
 
+/** Times of a member, in milliseconds. The names in quotes are those of Patroni's file. */
 export interface Timeouts {
   /** `min_timeout`: an election starts at a random time between this … */
   readonly electionTimeoutMinMs: number;
@@ -32,6 +34,7 @@ export interface Timeouts {
   readonly discoveryMs: number;
 }
 
+/** When a member writes a dump and cuts its log. */
 export interface CompactionThresholds {
   /** The log is compacted when it holds more entries than this … */
   readonly minEntries: number;
@@ -103,6 +106,8 @@ export interface ConfigSources {
   readonly file?: ConfigFile | readonly ConfigFile[] | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly flags: ConfigFlags;
+  /** What a message calls a flag where it was not given on a command line; default: `--its-name`. */
+  readonly flagName?: ((flag: keyof ConfigFlags) => string) | undefined;
   /** Reads a password file; the only thing that configuration may need from outside. */
   readonly readPasswordFile?: ((path: string) => string) | undefined;
 }

@@ -1,9 +1,11 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { encodeUtility, type MemberInfo, parseMembers } from "../../protocol/wire/utility.js";
+import type { Clock } from "../clock.js";
 import type { Logger } from "../logger.js";
 import { nodeLimits } from "./limits.js";
 
 export interface DiscoveryHost {
+  readonly clock: Clock;
   ask(address: string, request: readonly PyValue[], timeoutMs: number): Promise<PyValue>;
   readonly logger: Logger;
 }
@@ -51,7 +53,7 @@ export async function join(
       if (signal.aborted) return;
       if (await tryJoin(host, self, partner)) return;
     }
-    await pause(nodeLimits.joinRetryMs, signal);
+    await pauseUnless(signal, host.clock);
   }
 }
 
@@ -76,13 +78,13 @@ async function tryJoin(host: DiscoveryHost, self: string, partner: string): Prom
   return false;
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pauseUnless(signal: AbortSignal, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const timer = clock.after(nodeLimits.joinRetryMs, resolve);
     signal.addEventListener(
       "abort",
       () => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       },
       { once: true },

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../clock.js";
 import type { Logger } from "../logger.js";
 import type { Storage, StorageWrite } from "../storage/storage.js";
 import { StorageError } from "../storage/storage-error.js";
@@ -27,15 +28,22 @@ export class DiskWriter {
   readonly #storage: Pick<Storage, "write">;
   readonly #events: DiskEvents;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   #waiting: StorageWrite[] = [];
   #waitingSeq = 0;
   #running: Promise<void> | null = null;
   #stopped = false;
 
-  constructor(storage: Pick<Storage, "write">, events: DiskEvents, logger: Logger) {
+  constructor(
+    storage: Pick<Storage, "write">,
+    events: DiskEvents,
+    logger: Logger,
+    clock: Clock = systemClock,
+  ) {
     this.#storage = storage;
     this.#events = events;
     this.#logger = logger;
+    this.#clock = clock;
   }
 
   push(op: StorageWrite, seq: number): void {
@@ -83,7 +91,7 @@ export class DiskWriter {
       this.#events.trouble(trouble);
     };
     for (;;) {
-      const hanging = setTimeout(tell, nodeLimits.diskHangsMs, hangs).unref();
+      const hanging = this.#clock.after(nodeLimits.diskHangsMs, () => tell(hangs)).unref();
       try {
         await this.#storage.write(ops);
         if (told !== null) this.#events.trouble(null);
@@ -96,9 +104,9 @@ export class DiskWriter {
         }
         tell(error);
       } finally {
-        clearTimeout(hanging);
+        hanging.cancel();
       }
-      await new Promise((resolve) => setTimeout(resolve, nodeLimits.diskRetryMs));
+      await new Promise<void>((resolve) => this.#clock.after(nodeLimits.diskRetryMs, resolve));
       if (this.#stopped) return false;
     }
   }

@@ -1,50 +1,66 @@
 import { encodeExpire } from "../../protocol/log/kv-calls.js";
 import { pyEquals } from "../../protocol/pickle/py-equal.js";
 import type { PyDict } from "../../protocol/pickle/values.js";
+import type { Clock, Timer } from "../clock.js";
+import type { RaftState } from "../raft/state.js";
 import type { Store } from "../store/store.js";
-import type { Clock } from "./clock.js";
 import { nodeLimits } from "./limits.js";
 import type { Proposals } from "./proposals.js";
 
 export interface ExpiryHost {
   readonly clock: Clock;
-  readonly proposals: Proposals;
+  readonly proposals: Pick<Proposals, "submit">;
   store(): Store;
-  /** The term that we lead; null where we do not. */
-  leadsTerm(): number | null;
+  state(): RaftState;
 }
 
 /**
  * The leader looks for keys whose time has come and submits their removal; every member then removes
  * them at the same log index. Upstream: KVStoreTTL.__expire_keys (patroni/dcs/raft.py).
+ *
+ * Followers look as well, at the time only: whoever leads next knows how long each value has lived.
  */
 export class Expiry {
   readonly #host: ExpiryHost;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   /** Removals on their way, so that none is submitted twice. */
   readonly #underWay = new Map<unknown, PyDict>();
   /** The term that they were submitted in: what an earlier one left may never be applied. */
-  #term: number | null = null;
+  #leadTerm: number | null = null;
+  /** What the last look saw: the store, and the term if we were in step with its leader. */
+  #seen: { readonly store: Store; readonly term: number; readonly atMs: number } | null = null;
 
   constructor(host: ExpiryHost) {
     this.#host = host;
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#look(), nodeLimits.expiryPeriodMs);
+    this.#timer = this.#host.clock.every(nodeLimits.expiryPeriodMs, () => this.look());
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer?.cancel();
     this.#timer = null;
   }
 
-  #look(): void {
-    const term = this.#host.leadsTerm();
-    if (term !== this.#term) this.#underWay.clear();
-    this.#term = term;
-    if (term === null) return;
-    for (const { key, value } of this.#host.store().expired(this.#host.clock.wallSec())) {
+  /** To be called every `expiryPeriodMs`. */
+  look(): void {
+    const { clock } = this.#host;
+    const [state, store] = [this.#host.state(), this.#host.store()];
+    const { term } = state;
+    const nowMs = clock.monotonicMs();
+    const monotonicSec = nowMs / 1000;
+    const before = this.#seen;
+    // After a pause of the process what waited meanwhile may be applied before the first look.
+    const isNear = before !== null && nowMs - before.atMs < nodeLimits.expiryLookMsMax;
+    store.noteTime(monotonicSec, isNear && before.store === store && before.term === term);
+    this.#seen = isInStep(state, nowMs) ? { store, term, atMs: nowMs } : null;
+
+    const leadTerm = state.isLeader ? term : null;
+    if (leadTerm !== this.#leadTerm) this.#underWay.clear();
+    this.#leadTerm = leadTerm;
+    if (leadTerm === null) return;
+    for (const { key, value } of store.expired(clock.wallSec(), monotonicSec)) {
       const submitted = this.#underWay.get(key);
       if (submitted !== undefined && pyEquals(submitted, value)) continue;
       this.#underWay.set(key, value);
@@ -53,4 +69,15 @@ export class Expiry {
       });
     }
   }
+}
+
+/**
+ * Whether what we apply from now on has just been taken in by the leader: we are it, or we hear it and
+ * have applied all that it has committed. What a member applies that still catches up may be old.
+ */
+function isInStep(state: RaftState, nowMs: number): boolean {
+  if (state.isLeader) return state.inquest === null && state.lastApplied >= state.noOpIndex;
+  const { leader, leaderHeardMs, lastApplied, commitIndex, config } = state;
+  const isHeard = leader !== null && nowMs - leaderHeardMs < config.electionTimeoutMsMin;
+  return isHeard && lastApplied === commitIndex;
 }

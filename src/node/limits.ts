@@ -19,6 +19,23 @@ export const nodeLimits = {
   statusTimeoutMs: 1_000,
   /** How often the leader looks for expired keys; upstream does at each tick of 50 ms. */
   expiryPeriodMs: 100,
+  /** After a longer time without a look, what came meanwhile is not taken for new. */
+  expiryLookMsMax: 1_000,
+  /**
+   * Messages to one receiver that wait for the disk: more than the 10,000 answers that a client of ours
+   * may wait for. Beyond it the link is cut.
+   */
+  heldMessagesMax: 32_768,
+  /**
+   * Committed entries are applied, and proposals are judged, for so long in one turn of the loop: a
+   * recursive delete looks at every key, and hundreds of them may have come at once.
+   */
+  applyTurnMsMax: 8,
+  judgeTurnMsMax: 8,
+  /** Proposals that wait to be judged; beyond it: QUEUE_FULL. */
+  gatheredMax: 10_000,
+  /** Bytes of their commands, four of the largest. */
+  gatheredBytesMax: 32 * 1024 * 1024,
   /** A stopping leader waits so long for another one to take over. */
   handOverMsMax: 2_000,
   /** A stopping member waits so long for its last writes; a full disk would keep it for ever. */
@@ -29,6 +46,10 @@ export const nodeLimits = {
   joinRetryMs: 2_000,
   /** Requests forwarded to the leader that may wait for its answer; beyond it: QUEUE_FULL. */
   forwardedMax: 10_000,
+  /** How often writes are looked at whose time may be over. */
+  writeDeadlineLookMs: 100,
+  /** How long a write waits for its outcome: Patroni's retry_timeout. */
+  writeTimeoutMs: 10_000,
   /** Distinct notes that are logged within one minute each; the rest is counted only. */
   notesRememberedMax: 256,
 } as const;

@@ -1,6 +1,6 @@
 import type { Logger } from "../logger.js";
-import { Network } from "../net/network.js";
 import type { Config } from "./config-types.js";
+import type { Environment, MemberNetwork } from "./environment.js";
 import type { Proposals } from "./proposals.js";
 import type { Runtime } from "./runtime.js";
 import type { UtilityService } from "./utility-service.js";
@@ -14,9 +14,14 @@ export interface NetworkReceivers {
 }
 
 /** The member's links, with what comes over them led to where it belongs. */
-export function memberNetwork(config: Config, logger: Logger, to: NetworkReceivers): Network {
+export function memberNetwork(
+  config: Config,
+  logger: Logger,
+  environment: Environment,
+  to: NetworkReceivers,
+): MemberNetwork {
   const { selfAddr, bindAddr, password, timeouts } = config;
-  return new Network({
+  return environment.network({
     selfAddr,
     bindAddr,
     password,

@@ -5,14 +5,19 @@ import type { KvEntryJson } from "../store/json-view.js";
  * implements `MemberHandle`; both of them can be tested with a stand-in.
  */
 
+/** What a member is in its term. */
 export type MemberRole = "follower" | "candidate" | "leader";
 
 /** What software a peer runs, as far as it has shown. */
 export type PeerKind = "quorate" | "vanilla" | "unknown";
 
+/** One member, as the one that was asked sees it. */
 export interface MemberReport {
+  /** `host:port`, its identity. */
   readonly address: string;
+  /** Whether it is the one that was asked. */
   readonly self: boolean;
+  /** Whether there is a link to it. */
   readonly connected: boolean;
   /** Highest log index known to be on that member; null unless this member leads. */
   readonly matchIndex: number | null;
@@ -20,35 +25,48 @@ export interface MemberReport {
   readonly nextIndex: number | null;
   /** Its software version, null while it has not said. */
   readonly version: string | null;
+  /** What software it runs. */
   readonly kind: PeerKind;
 }
+
+/** Among the reasons while acknowledged state may be missing: what the member holds is not served. */
+export const refetchingCode = "refetching";
 
 /** A reason why this member needs an operator's eye. */
 export interface DegradedReason {
   /** Stable, for alerts: e.g. `no-space`. */
   readonly code: string;
+  /** One sentence for an operator. */
   readonly message: string;
 }
 
+/** How a member is, at one moment. */
 export interface StatusReport {
   /** This member's address, which is its identity. */
   readonly self: string;
   /** Quorate's version. */
   readonly version: string;
+  /** What it is in its term. */
   readonly role: MemberRole;
   /** The leader's address, null while none is known. */
   readonly leader: string | null;
+  /** Its term, as stored on disk. */
   readonly term: number;
   /** Whom this member voted for in its term. */
   readonly vote: string | null;
+  /** Log index up to which it knows entries to be committed. */
   readonly commitIndex: number;
+  /** Log index up to which its own state holds all entries. */
   readonly appliedIndex: number;
+  /** Index of the last entry of its log. */
   readonly lastIndex: number;
+  /** Term of that entry. */
   readonly lastLogTerm: number;
   /** This member first, then the others in order of address. */
   readonly members: readonly MemberReport[];
   /** How many observers are connected. */
   readonly observers: number;
+  /** Milliseconds since it was started. */
   readonly uptimeMs: number;
   /** Empty: all is well. */
   readonly degraded: readonly DegradedReason[];
@@ -74,7 +92,11 @@ export interface KvReport {
 /** Why a member is no longer running. */
 export type StopReason =
   | { readonly kind: "stopped" }
-  | { readonly kind: "failed"; readonly error: Error };
+  | {
+      readonly kind: "failed";
+      /** What ended it. */
+      readonly error: Error;
+    };
 
 export interface MemberHandle {
   /** Hands leadership over where it can, leaves the files as upstream wants them. Idempotent. */

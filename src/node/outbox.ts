@@ -1,8 +1,11 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { nodeLimits } from "./limits.js";
 
 /** Where messages go when they may. */
 export interface Postman {
   sendMany(to: readonly string[], message: PeerMessage): void;
+  /** Too much waits for this receiver: its link has to go, and nothing more is sent over it. */
+  cutOff(receiver: string): void;
 }
 
 interface Held {
@@ -28,11 +31,20 @@ export class Outbox {
     const free: string[] = [];
     for (const receiver of to) {
       const queue = this.#held.get(receiver);
-      if (queue !== undefined) queue.push({ after, message });
+      if (queue !== undefined) this.#hold(receiver, queue, { after, message });
       else if (after > this.#durableSeq) this.#held.set(receiver, [{ after, message }]);
       else free.push(receiver);
     }
     if (free.length > 0) this.#postman.sendMany(free, message);
+  }
+
+  /** A disk that hangs must not let a receiver that asks on and on fill the memory with its answers. */
+  #hold(receiver: string, queue: Held[], held: Held): void {
+    if (queue.length < nodeLimits.heldMessagesMax) queue.push(held);
+    else {
+      this.#postman.cutOff(receiver);
+      this.#held.delete(receiver);
+    }
   }
 
   /** Runs when the write is durable, in the order of the calls. */

@@ -1,29 +1,31 @@
 import type { Entry } from "../../protocol/log/entry.js";
-import type { PyValue } from "../../protocol/pickle/values.js";
 import { type ApplyCommandResponse, failReason } from "../../protocol/wire/messages.js";
+import type { Clock } from "../clock.js";
 import type { RaftState } from "../raft/state.js";
 import type { Proposal, ProposalOrigin, ProposalOutcome } from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import { nodeLimits } from "./limits.js";
-
-/** How a command that was submitted here ended: upstream's `callback(result, failReason)`. */
-export interface Outcome {
-  /** One of failReason; 0 is success. */
-  readonly error: number;
-  readonly result: PyValue;
-}
-
-export type OutcomeCallback = (outcome: Outcome) => void;
+import { PendingWrites } from "./pending-writes.js";
+import {
+  answerOf,
+  failureOf,
+  notSent,
+  type OutcomeCallback,
+  writeFailure,
+} from "./write-outcome.js";
 
 /** What proposals need of the runtime. */
 export interface ProposalHost {
+  readonly clock: Clock;
   readonly state: RaftState;
   store(): Store;
+  /** The entry up to which that store holds all effects. */
+  appliedIndex(): number;
   propose(proposals: readonly Proposal[]): void;
   /** False where the receiver is not connected. */
   sendCommand(to: string, command: Uint8Array, requestId: number): boolean;
-  /** Answers REQUEST_DENIED, on which Patroni does not try again. */
-  deny(to: string, requestId: number): void;
+  /** Answers with a FAIL_REASON. */
+  fail(to: string, requestId: number, error: number): void;
   /** A command was refused because it would stop every vanilla member. */
   refused(reason: string, from: string): void;
 }
@@ -31,19 +33,21 @@ export interface ProposalHost {
 /** The log beyond what is applied, with the proposals of this turn that will follow it. */
 class PendingTail {
   readonly #state: RaftState;
+  readonly #appliedIndex: number;
   readonly #extra: Entry[] = [];
 
-  constructor(state: RaftState) {
+  constructor(state: RaftState, appliedIndex: number) {
     this.#state = state;
+    this.#appliedIndex = appliedIndex;
   }
 
   get length(): number {
-    return this.#state.log.lastIndex - this.#state.applyingTo + this.#extra.length;
+    return this.#state.log.lastIndex - this.#appliedIndex + this.#extra.length;
   }
 
   at(position: number): Entry | undefined {
-    const { log, applyingTo } = this.#state;
-    const index = applyingTo + 1 + position;
+    const { log } = this.#state;
+    const index = this.#appliedIndex + 1 + position;
     return index <= log.lastIndex ? log.at(index) : this.#extra[index - log.lastIndex - 1];
   }
 
@@ -60,16 +64,13 @@ class PendingTail {
 export class Proposals {
   readonly #host: ProposalHost;
   #gathered: Proposal[] = [];
+  #gatheredBytes = 0;
   #flushScheduled = false;
-  #lastId = 0;
-  /** Submitted here: waiting to be appended, or for the leader's answer. */
-  readonly #waitingAnswer = new Map<number, OutcomeCallback>();
-  readonly #waitingReply = new Map<number, OutcomeCallback>();
-  /** By log index: who waits for that entry to be applied. */
-  readonly #waitingApply = new Map<number, { term: number; done: OutcomeCallback }[]>();
+  readonly pending: PendingWrites;
 
   constructor(host: ProposalHost) {
     this.#host = host;
+    this.pending = new PendingWrites(() => host.appliedIndex());
   }
 
   /** A command from another member or an observer. */
@@ -79,120 +80,113 @@ export class Proposals {
     this.#gather({ command, origin });
   }
 
-  /** A command of our own: appended here where we lead, sent to the leader otherwise. */
-  submit(command: Uint8Array, done: OutcomeCallback): void {
+  /**
+   * A command of our own: appended here where we lead, sent to the leader otherwise.
+   *
+   * @param deadlineMs When `pending.expire` may give it up.
+   */
+  submit(
+    command: Uint8Array,
+    done: OutcomeCallback,
+    deadlineMs: number = Number.POSITIVE_INFINITY,
+  ): void {
     const { state } = this.#host;
-    this.#lastId += 1;
-    const id = this.#lastId;
+    const id = this.pending.nextId();
+    const write = { command, deadlineMs, done };
     if (state.isLeader) {
-      this.#waitingAnswer.set(id, done);
+      this.pending.appending(id, write);
       this.#gather({ command, origin: { kind: "local", id } });
-      return;
-    }
-    if (state.leader === null) {
-      done({ error: failReason.missingLeader, result: null });
-    } else if (this.#waitingReply.size >= nodeLimits.forwardedMax) {
-      done({ error: failReason.queueFull, result: null });
+    } else if (state.leader === null) {
+      done(notSent("MISSING_LEADER"));
+    } else if (this.pending.asked >= nodeLimits.forwardedMax) {
+      done(notSent("QUEUE_FULL"));
     } else if (this.#host.sendCommand(state.leader, command, id)) {
-      this.#waitingReply.set(id, done);
+      this.pending.ask(id, write);
     } else {
-      done({ error: failReason.missingLeader, result: null });
+      done(notSent("MISSING_LEADER"));
     }
   }
 
   /** The core has appended, or refused, a command submitted here. */
   answered(id: number, outcome: ProposalOutcome): void {
-    const done = this.#waitingAnswer.get(id);
-    this.#waitingAnswer.delete(id);
-    if (done === undefined) return;
-    if (!outcome.appended) done({ error: outcome.error, result: null });
-    else if (outcome.index <= this.#host.state.applyingTo) {
-      // Our disk was so slow that another leader's entries were applied first: ours may be gone.
-      done({ error: failReason.unknownOutcome, result: null });
-    } else this.#waitFor(outcome.index, outcome.term, done);
+    this.pending.appended(id, outcome.appended ? outcome : failureOf(outcome.error));
   }
 
   /** The leader has answered a command that we had sent it. */
   replied(message: ApplyCommandResponse): void {
-    const done = this.#waitingReply.get(message.requestId);
-    this.#waitingReply.delete(message.requestId);
-    if (done === undefined) return;
-    if ("error" in message) done({ error: message.error, result: null });
-    else if (message.logIdx <= this.#host.state.applyingTo) {
-      done({ error: failReason.unknownOutcome, result: null });
-    } else this.#waitFor(message.logIdx, message.logTerm, done);
-  }
-
-  /** The entry is applied; whoever waited for this index learns what came of it. */
-  applied(entry: Entry, result: PyValue): void {
-    const waiting = this.#waitingApply.get(entry.index);
-    if (waiting === undefined) return;
-    this.#waitingApply.delete(entry.index);
-    for (const { term, done } of waiting) {
-      if (term === entry.term) done({ error: failReason.success, result });
-      else done({ error: failReason.discarded, result: null });
-    }
-  }
-
-  /** A dump has replaced the log up to here: what was waited for may or may not be in it. */
-  appliedByDump(index: number): void {
-    for (const [waitedFor, waiting] of this.#waitingApply) {
-      if (waitedFor > index) continue;
-      this.#waitingApply.delete(waitedFor);
-      for (const { done } of waiting) done({ error: failReason.unknownOutcome, result: null });
-    }
+    this.pending.replied(message.requestId, answerOf(message));
   }
 
   /** Answers that were on their way over the link to the leader are lost with it. */
   linkLost(peer: string): void {
-    if (peer === this.#host.state.leader) this.leaderChanged();
-  }
-
-  /** Answers of the old leader will not come any more. Upstream: SyncObj.__onLeaderChanged. */
-  leaderChanged(): void {
-    const waiting = [...this.#waitingReply.values()];
-    this.#waitingReply.clear();
-    for (const done of waiting) done({ error: failReason.leaderChanged, result: null });
-  }
-
-  #waitFor(index: number, term: number, done: OutcomeCallback): void {
-    const waiting = this.#waitingApply.get(index);
-    if (waiting === undefined) this.#waitingApply.set(index, [{ term, done }]);
-    else waiting.push({ term, done });
+    if (peer === this.#host.state.leader) this.pending.leaderChanged();
   }
 
   #gather(proposal: Proposal): void {
+    const { command, origin } = proposal;
+    const bytes = this.#gatheredBytes + command.length;
+    const isFull = this.#gathered.length > 0 && bytes > nodeLimits.gatheredBytesMax;
+    if (isFull || this.#gathered.length >= nodeLimits.gatheredMax) {
+      this.#fail(origin, "QUEUE_FULL", "too many proposals wait");
+      return;
+    }
     this.#gathered.push(proposal);
+    this.#gatheredBytes = bytes;
+    this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    setImmediate(() => this.#flush());
+    this.#host.clock.soon(() => {
+      this.#flushScheduled = false;
+      this.flush();
+    });
   }
 
-  #flush(): void {
-    this.#flushScheduled = false;
+  /** Proposes what has been gathered; otherwise it is when the turn ends. */
+  flush(): void {
     const gathered = this.#gathered;
-    this.#gathered = [];
-    this.#host.propose(this.#host.state.isLeader ? this.#admissible(gathered) : gathered);
+    if (gathered.length === 0) return;
+    const judged = this.#host.state.isLeader
+      ? this.#judge(gathered)
+      : { count: gathered.length, admissible: gathered };
+    this.#gathered = gathered.slice(judged.count);
+    this.#gatheredBytes = this.#gathered.reduce((sum, { command }) => sum + command.length, 0);
+    if (this.#gathered.length > 0) this.#scheduleFlush();
+    this.#host.propose(judged.admissible);
   }
 
-  /** Without those that would raise in every vanilla member when applied. */
-  #admissible(proposals: readonly Proposal[]): Proposal[] {
-    const tail = new PendingTail(this.#host.state);
+  /** Without those that would raise in every vanilla member when applied, as far as there is time. */
+  #judge(proposals: readonly Proposal[]): { count: number; admissible: readonly Proposal[] } {
+    const { clock, state } = this.#host;
+    const untilMs = clock.monotonicMs() + nodeLimits.judgeTurnMsMax;
+    const tail = new PendingTail(state, this.#host.appliedIndex());
     const admissible: Proposal[] = [];
+    let count = 0;
     for (const proposal of proposals) {
+      count += 1;
       const reason = this.#host.store().refusal(proposal.command, tail);
       if (reason === null) {
         tail.add(proposal.command);
         admissible.push(proposal);
       } else this.#refuse(proposal.origin, reason);
+      if (clock.monotonicMs() >= untilMs) break;
     }
-    return admissible;
+    return { count, admissible };
   }
 
+  /** REQUEST_DENIED, on which Patroni does not try again. */
   #refuse(origin: ProposalOrigin, reason: string): void {
     this.#host.refused(reason, origin.kind === "remote" ? origin.from : "this member");
-    if (origin.kind === "local") {
-      this.answered(origin.id, { appended: false, error: failReason.requestDenied });
-    } else if (origin.kind === "remote") this.#host.deny(origin.from, origin.requestId);
+    this.#fail(origin, "REQUEST_DENIED", reason);
+  }
+
+  #fail(origin: ProposalOrigin, why: "REQUEST_DENIED" | "QUEUE_FULL", reason: string): void {
+    if (origin.kind === "local") this.pending.appended(origin.id, writeFailure(why, reason));
+    else if (origin.kind === "remote") {
+      const error = why === "QUEUE_FULL" ? failReason.queueFull : failReason.requestDenied;
+      this.#host.fail(origin.from, origin.requestId, error);
+    }
   }
 }

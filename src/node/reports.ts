@@ -1,25 +1,28 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
-import type { Network } from "../net/network.js";
 import type { RaftState } from "../raft/state.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
-import type {
-  KvEntryReport,
-  KvReport,
-  MemberReport,
-  PeerKind,
-  StatusReport,
+import type { MemberNetwork } from "./environment.js";
+import {
+  type KvEntryReport,
+  type KvReport,
+  type MemberReport,
+  type PeerKind,
+  refetchingCode,
+  type StatusReport,
 } from "./member-types.js";
 import type { Notes } from "./notes.js";
 import { quorateVersion } from "./version.js";
 
 export interface ReportSources {
   readonly state: RaftState;
-  readonly network: Network;
+  readonly network: MemberNetwork;
   readonly notes: Notes;
   readonly uptimeMs: number;
+  /** Seconds since 1970. */
+  readonly wallSec: number;
   readonly codeVersion: number;
 }
 
@@ -49,7 +52,7 @@ export function wireStatus(sources: ReportSources): MemberStatus {
     logLen: state.log.length,
     lastApplied: state.lastApplied,
     commitIdx: state.commitIndex,
-    raftTerm: state.term,
+    raftTerm: state.shownBallot.term,
     nextNodeIdx: next,
     matchIdx: match,
     leaderCommitIdx: state.leader === null ? null : state.commitIndex,
@@ -58,6 +61,7 @@ export function wireStatus(sources: ReportSources): MemberStatus {
     enabledCodeVersion: sources.codeVersion,
     extra: new Map<string, PyValue>([
       ["quorate_version", quorateVersion],
+      ["quorate_time_ms", Math.floor(sources.wallSec * 1000)],
       ["quorate_last_index", state.log.lastIndex],
       ["quorate_last_term", state.log.lastTerm],
       ["quorate_degraded", sources.notes.degraded().map(({ code }) => code)],
@@ -92,8 +96,8 @@ export function statusReport(sources: ReportSources): StatusReport {
     version: quorateVersion,
     role: state.role,
     leader: state.leader,
-    term: state.term,
-    vote: state.votedFor,
+    term: state.shownBallot.term,
+    vote: state.shownBallot.votedFor,
     commitIndex: state.commitIndex,
     appliedIndex: state.lastApplied,
     lastIndex: state.log.lastIndex,
@@ -104,7 +108,7 @@ export function statusReport(sources: ReportSources): StatusReport {
     degraded: [
       ...notes.degraded(),
       ...(state.mustRefetch
-        ? [{ code: "refetching", message: "waits for a leader to bring it up to date: no vote" }]
+        ? [{ code: refetchingCode, message: "waits for a leader to bring it up to date: no vote" }]
         : []),
     ],
     counters: { ...network.counters(), ...notes.counters() },

@@ -1,13 +1,13 @@
 import { encodeUtility, parseStatus } from "../../protocol/wire/utility.js";
+import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
-import type { Network } from "../net/network.js";
 import { RaftCore } from "../raft/core.js";
 import type { RaftState } from "../raft/state.js";
 import type { Effect, InitialState, Input, ProposalOutcome, RaftConfig } from "../raft/types.js";
 import type { Storage, StorageWrite } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
-import type { Clock } from "./clock.js";
 import { type DiskTrouble, DiskWriter } from "./disk-writer.js";
+import type { MemberNetwork } from "./environment.js";
 import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
 import { Outbox } from "./outbox.js";
@@ -23,8 +23,10 @@ type WriteEffect = Extract<
 /** What carries the effects out. The parts know the runtime, so it gets them after it is made. */
 export interface RuntimeParts {
   readonly storage: Storage;
-  readonly network: Network;
+  readonly network: MemberNetwork;
   readonly applier: Applier;
+  /** Gives in what has been gathered of proposals. */
+  propose(): void;
   /** Of a proposal or a transfer of our own. */
   answered(id: number, outcome: ProposalOutcome): void;
   readonly snapshotSender: SnapshotSender;
@@ -32,8 +34,8 @@ export interface RuntimeParts {
   readonly notes: Notes;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Committed entries had to go, and are kept in a file beside. */
-  conflict(effect: Effect & { kind: "conflict" }, path: string): void;
+  /** Committed entries have to go; they are kept in these files beside, null: not yet. */
+  conflict(effect: Effect & { kind: "conflict" }, paths: readonly string[] | null): void;
   leadershipChanged(effect: Effect & { kind: "leadership" }): void;
   /** The member cannot go on. */
   failed(error: Error): void;
@@ -50,9 +52,10 @@ export class Runtime {
   readonly #disk: DiskWriter;
   readonly #inputs: Input[] = [];
   #draining = false;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #stopped = false;
+  #turnEndIsDue = false;
   /** The reason for which health is degraded, while the disk takes no writes. */
   #diskCode: string | null = null;
 
@@ -70,6 +73,10 @@ export class Runtime {
         network.sendMany(to, message);
         if (message.type === "append_entries") for (const id of to) network.noteAwaitingAnswer(id);
       },
+      cutOff: (receiver) => {
+        logger.warn("too much waits for the disk: link cut", { receiver });
+        network.closeLink(receiver, "too much waits for the disk");
+      },
     });
     const events = {
       durable: (seq: number) => {
@@ -79,7 +86,7 @@ export class Runtime {
       trouble: (trouble: DiskTrouble | null) => this.#diskTrouble(trouble),
       failed: (error: Error) => this.#parts.failed(error),
     };
-    this.#disk = new DiskWriter(storage, events, logger);
+    this.#disk = new DiskWriter(storage, events, logger, clock);
   }
 
   get state(): RaftState {
@@ -115,7 +122,7 @@ export class Runtime {
   stop(): void {
     this.#stopped = true;
     this.#disk.stop();
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = null;
   }
 
@@ -137,6 +144,17 @@ export class Runtime {
     }
     this.#disk.kick();
     this.#arm();
+    if (this.#core.state.owesCommit && !this.#turnEndIsDue) this.#awaitTurnEnd();
+  }
+
+  /** What followers and observers are told then goes with the entries of this turn's proposals. */
+  #awaitTurnEnd(): void {
+    this.#turnEndIsDue = true;
+    this.#parts.clock.soon(() => {
+      this.#turnEndIsDue = false;
+      this.#parts.propose();
+      if (this.#core.state.owesCommit) this.submit({ kind: "turn-ended" });
+    });
   }
 
   #performAll(effects: readonly Effect[]): void {
@@ -235,9 +253,9 @@ export class Runtime {
         return { kind: "install", dump: received, keep: effect.keep };
       }
       case "conflict": {
-        const path = this.#parts.storage.conflictPath(new Date());
-        this.#parts.conflict(effect, path);
-        return { kind: "keep-conflict", path, entries: effect.entries };
+        this.#parts.conflict(effect, null);
+        const kept = (paths: readonly string[]) => this.#parts.conflict(effect, paths);
+        return { kind: "keep-conflict", entries: effect.entries, withDump: effect.withDump, kept };
       }
     }
   }
@@ -282,12 +300,12 @@ export class Runtime {
     const now = this.#parts.clock.monotonicMs();
     const due = Math.max(this.#core.nextTickMs(), now + 1);
     if (this.#timer !== null && this.#timerDueMs <= due) return;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timerDueMs = due;
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#parts.clock.after(due - now, () => {
       this.#timer = null;
       this.#timerDueMs = Number.POSITIVE_INFINITY;
       this.submit({ kind: "tick" });
-    }, due - now);
+    });
   }
 }

@@ -1,9 +1,11 @@
 import type { SnapshotChunk } from "../../protocol/wire/messages.js";
+import type { Clock } from "../clock.js";
 import type { Logger } from "../logger.js";
 import type { DumpReceiver, ReceivedDump } from "../storage/storage.js";
 import { Store } from "../store/store.js";
 
 export interface SnapshotInboxHost {
+  readonly clock: Clock;
   receiveDump(): DumpReceiver;
   discardDump(dump: ReceivedDump): Promise<void>;
   /** A dump came whole and is sound. */
@@ -73,7 +75,7 @@ export class SnapshotInbox {
     if (!chunk.isLast) return;
     this.#receiver = null;
     const received = await receiver.finish();
-    this.#offered = { received, store: await buildStore(received) };
+    this.#offered = { received, store: await this.#buildStore(received) };
     this.#host.received(from, term, received);
   }
 
@@ -82,13 +84,13 @@ export class SnapshotInbox {
     this.#receiver = null;
     await receiver?.abort();
   }
-}
 
-async function buildStore({ dump }: ReceivedDump): Promise<Store> {
-  const steps = Store.fromDumpSteps(dump.data);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    await new Promise((resolve) => setImmediate(resolve));
+  async #buildStore({ dump }: ReceivedDump): Promise<Store> {
+    const steps = Store.fromDumpSteps(dump.data);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await new Promise<void>((resolve) => this.#host.clock.soon(resolve));
+    }
   }
 }

@@ -1,9 +1,11 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { type Clock, pause } from "../clock.js";
 import type { Logger } from "../logger.js";
 import type { DumpReader } from "../storage/storage.js";
 import { nodeLimits } from "./limits.js";
 
 export interface SnapshotSenderHost {
+  readonly clock: Clock;
   openDump(): Promise<DumpReader | null>;
   /** Writes a dump now; resolves when it can be opened. */
   makeDump(): Promise<void>;
@@ -58,13 +60,17 @@ export class SnapshotSender {
       for (;;) {
         const data = await dump.read(nodeLimits.snapshotChunkBytes);
         while (!signal.aborted && this.#isFull(to)) {
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          await pause(this.#host.clock, 5);
         }
         if (signal.aborted) return;
         const isLast = data.length === 0;
         const { term, commitIndex } = this.#host.leadership();
         const chunk = { data, isFirst, isLast };
-        this.#host.send(to, { type: "install_snapshot", term, commitIndex, chunk });
+        // Upstream commits its own log up to the leader's commit index with each piece but the last
+        // (SyncObj.__onMessageReceived): a tail of its own that the dump is to replace, and tells its
+        // callers that it is done.
+        const said = isLast ? commitIndex : 1;
+        this.#host.send(to, { type: "install_snapshot", term, commitIndex: said, chunk });
         isFirst = false;
         if (isLast) break;
       }

@@ -1,22 +1,30 @@
 import { deriveFernetKey } from "../../protocol/wire/fernet.js";
 import type { Logger } from "../logger.js";
-import { askUtility } from "../net/utility-client.js";
 import type { InitialState, RaftConfig } from "../raft/types.js";
 import type { Recovered } from "../storage/storage.js";
 import type { Config } from "./config-types.js";
-import { type Discovered, discover } from "./discovery.js";
+import { type Discovered, type DiscoveryHost, discover } from "./discovery.js";
+import type { Environment } from "./environment.js";
 
 /** Who is in the cluster, by a partner that runs already; null where none does. */
-export async function findCluster(config: Config, logger: Logger): Promise<Discovered | null> {
+export async function findCluster(
+  config: Config,
+  logger: Logger,
+  environment: Environment,
+): Promise<Discovered | null> {
   const { partnerAddrs, password, timeouts } = config;
   if (partnerAddrs.length === 0) return null;
   const key = password === null ? null : deriveFernetKey(password);
-  const ask = (address: string, request: Parameters<typeof askUtility>[1], timeoutMs: number) =>
+  const { clock, askUtility } = environment;
+  const ask: DiscoveryHost["ask"] = (address, request, timeoutMs) =>
     askUtility(address, request, { timeoutMs, key });
-  return discover({ ask, logger }, partnerAddrs, timeouts.discoveryMs);
+  return discover({ ask, logger, clock }, partnerAddrs, timeouts.discoveryMs);
 }
 
-export function raftConfig({ selfAddr, timeouts, onConflict }: Config): RaftConfig {
+export function raftConfig(
+  { selfAddr, timeouts, onConflict }: Config,
+  { random, guardsOff }: Environment,
+): RaftConfig {
   return {
     selfId: selfAddr,
     electionTimeoutMsMin: timeouts.electionTimeoutMinMs,
@@ -24,7 +32,9 @@ export function raftConfig({ selfAddr, timeouts, onConflict }: Config): RaftConf
     heartbeatMs: timeouts.heartbeatPeriodMs,
     leaderFallbackMs: timeouts.leaderFallbackMs,
     onConflict,
-    random: Math.random,
+    tellsAtTurnEnd: true,
+    random,
+    ...(guardsOff === undefined ? {} : { guardsOff }),
   };
 }
 

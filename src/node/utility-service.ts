@@ -1,6 +1,5 @@
 import { encodeMembership, encodeVersion } from "../../protocol/log/commands.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
-import { failReason } from "../../protocol/wire/messages.js";
 import {
   encodeMembers,
   encodeStatus,
@@ -76,8 +75,8 @@ export class UtilityService {
   }
 
   #submit(request: UtilityRequest, command: Uint8Array, reply: Reply): void {
-    this.#host.proposals.submit(command, ({ error }) => {
-      reply(utilityOutcome(request, error === failReason.success));
+    this.#host.proposals.submit(command, ({ ok }) => {
+      reply(utilityOutcome(request, ok));
     });
   }
 }

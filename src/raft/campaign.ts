@@ -1,6 +1,8 @@
 import { behindOurTerm, candidateVerdict, needsCandidateGuard } from "./guards/candidate-guard.js";
 import { claimFor } from "./guards/covered-claim.js";
+import { forgetsTerms, noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo } from "./guards/term-beacon.js";
+import { onLateVote } from "./inquest.js";
 import { raftLimits } from "./limits.js";
 import type { RaftState } from "./state.js";
 import type { PeerStatus } from "./types.js";
@@ -32,8 +34,9 @@ export function considerCampaign(state: RaftState): void {
   if (state.leader !== null) state.setRole("follower", null);
   if (isTransfer) campaign(state, state.connectedMembers());
   else if (needsCandidateGuard(state)) startRound(state);
-  else if (understandPreVotes(state)) startPreVote(state);
-  else campaign(state, state.connectedMembers());
+  else if (understandPreVotes(state, state.connectedMembers())) {
+    startPreVote(state, state.connectedMembers());
+  } else campaign(state, state.connectedMembers());
 }
 
 function startRound(state: RaftState): void {
@@ -62,9 +65,10 @@ function askAll(state: RaftState, round: CampaignRound): void {
 /** A peer has told its state, or has not answered. */
 export function onPeerStatus(state: RaftState, peer: string, status: PeerStatus | null): void {
   if (status !== null) {
-    const known = state.knowledge(peer);
+    const known = noteTerm(state, peer, status.term);
     known.status = status;
-    known.term = Math.max(known.term, status.term);
+    // Our beacon lifts its term before the next question: what was seen once stays true.
+    known.isForgetful ||= forgetsTerms(state, status);
   }
   noteAnswer(state, peer, status !== null);
   const round = state.round;
@@ -88,11 +92,19 @@ function judge(state: RaftState, round: CampaignRound): void {
     putOff(state, "campaign-behind", ahead);
     return;
   }
+  const electors = [...round.answers.keys()];
+  if (!state.log.hasTermDip && understandPreVotes(state, electors)) {
+    // Whoever was not known for a Quorate member is one, or does not answer: they may hear a leader.
+    state.round = null;
+    startPreVote(state, electors);
+    state.resetElectionDeadline();
+    return;
+  }
   const behind = behindOurTerm(state, round.answers);
   if (behind.length === 0) {
     const highest = Math.max(state.term, ...[...round.answers.values()].map((s) => s.term));
     if (highest > state.term) state.setTerm(highest, null);
-    campaign(state, [...round.answers.keys()]);
+    campaign(state, electors);
     return;
   }
   if (round.questions >= raftLimits.confirmRoundsMax) {
@@ -160,16 +172,15 @@ export function roundTick(state: RaftState): void {
   }
 }
 
-function understandPreVotes(state: RaftState): boolean {
-  return state.connectedMembers().every((peer) => state.peers.get(peer)?.isQuorate === true);
+function understandPreVotes(state: RaftState, peers: readonly string[]): boolean {
+  return peers.every((peer) => state.peers.get(peer)?.isQuorate === true);
 }
 
 /** Among Quorate members: would a majority vote for us, and has it lost its leader as well? */
-function startPreVote(state: RaftState): void {
-  state.preVotes = new Set();
+function startPreVote(state: RaftState, peers: readonly string[]): void {
+  state.preVotes = { peers, granted: new Set() };
   // A peer refuses while it has heard the leader a moment later than we have: ask again soon.
   state.electionDeadlineMs = state.nowMs + state.config.heartbeatMs * (1 + state.config.random());
-  const peers = state.connectedMembers();
   if (peers.length === 0) {
     campaign(state, peers);
     return;
@@ -187,9 +198,10 @@ export function onPreVoteAnswer(
   from: string,
   { term, granted }: { term: number; granted: boolean },
 ): void {
-  if (state.preVotes === null || term !== state.term + 1 || !granted) return;
-  state.preVotes.add(from);
-  if (state.preVotes.size + 1 >= state.majority) campaign(state, state.connectedMembers());
+  const { preVotes } = state;
+  if (preVotes === null || term !== state.term + 1 || !granted) return;
+  preVotes.granted.add(from);
+  if (preVotes.granted.size + 1 >= state.majority) campaign(state, preVotes.peers);
 }
 
 /** Raises the term, votes for ourselves, asks `peers` for their votes once that is durable. */
@@ -202,12 +214,18 @@ export function campaign(state: RaftState, peers: readonly string[]): void {
   state.leaderOfTerm = null;
   state.votes = new Set();
   state.setRole("candidate", null);
+  state.claims.clear();
   for (const peer of peers) {
+    const claimed = claimFor(state, peer);
+    const known = state.peers.get(peer);
+    if (claimed !== state.log.lastTerm && known !== undefined) {
+      state.claims.set(peer, { lastIndex: known.lastIndex, lastTerm: claimed });
+    }
     state.sendAfterMeta([peer], {
       type: "request_vote",
       term: state.term,
       lastLogIndex: state.log.lastIndex,
-      lastLogTerm: claimFor(state, peer),
+      lastLogTerm: claimed,
     });
   }
   // Our own vote counts when it is durable: see onDurable in core.ts.
@@ -219,10 +237,14 @@ export function countVote(state: RaftState, voter: string): void {
     // It comes late, and behind every answer to an earlier leadership of ours.
     const progress = state.progress.get(voter);
     if (progress !== undefined) progress.staleAnswers = 0;
+    if (state.inquest !== null) {
+      state.votes.add(voter);
+      onLateVote(state, state.inquest);
+    }
   }
   if (state.role !== "candidate" || state.votedFor !== state.selfId) return;
   state.votes.add(voter);
-  if (!state.votes.has(state.selfId) || state.inquest !== null) return;
+  if (!state.votes.has(state.selfId)) return;
   const members = [...state.votes].filter((v) => v === state.selfId || state.members.has(v));
   if (members.length >= state.majority) winElection(state);
 }

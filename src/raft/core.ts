@@ -11,10 +11,10 @@ import { onFromLeader } from "./follower.js";
 import { needsCandidateGuard } from "./guards/candidate-guard.js";
 import { inquestTick, onInquestAnswer } from "./inquest.js";
 import { leaderTick } from "./leader.js";
+import { raftLimits } from "./limits.js";
 import { Progress } from "./progress.js";
 import { onPropose } from "./propose.js";
-import { onNextNodeIdx, replicateToOne } from "./replicate.js";
-import { stepDown } from "./role.js";
+import { onNextNodeIdx, replicate, replicateToOne, tellCommit } from "./replicate.js";
 import {
   onDumpWritten,
   onSnapshotNotSent,
@@ -22,7 +22,7 @@ import {
   onSnapshotSent,
 } from "./snapshot.js";
 import { RaftState } from "./state.js";
-import { goOnWithTransfer, onTimeoutNow, onTransfer } from "./transfer.js";
+import { giveUp, goOnWithTransfer, onTimeoutNow, onTransfer } from "./transfer.js";
 import type { Effect, InitialState, Input, ProposalOrigin, RaftConfig } from "./types.js";
 import { onPreVote, onRequestVote, reconsiderVote } from "./vote.js";
 
@@ -114,6 +114,9 @@ export class RaftCore {
       case "propose":
         onPropose(state, input.proposals);
         break;
+      case "turn-ended":
+        if (state.owesCommit) replicate(state, false);
+        break;
       case "dump-written":
         onDumpWritten(state, input.previousIndex);
         break;
@@ -131,7 +134,7 @@ export class RaftCore {
         break;
       case "disk":
         state.diskUsable = input.usable;
-        if (!input.usable && state.role !== "follower") stepDown(state, null);
+        if (!input.usable && state.role !== "follower") giveUp(state);
         break;
     }
   }
@@ -174,6 +177,7 @@ export class RaftCore {
 
   private onMemberMessage(from: string, message: PeerMessage): void {
     const { state } = this;
+    if ("term" in message && isTermBeyondReach(state, from, message.term)) return;
     switch (message.type) {
       case "request_vote":
         onRequestVote(state, from, message);
@@ -210,26 +214,18 @@ export class RaftCore {
       if (write !== undefined) state.durableIndex = Math.max(state.durableIndex, write.lastIndex);
     }
     state.durableIndex = Math.min(state.durableIndex, state.log.lastIndex);
+    state.ballotsDurable(seq);
     if (state.role === "candidate" && state.metaSeq <= seq) countVote(state, state.selfId);
     const before = state.commitIndex;
     advanceLeaderCommit(state);
-    if (state.commitIndex > before) this.tellCommit();
-  }
-
-  /** The followers that lack nothing else learn of a new commit index at once. */
-  private tellCommit(): void {
-    for (const peer of this.state.progress.keys()) replicateToOne(this.state, peer);
+    if (state.commitIndex > before) tellCommit(state);
   }
 
   private onConnected(peer: string): void {
     const { state } = this;
     if (!state.members.has(peer)) return;
     state.connected.add(peer);
-    const known = state.knowledge(peer);
-    // What it said on an earlier link may be gone with a restart.
-    Object.assign(known, { lastIndex: 0, lastTerm: 0, term: 0, voteAskedTerm: 0, beaconTerm: 0 });
-    known.isQuorate = false;
-    known.status = null;
+    state.knowledge(peer).linkOpened();
     state.silences.delete(peer);
     // Its version tells whether leadership can be handed to it; its term, whether it forgot.
     state.emit({ kind: "ask-status", peer });
@@ -241,8 +237,8 @@ export class RaftCore {
     const { state } = this;
     if (!state.isLeader) return;
     const progress = state.progress.get(id) ?? new Progress(state.log.lastIndex + 1, state.nowMs);
+    // No answer yet: a new link alone keeps no leader in its place.
     progress.linkLost();
-    progress.lastAnswerMs = state.nowMs;
     state.progress.set(id, progress);
     state.nextHeartbeatMs = Math.min(state.nextHeartbeatMs, state.nowMs);
     if (state.inquest === null) this.leaderGreets(id);
@@ -282,4 +278,15 @@ export class RaftCore {
     if (progress?.mode === "snapshot") this.state.emit({ kind: "cancel-snapshot", to: id });
     this.state.progress.delete(id);
   }
+}
+
+/**
+ * No cluster gets so far ahead of a member. Whoever adopted a forged term near the largest number could
+ * never raise it again, nor anybody who hears of it: there would be no election for ever.
+ */
+function isTermBeyondReach(state: RaftState, from: string, term: number): boolean {
+  if (term - state.term <= raftLimits.termStepMax) return false;
+  const text = `a message of ${from} names term ${term}, far beyond ours (${state.term}): refused`;
+  state.note("warn", "term-beyond-reach", text);
+  return true;
 }

@@ -3,9 +3,10 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { decodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, AppendEntries, InstallSnapshot } from "../../protocol/wire/messages.js";
 import { raiseCommit } from "./commit.js";
-import { liftPeer } from "./guards/term-beacon.js";
+import { noteTerm } from "./guards/forgetful-voters.js";
+import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { raftLimits } from "./limits.js";
-import { stepDown } from "./role.js";
+import { adoptTerm, stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
 import { yieldCommitted } from "./yield-committed.js";
 
@@ -29,7 +30,7 @@ export function onFromLeader(state: RaftState, from: string, message: FromLeader
 
 /** The checks that come before the content: term, and who leads it. */
 function acceptLeader(state: RaftState, from: string, term: number): boolean {
-  state.knowledge(from).term = Math.max(state.knowledge(from).term, term);
+  noteTerm(state, from, term);
   if (term < state.term) {
     liftPeer(state, from, term);
     return false;
@@ -43,22 +44,35 @@ function acceptLeader(state: RaftState, from: string, term: number): boolean {
       `${from} claims to lead term ${term}, which ${known.leader} leads: its message is refused. ` +
         "A member that forgot its vote makes this possible; PySyncObj up to 0.3.15 does forget it.",
     );
-    if (state.isLeader) stepDown(state, null);
+    leaveTerm(state, from);
     return false;
+  }
+  if (known?.term !== term || known.leader !== from) {
+    state.transmission = null;
+    state.incomingSnapshot = null;
+    state.conflictNext = null;
   }
   state.leaderOfTerm = { term, leader: from };
   state.meetHistory();
-  if (state.role !== "follower" || state.leader !== from) {
-    stepDown(state, from);
-    state.transmission = null;
-    state.incomingSnapshot = null;
-  }
+  // A slow link may be longer with one piece than our patience: what came before is good all the same.
+  if (state.role !== "follower" || state.leader !== from) stepDown(state, from);
   state.round = null;
   state.preVotes = null;
   state.gaveWay = null;
   state.leaderHeardMs = state.nowMs;
   if (!state.transferringToSelf) state.resetElectionDeadline();
   return true;
+}
+
+/**
+ * Neither of a term's two leaders may be followed, and each of them may go on for ever with a majority of
+ * its own: a term that nobody has led yet makes both step down.
+ */
+function leaveTerm(state: RaftState, from: string): void {
+  const { term } = state;
+  if (state.guarded("term-beacon")) adoptTerm(state, term + 1);
+  else if (state.isLeader) stepDown(state, null);
+  beaconTo(state, from, term);
 }
 
 function onAppendEntries(state: RaftState, from: string, message: AppendEntries): void {
@@ -68,13 +82,17 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
     return;
   }
   if (prevLogIdx === null || !state.log.holds(prevLogIdx)) {
-    answer(state, from, { next: state.log.lastIndex + 1, reset: true, success: false });
+    const next = Math.min(state.log.lastIndex + 1, state.conflictNext ?? Number.POSITIVE_INFINITY);
+    answer(state, from, { next, reset: true, success: false });
     return;
   }
   if (state.log.termAt(prevLogIdx) !== prevLogTerm) {
-    answer(state, from, { next: conflictHint(state, prevLogIdx), reset: true, success: false });
+    const hint = conflictHint(state, prevLogIdx);
+    state.conflictNext = Math.min(hint, state.conflictNext ?? hint);
+    answer(state, from, { next: state.conflictNext, reset: true, success: false });
     return;
   }
+  state.conflictNext = null;
   if (!takeEntries(state, from, entries)) return;
   const verified = prevLogIdx + entries.length;
   answer(state, from, { next: verified + 1, reset: false, success: true });

@@ -1,9 +1,10 @@
 import type { NextNodeIdx } from "../../protocol/wire/messages.js";
+import { isMajorityPartOfOurs, mayBeLedTwice } from "./guards/forgetful-voters.js";
 import { termsToTry } from "./guards/look-before-truncate.js";
 import { lead } from "./leader.js";
 import { raftLimits } from "./limits.js";
 import { stepDown } from "./role.js";
-import type { RaftState } from "./state.js";
+import type { LogEnd, RaftState } from "./state.js";
 
 /** A new leader's look at the logs of its peers, before it appends or sends anything real. */
 export interface Inquest {
@@ -13,6 +14,14 @@ export interface Inquest {
   /** Peers with a longer log: how many probes with lower terms are still to be answered. */
   readonly probing: Map<string, number>;
   readonly voters: ReadonlySet<string>;
+  /** Voters that were told their own last term, and have not shown yet that their logs still end so. */
+  readonly claims: Map<string, LogEnd>;
+  readonly forgetful: ReadonlySet<string>;
+  /** Peers that are being asked whether their logs end in this term, and those that have shown it. */
+  readonly showing: Map<string, number>;
+  readonly shown: Set<string>;
+  /** Forgetful peers whose logs are longer than ours: a probe there could cut what is committed. */
+  readonly longer: Set<string>;
 }
 
 /**
@@ -21,21 +30,35 @@ export interface Inquest {
  */
 export function startInquest(state: RaftState): boolean {
   if (!state.guarded("look-before-truncate")) return false;
+  const claims = new Map([...state.claims].filter(([peer]) => state.votes.has(peer)));
   const peers = state
     .connectedMembers()
-    .filter((peer) => state.log.hasTermDip || state.peers.get(peer)?.isQuorate !== true);
-  if (peers.length === 0) return false;
+    .filter(
+      (peer) =>
+        state.log.hasTermDip || claims.has(peer) || state.peers.get(peer)?.isQuorate !== true,
+    );
+  if (peers.length === 0 && claims.size === 0) return false;
   state.inquest = {
     startedMs: state.nowMs,
     waiting: new Set(peers),
     probing: new Map(),
     voters: new Set(state.votes),
+    claims,
+    forgetful: new Set([...state.members].filter((peer) => isForgetful(state, peer))),
+    showing: new Map(),
+    shown: new Set(),
+    longer: new Set(),
   };
   state.role = "leader";
   state.resetElectionDeadline();
   state.nextHeartbeatMs = state.nowMs + state.config.heartbeatMs;
   for (const peer of peers) probe(state, peer, raftLimits.unreachableIndex, 0);
   return true;
+}
+
+function isForgetful(state: RaftState, peer: string): boolean {
+  const known = state.peers.get(peer);
+  return known?.isForgetful === true && !known.isQuorate;
 }
 
 /** An empty append_entries. Its commit index is 1, so that even a match commits nothing. */
@@ -61,29 +84,87 @@ export function onInquestAnswer(state: RaftState, from: string, message: NextNod
     if (inquest.waiting.has(from)) probe(state, from, raftLimits.unreachableIndex, 0);
     return;
   }
-  if (inquest.waiting.delete(from)) {
-    const lastIndex = message.nextNodeIdx - 1;
-    state.knowledge(from).lastIndex = lastIndex;
-    if (lastIndex > state.log.lastIndex && !startProbes(state, inquest, from)) {
-      giveWay(state, from);
-      return;
-    }
-  } else {
-    const left = inquest.probing.get(from);
-    if (left === undefined) return;
-    if (message.success) inquest.probing.delete(from);
-    else if (left > 1) inquest.probing.set(from, left - 1);
-    else {
-      giveWay(state, from);
-      return;
-    }
-  }
-  conclude(state, inquest);
+  if (inquest.waiting.delete(from)) onLastIndex(state, inquest, from, message.nextNodeIdx - 1);
+  else onProbed(state, inquest, from, message.success);
+  if (state.inquest === inquest) conclude(state, inquest);
 }
 
-/** @returns false where no term is below our last one: the peer's log cannot but extend ours. */
+function onLastIndex(state: RaftState, inquest: Inquest, from: string, lastIndex: number): void {
+  noteLastIndex(state, from, lastIndex);
+  const claim = inquest.claims.get(from);
+  if (claim === undefined) {
+    if (inquest.forgetful.has(from)) lookAt(state, inquest, from, lastIndex);
+    else if (lastIndex > state.log.lastIndex && !startProbes(state, inquest, from)) {
+      giveWay(state, from);
+    }
+  } else if (claim.lastIndex === lastIndex) askForEnd(state, inquest, from, claim);
+  else rejectVote(state, from);
+}
+
+/** Whether a forgetful peer's log is part of ours. */
+function lookAt(state: RaftState, inquest: Inquest, peer: string, lastIndex: number): void {
+  const lastTerm = state.log.termAt(lastIndex);
+  if (lastIndex > state.log.lastIndex) inquest.longer.add(peer);
+  else if (lastTerm !== null) askForEnd(state, inquest, peer, { lastIndex, lastTerm });
+  // It ends within what our dump holds.
+  else inquest.shown.add(peer);
+}
+
+/** Nothing stands behind this entry that a match could cut. */
+function askForEnd(
+  state: RaftState,
+  inquest: Inquest,
+  peer: string,
+  { lastIndex, lastTerm }: LogEnd,
+): void {
+  inquest.showing.set(peer, lastTerm);
+  inquest.probing.set(peer, 1);
+  probe(state, peer, lastIndex, lastTerm);
+}
+
+function onProbed(state: RaftState, inquest: Inquest, from: string, success: boolean): void {
+  const left = inquest.probing.get(from);
+  if (left === undefined) return;
+  const lastTerm = inquest.showing.get(from);
+  const isShowing = inquest.showing.delete(from);
+  if (success || isShowing) inquest.probing.delete(from);
+  if (success && lastTerm !== undefined && !mayBeLedTwice(state, lastTerm)) {
+    inquest.shown.add(from);
+  }
+  if (success) inquest.claims.delete(from);
+  else if (inquest.claims.has(from)) rejectVote(state, from);
+  else if (isShowing) return;
+  else if (left > 1) inquest.probing.set(from, left - 1);
+  else giveWay(state, from);
+}
+
+/** Of an end that it had shown before we know no term any more. */
+function noteLastIndex(state: RaftState, peer: string, lastIndex: number): void {
+  const known = state.knowledge(peer);
+  if (known.lastIndex !== lastIndex) known.lastTerm = 0;
+  known.lastIndex = lastIndex;
+}
+
+/**
+ * The peer has voted because we claimed the last term that it had shown, and its log does not end there
+ * any more: what it has taken since then may be committed, and we lack it.
+ */
+function rejectVote(state: RaftState, peer: string): void {
+  state.note(
+    "warn",
+    "claim-outdated",
+    `${peer} voted by a log end that it had shown and that is not known to be its own any more: ` +
+      `stepping down in term ${state.term}`,
+  );
+  Object.assign(state.knowledge(peer), { lastIndex: 0, lastTerm: 0 });
+  stepDown(state, null);
+  // Whoever holds more shows it by a campaign of its own.
+  state.electionDeadlineMs = state.nowMs + 2 * state.config.electionTimeoutMsMax;
+}
+
+/** @returns false where our last term is the only one: the peer's log cannot but extend ours. */
 function startProbes(state: RaftState, inquest: Inquest, peer: string): boolean {
-  const terms = termsToTry(state.log.lastTerm);
+  const terms = termsToTry(state.log.lastTerm, state.log.maxTerm);
   if (terms.length === 0) return false;
   inquest.probing.set(peer, terms.length);
   for (const term of terms) probe(state, peer, state.log.lastIndex, term);
@@ -112,7 +193,7 @@ export function inquestTick(state: RaftState): void {
     inquest.probing.delete(peer);
   }
   if (state.nowMs - inquest.startedMs > raftLimits.inquestMsMax) {
-    const silent = [...inquest.waiting, ...inquest.probing.keys()];
+    const silent = [...inquest.waiting, ...inquest.probing.keys(), ...inquest.claims.keys()];
     // A voter told us by its vote that it lives; without its answer we do not know what we would cut.
     const missing = silent.filter((peer) => inquest.voters.has(peer));
     if (missing.length > 0) {
@@ -120,7 +201,8 @@ export function inquestTick(state: RaftState): void {
       stepDown(state, null);
       return;
     }
-    lead(state);
+    if (isMajorityPartOfOurs(state, inquest)) lead(state);
+    else giveUp(state, inquest);
     return;
   }
   conclude(state, inquest);
@@ -140,6 +222,43 @@ function keepQuiet(state: RaftState, { waiting, probing }: Inquest): void {
   }
 }
 
+/** A vote that was not needed to win can be the one that can be believed. */
+export function onLateVote(state: RaftState, inquest: Inquest): void {
+  conclude(state, inquest);
+}
+
 function conclude(state: RaftState, inquest: Inquest): void {
-  if (inquest.waiting.size === 0 && inquest.probing.size === 0) lead(state);
+  if (inquest.waiting.size > 0 || inquest.probing.size > 0) return;
+  const [unseen] = inquest.claims.keys();
+  if (unseen !== undefined) rejectVote(state, unseen);
+  // Otherwise the vote of one that does not forget may still be on its way.
+  else if (isMajorityPartOfOurs(state, inquest)) {
+    if (inquest.longer.size === 0) lead(state);
+    else lookAtLonger(state, inquest);
+  }
+}
+
+/** Nothing in them can be committed: a majority lacks it. One that goes on where ours ends may lead. */
+function lookAtLonger(state: RaftState, inquest: Inquest): void {
+  const peers = [...inquest.longer];
+  inquest.longer.clear();
+  for (const peer of peers) {
+    if (state.inquest === inquest && !startProbes(state, inquest, peer)) giveWay(state, peer);
+  }
+}
+
+/**
+ * What the forgetful ones hold may be committed between themselves, and so may ours be. A member that
+ * is away now knows more.
+ */
+function giveUp(state: RaftState, { forgetful, shown }: Inquest): void {
+  const unshown = [...forgetful].filter((peer) => !shown.has(peer));
+  state.note(
+    "warn",
+    "forgetful-voter",
+    `the vote of a member that forgets its term is no proof, and its log is not known to be part ` +
+      `of ours (${unshown.join(", ")}): stepping down in term ${state.term}`,
+  );
+  stepDown(state, null);
+  state.electionDeadlineMs = state.nowMs + 2 * state.config.electionTimeoutMsMax;
 }

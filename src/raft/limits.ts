@@ -26,7 +26,12 @@ export const raftLimits = {
   confirmRoundsMax: 8,
   /** How long a new leader waits for answers to its look at the peers' logs. */
   inquestMsMax: 1_500,
-  /** Lower terms tried at our last index; a cluster this many elections behind is not plausible. */
+  /**
+   * A message whose term is further above ours is refused. Terms rise by one in 0.4 s at most (upstream's
+   * shortest election timeout): these are 27 years of elections that this member has not heard of.
+   */
+  termStepMax: 2 ** 31,
+  /** Other terms tried at our last index; a cluster this many elections behind is not plausible. */
   inquestProbesMax: 1_024,
   /** A receiver that has a whole dump needs this long at most to load it: a million keys take 2 s. */
   dumpLoadMsMax: 10_000,

@@ -21,6 +21,9 @@ export class Progress {
   /** Commit index that the last message told. */
   toldCommit = 0;
 
+  /** Where the follower last said that it holds another entry than we do; 0 where it did not. */
+  conflictAt = 0;
+
   /** A dump up to this index has been sent, and may still be in the receiver's works until then. */
   loading: { index: number; untilMs: number } | null = null;
 
@@ -57,6 +60,7 @@ export class Progress {
     this.inFlightSizes.length = 0;
     this.staleAnswers = 0;
     this.loading = null;
+    this.conflictAt = 0;
     this.nextIndex = this.matchIndex > 0 ? this.matchIndex + 1 : this.nextIndex;
     this.mode = "probe";
   }

@@ -1,23 +1,24 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
-import type { AppendEntries, NextNodeIdx } from "../../protocol/wire/messages.js";
+import type { AppendChunk, AppendEntries, NextNodeIdx } from "../../protocol/wire/messages.js";
 import { advanceLeaderCommit } from "./commit.js";
 import { raftLimits } from "./limits.js";
 import type { Progress } from "./progress.js";
 import type { RaftState } from "./state.js";
 
 /** Messages made in one round, by where they begin, so that equal ones are encoded once. */
-type Shared = Map<string, { message: AppendEntries; to: string[] }>;
+type Shared = Map<string, { messages: readonly (AppendEntries | AppendChunk)[]; to: string[] }>;
 
 /** Sends to everyone what they lack; with `heartbeat` also to those that lack nothing. */
 export function replicate(state: RaftState, heartbeat: boolean): void {
+  state.owesCommit = false;
   if (!state.isLeader || state.inquest !== null) return;
   const shared: Shared = new Map();
   for (const [peer, progress] of state.progress) {
     if (!isReachable(state, peer)) continue;
     replicateTo(state, peer, progress, { heartbeat, shared });
   }
-  for (const { message, to } of shared.values()) state.sendAfterMeta(to, message);
+  sendShared(state, shared);
 }
 
 /** As replicate, for one peer. */
@@ -27,7 +28,13 @@ export function replicateToOne(state: RaftState, peer: string): void {
   if (!isReachable(state, peer)) return;
   const shared: Shared = new Map();
   replicateTo(state, peer, progress, { heartbeat: false, shared });
-  for (const { message, to } of shared.values()) state.sendAfterMeta(to, message);
+  sendShared(state, shared);
+}
+
+function sendShared(state: RaftState, shared: Shared): void {
+  for (const { messages, to } of shared.values()) {
+    for (const message of messages) state.sendAfterMeta(to, message);
+  }
 }
 
 function isReachable(state: RaftState, peer: string): boolean {
@@ -79,22 +86,30 @@ function sendFrom(state: RaftState, peer: string, progress: Progress, round: Rou
       : state.log.batch(progress.nextIndex, raftLimits.batchBytesMax);
   const [single] = entries;
   if (single !== undefined && single.command.length >= raftLimits.batchBytesMax) {
-    sendInPieces(state, peer, progress, single);
+    const pieces = share(round, `${prev}-pieces`, peer, () => piecesOf(state, single, prevTerm));
+    for (const piece of pieces) if ("data" in piece) markSent(state, progress, piece.data.length);
+    progress.nextIndex = single.index + 1;
     return true;
   }
   const last = prev + entries.length;
-  const key = `${prev}-${last}`;
-  let group = round.shared.get(key);
-  if (group === undefined) {
-    const message = appendMessage(state, prev, prevTerm, entries);
-    group = { message, to: [] };
-    round.shared.set(key, group);
-  }
-  group.to.push(peer);
+  share(round, `${prev}-${last}`, peer, () => [appendMessage(state, prev, prevTerm, entries)]);
   const bytes = entries.reduce((sum, entry) => sum + entry.command.length, 0);
   markSent(state, progress, bytes);
   progress.nextIndex = last + 1;
   return true;
+}
+
+/** What the first receiver makes the others get as well. */
+function share(
+  round: Round,
+  key: string,
+  peer: string,
+  make: () => readonly (AppendEntries | AppendChunk)[],
+): readonly (AppendEntries | AppendChunk)[] {
+  const group = round.shared.get(key) ?? { messages: make(), to: [] };
+  round.shared.set(key, group);
+  group.to.push(peer);
+  return group.messages;
 }
 
 function appendMessage(
@@ -119,36 +134,29 @@ function sendEmpty(state: RaftState, peer: string, progress: Progress, round: Ro
     startSnapshot(state, peer, progress);
     return;
   }
-  const key = `${prev}-${prev}`;
-  const group = round.shared.get(key) ?? {
-    message: appendMessage(state, prev, prevTerm, []),
-    to: [],
-  };
-  round.shared.set(key, group);
-  group.to.push(peer);
+  share(round, `${prev}-${prev}`, peer, () => [appendMessage(state, prev, prevTerm, [])]);
   markSent(state, progress, 0);
 }
 
 /** Upstream sends an entry of 64 KiB or more as pieces of its pickle (SyncObj.__sendAppendEntries). */
-function sendInPieces(state: RaftState, peer: string, progress: Progress, entry: Entry): void {
+function piecesOf(state: RaftState, entry: Entry, prevLogTerm: number): AppendChunk[] {
   const pickle = encodeEntryTuple(entry);
-  const prevLogIdx = entry.index - 1;
-  const prevLogTerm = state.log.termAt(prevLogIdx);
   const size = raftLimits.batchBytesMax;
+  const { term, commitIndex } = state;
+  const pieces: AppendChunk[] = [];
   for (let at = 0; at < pickle.length; at += size) {
     const isLast = at + size >= pickle.length;
-    state.sendAfterMeta([peer], {
+    pieces.push({
       type: "append_chunk",
       transmission: at === 0 ? "start" : isLast ? "finish" : "process",
       data: pickle.subarray(at, at + size),
-      term: state.term,
-      commitIndex: state.commitIndex,
-      prevLogIdx,
+      term,
+      commitIndex,
+      prevLogIdx: entry.index - 1,
       prevLogTerm,
     });
-    markSent(state, progress, Math.min(size, pickle.length - at));
   }
-  progress.nextIndex = entry.index + 1;
+  return pieces;
 }
 
 function startSnapshot(state: RaftState, peer: string, progress: Progress): void {
@@ -178,10 +186,24 @@ export function onNextNodeIdx(state: RaftState, from: string, message: NextNodeI
   if (progress.mode === "snapshot" && !message.success) return;
   const { nextNodeIdx, reset, success } = message;
   if (isLoading(state, progress, message)) return;
-  if (success) onSuccess(state, progress, nextNodeIdx);
+  if (success && isOvertakenByDump(state, progress, nextNodeIdx))
+    raiseMatch(state, progress, nextNodeIdx);
+  else if (success) onSuccess(state, progress, nextNodeIdx);
+  else if (reset && isHeadInConflict(progress, nextNodeIdx)) startSnapshot(state, from, progress);
   else if (reset) onReset(state, progress, nextNodeIdx);
+  const before = state.commitIndex;
   advanceLeaderCommit(state);
-  replicateToOne(state, from);
+  if (state.commitIndex > before) tellCommit(state);
+  else if (!state.owesCommit) replicateToOne(state, from);
+}
+
+/**
+ * Whoever lacks nothing else learns of a new commit index at once, or with what the turn sends anyway,
+ * and not by the next heartbeat.
+ */
+export function tellCommit(state: RaftState): void {
+  if (state.config.tellsAtTurnEnd === true) state.owesCommit = true;
+  else replicate(state, false);
 }
 
 /**
@@ -194,25 +216,52 @@ function isLoading(state: RaftState, progress: Progress, answer: NextNodeIdx): b
   if (!answer.success && answer.nextNodeIdx <= loading.index && state.nowMs < loading.untilMs) {
     return true;
   }
+  if (answer.success && isOvertakenByDump(state, progress, answer.nextNodeIdx)) return false;
   progress.loading = null;
   return false;
+}
+
+/**
+ * What was in flight when a dump was begun is confirmed one by one, all of it before where our log
+ * begins: each of these answers would have the dump begun anew.
+ */
+function isOvertakenByDump(state: RaftState, progress: Progress, nextNodeIdx: number): boolean {
+  const { mode, loading } = progress;
+  const isOnItsWay = mode === "snapshot" || (loading !== null && state.nowMs < loading.untilMs);
+  return isOnItsWay && nextNodeIdx <= state.log.firstIndex;
 }
 
 function nudge(state: RaftState, peer: string, progress: Progress): void {
   const shared: Shared = new Map();
   sendEmpty(state, peer, progress, { heartbeat: true, shared });
-  for (const { message, to } of shared.values()) state.sendAfterMeta(to, message);
+  sendShared(state, shared);
 }
 
-function onSuccess(state: RaftState, progress: Progress, nextNodeIdx: number): void {
+function raiseMatch(state: RaftState, progress: Progress, nextNodeIdx: number): void {
   // Nobody can hold more of our log than we hold: a larger claim is not ours to count.
   const match = Math.min(nextNodeIdx - 1, state.log.lastIndex);
   if (match > progress.matchIndex) progress.matchIndex = match;
+}
+
+function onSuccess(state: RaftState, progress: Progress, nextNodeIdx: number): void {
+  raiseMatch(state, progress, nextNodeIdx);
+  progress.conflictAt = 0;
   if (progress.nextIndex <= progress.matchIndex) progress.nextIndex = progress.matchIndex + 1;
   if (progress.mode !== "replicate") {
     progress.mode = "replicate";
     progress.nextIndex = progress.matchIndex + 1;
   }
+}
+
+/**
+ * A vanilla follower steps back one entry at a time, and for one before the head of its log it names its
+ * end again. Where its head is in conflict as well it would be asked round and round for ever: only a dump
+ * can help. Upstream's leader does go round.
+ */
+function isHeadInConflict(progress: Progress, nextNodeIdx: number): boolean {
+  const asked = progress.nextIndex - 1;
+  if (nextNodeIdx === asked) progress.conflictAt = asked;
+  return nextNodeIdx > asked + 1 && progress.conflictAt === asked + 1;
 }
 
 function onReset(state: RaftState, progress: Progress, nextNodeIdx: number): void {

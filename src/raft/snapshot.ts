@@ -3,7 +3,7 @@ import { answer } from "./follower.js";
 import { raftLimits } from "./limits.js";
 import type { RaftState } from "./state.js";
 import type { SnapshotSummary } from "./types.js";
-import { yieldCommitted } from "./yield-committed.js";
+import { yieldAllToDump } from "./yield-committed.js";
 
 /** A leader's dump has arrived whole and was found sound. */
 export function onSnapshotReceived(
@@ -19,22 +19,27 @@ export function onSnapshotReceived(
   const { last } = summary;
   const held = state.log.termAt(last.index);
   const isOlder = last.index <= state.commitIndex && !state.mustRefetch;
-  if (isOlder && (held === last.term || last.index < state.log.firstIndex)) {
+  const isBehindUs = last.index < state.log.firstIndex && state.conflictNext !== 1;
+  if (isOlder && (held === last.term || isBehindUs)) {
     // We hold all of it, committed. Going back to it would undo what is applied.
     state.emit({ kind: "discard-snapshot" });
     answer(state, from, { next: last.index + 1, reset: false, success: true });
     return;
   }
-  if (isOlder && !yieldCommitted(state, from, conflictStart(state, last.index))) {
-    if (state.halted) state.emit({ kind: "discard-snapshot" });
-    if (state.halted) return;
+  const mustYield = isOlder || contradictsCommitted(state);
+  if (mustYield && !yieldAllToDump(state, from, Math.min(last.index, state.commitIndex))) {
+    state.emit({ kind: "discard-snapshot" });
+    return;
   }
   install(state, from, summary);
 }
 
-/** Without the entries we cannot know where the conflict begins: at the latest here. */
-function conflictStart(state: RaftState, index: number): number {
-  return Math.max(index, state.log.firstIndex + 1);
+/**
+ * A dump that ends behind our commit index does not show what it holds below. But where its leader was
+ * told to look at or before that index, one of its entries there was another one than ours.
+ */
+function contradictsCommitted({ conflictNext, commitIndex, isConflictKept }: RaftState): boolean {
+  return conflictNext !== null && conflictNext <= commitIndex && !isConflictKept;
 }
 
 function install(
@@ -45,6 +50,8 @@ function install(
   const joins = state.log.termAt(last.index) === last.term;
   const keep = joins ? state.log.slice(last.index + 1, state.log.lastIndex) : [];
   state.replaceLog([previous, last, ...keep]);
+  state.conflictNext = null;
+  state.isConflictKept = false;
   state.emit({ kind: "install", seq: state.seq, keep });
   state.setMembers(members);
   state.replayMembership(last.index + 1);

@@ -3,32 +3,21 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { CampaignRound } from "./campaign.js";
 import type { Inquest } from "./inquest.js";
+import { PeerKnowledge } from "./peer-knowledge.js";
 import { Progress } from "./progress.js";
 import { RaftLog } from "./raft-log.js";
-import type {
-  Effect,
-  GuardName,
-  InitialState,
-  Note,
-  PeerStatus,
-  RaftConfig,
-  Role,
-} from "./types.js";
+import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
 
-/** What we have learnt of a peer, from its own words. */
-export interface PeerKnowledge {
-  /** Its last index and last term as it has shown them on the present link; 0 where it has not. */
-  lastIndex: number;
-  lastTerm: number;
-  /** Highest term that it has shown on the present link; 0 where none. */
-  term: number;
-  /** The term in which it last asked for our vote on the present link; 0 where it did not. */
-  voteAskedTerm: number;
-  /** The term that the last beacon on the present link told it; 0 where none did. */
-  beaconTerm: number;
-  isQuorate: boolean;
-  /** Latest answer to a status question on the present link. */
-  status: PeerStatus | null;
+/** Where a log ends. */
+export interface LogEnd {
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+}
+
+/** A term and the vote given in it. */
+export interface Ballot {
+  readonly term: number;
+  readonly votedFor: string | null;
 }
 
 /**
@@ -64,6 +53,8 @@ export class RaftState {
   readonly observers = new Set<string>();
   readonly progress = new Map<string, Progress>();
   readonly peers = new Map<string, PeerKnowledge>();
+  /** Terms up to here may have been led twice: a peer has shown it after its term had gone back. */
+  secondTerm = 0;
 
   /** Sequence number of the latest write effect, and the highest that is durable. */
   seq = 0;
@@ -74,19 +65,23 @@ export class RaftState {
   /** All entries up to here are durable. */
   durableIndex: number;
   readonly pendingLogWrites: { seq: number; lastIndex: number }[] = [];
+  private durableBallot: Ballot;
+  private readonly pendingBallots: (Ballot & { readonly seq: number })[] = [];
 
   electionDeadlineMs: number;
   /** When a message of a leader was last accepted. */
   leaderHeardMs = Number.NEGATIVE_INFINITY;
   votes = new Set<string>();
+  /** The log ends of which our requests for a vote claimed the term, where ours is lower. */
+  readonly claims = new Map<string, LogEnd>();
   round: CampaignRound | null = null;
   /** Since when, and until when at least, a connected peer has answered no status question. */
   readonly silences = new Map<string, { sinceMs: number; lastMs: number }>();
   inquest: Inquest | null = null;
   /** The peer whose log turned out to hold all of ours: it may have our vote until then. */
   gaveWay: { to: string; untilMs: number } | null = null;
-  /** Pre-votes gathered for `term + 1`, or null where none is under way. */
-  preVotes: Set<string> | null = null;
+  /** Whom we ask for pre-votes for `term + 1`, and who grants; null where none is under way. */
+  preVotes: { peers: readonly string[]; granted: Set<string> } | null = null;
   /** Set by timeout_now: same-term heartbeats of the outgoing leader do not stop the campaign. */
   transferringToSelf = false;
   /** No target yet: whoever has caught up first. */
@@ -96,6 +91,8 @@ export class RaftState {
   membershipChangeIndex = 0;
   uncommittedBytes = 0;
   nextHeartbeatMs = 0;
+  /** A commit index is to be told when the turn ends: see `tellsAtTurnEnd`. */
+  owesCommit = false;
 
   mustRefetch: boolean;
   /** Began without any files, and knows no more of its past than that: see `meetHistory`. */
@@ -104,6 +101,15 @@ export class RaftState {
   halted = false;
   /** Pieces of a large entry that the leader is sending. */
   transmission: { from: string; pieces: Uint8Array[]; bytes: number } | null = null;
+  /**
+   * Where the leader was told to look, after a conflict that it has not resolved yet; 1 where the head
+   * of our log is in conflict, so that only its dump can help. A vanilla leader sends on before it hears
+   * of it, and believes the last answer: to tell it again, for what comes behind, that our log ends here,
+   * or that it is to look further on, would have it ask at the same place for ever.
+   */
+  conflictNext: number | null = null;
+  /** All of log and dump is kept beside, for a leader whose dump will take their place. */
+  isConflictKept = false;
   /** The leader whose dump is on its way to us. */
   incomingSnapshot: { from: string; term: number } | null = null;
 
@@ -117,6 +123,7 @@ export class RaftState {
     this.log = new RaftLog(initial.entries);
     this.term = initial.term;
     this.votedFor = initial.votedFor;
+    this.durableBallot = { term: initial.term, votedFor: initial.votedFor };
     this.mustRefetch = initial.mustRefetch;
     this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
@@ -143,6 +150,15 @@ export class RaftState {
     return this.role === "leader";
   }
 
+  /**
+   * The term and vote that may be told to anybody who asks: what is on the disk, as in every other
+   * message. While a full or hanging disk takes nothing, those in memory: the member neither votes nor
+   * leads, and a candidate that waited for it to show a new term would wait for as long.
+   */
+  get shownBallot(): Ballot {
+    return this.diskUsable ? this.durableBallot : { term: this.term, votedFor: this.votedFor };
+  }
+
   /** Votes, or members reached, that make a majority: self included. */
   get majority(): number {
     return Math.floor((this.members.size + 1) / 2) + 1;
@@ -154,19 +170,8 @@ export class RaftState {
   }
 
   knowledge(peer: string): PeerKnowledge {
-    let known = this.peers.get(peer);
-    if (known === undefined) {
-      known = {
-        lastIndex: 0,
-        lastTerm: 0,
-        term: 0,
-        voteAskedTerm: 0,
-        beaconTerm: 0,
-        isQuorate: false,
-        status: null,
-      };
-      this.peers.set(peer, known);
-    }
+    const known = this.peers.get(peer) ?? new PeerKnowledge();
+    this.peers.set(peer, known);
     return known;
   }
 
@@ -220,12 +225,21 @@ export class RaftState {
     if (votedFor !== null) this.isBlank = false;
     this.seq += 1;
     this.metaSeq = this.seq;
+    this.pendingBallots.push({ seq: this.seq, term, votedFor });
     this.emit({ kind: "meta", seq: this.seq, term, votedFor });
+  }
+
+  /** Writes up to this one are durable: so are the terms and votes among them. */
+  ballotsDurable(seq: number): void {
+    while (this.pendingBallots[0] !== undefined && this.pendingBallots[0].seq <= seq) {
+      this.durableBallot = this.pendingBallots.shift() ?? this.durableBallot;
+    }
   }
 
   /** Appends to the log and to the disk; membership changes take effect at once, as upstream's do. */
   appendEntries(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
+    this.isConflictKept = false;
     this.log.append(entries);
     this.seq += 1;
     this.logSeq = this.seq;
@@ -305,13 +319,14 @@ export class RaftState {
     this.emit({ kind: "must-refetch", seq: this.seq, missing });
   }
 
-  keepConflict(entries: readonly Entry[], leader: string): void {
+  keepConflict(entries: readonly Entry[], leader: string, withDump: boolean): void {
     this.seq += 1;
-    this.emit({ kind: "conflict", seq: this.seq, entries, leader });
+    this.emit({ kind: "conflict", seq: this.seq, entries, withDump, leader });
   }
 
-  saveCommit(index: number): void {
-    this.emit({ kind: "save-commit", index, after: this.logSeq });
+  /** @param after The write before which it must not be stored: by default that of the log. */
+  saveCommit(index: number, after: number = this.logSeq): void {
+    this.emit({ kind: "save-commit", index, after });
   }
 
   setRole(role: Role, leader: string | null): void {

@@ -1,7 +1,9 @@
 import { failReason } from "../../protocol/wire/messages.js";
 import { considerCampaign } from "./campaign.js";
 import { raftLimits } from "./limits.js";
+import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
+import { isAtLeast } from "./version-order.js";
 
 /** Hands leadership over, to `target` or to the best follower. Upstream: transferLeadership, 0.3.16. */
 export function onTransfer(state: RaftState, target: string | null, id: number): void {
@@ -29,6 +31,13 @@ function startTransfer(state: RaftState, wanted: string | null): number | null {
   }
   state.transfer = { target: null, deadlineMs: state.nowMs + raftLimits.transferMsMax };
   return null;
+}
+
+/** Leads and campaigns no more: who could take over at once is asked to, the others time out. */
+export function giveUp(state: RaftState): void {
+  const target = state.isLeader && state.inquest === null ? bestTarget(state) : null;
+  if (target !== null) handTo(state, target);
+  stepDown(state, null);
 }
 
 /** A follower has told how far it is. */
@@ -70,15 +79,6 @@ function understandsTransfer(state: RaftState, member: string): boolean {
   if (known?.isQuorate === true) return true;
   const version = known?.status?.version;
   return version !== undefined && isAtLeast(version, [0, 3, 16]);
-}
-
-function isAtLeast(version: string, wanted: readonly number[]): boolean {
-  const parts = version.split(".").map(Number);
-  for (const [i, want] of wanted.entries()) {
-    const part = parts[i] ?? 0;
-    if (part !== want) return part > want;
-  }
-  return true;
 }
 
 /** The leader asks us to take over. Only from the leader that we follow, as upstream checks. */

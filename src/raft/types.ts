@@ -4,13 +4,16 @@ import type { PeerMessage, SnapshotChunk } from "../../protocol/wire/messages.js
 export type Role = "follower" | "candidate" | "leader";
 
 /** The rules for living with members that forget (see guards/). Each can be switched off for proof. */
-export type GuardName =
-  | "vote-guard"
-  | "covered-vote"
-  | "covered-claim"
-  | "candidate-guard"
-  | "term-beacon"
-  | "look-before-truncate";
+export const guardNames = [
+  "vote-guard",
+  "covered-vote",
+  "covered-claim",
+  "candidate-guard",
+  "term-beacon",
+  "look-before-truncate",
+] as const;
+
+export type GuardName = (typeof guardNames)[number];
 
 export interface RaftConfig {
   /** This member's address, `host:port`. */
@@ -23,6 +26,11 @@ export interface RaftConfig {
   readonly leaderFallbackMs: number;
   /** What to do when a leader demands that committed entries go. */
   readonly onConflict: "keep" | "halt";
+  /**
+   * A new commit index is told when the input `turn-ended` comes, with whatever else is sent then, and
+   * not at once. To be asked for with `RaftState.owesCommit`.
+   */
+  readonly tellsAtTurnEnd?: boolean;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly guardsOff?: ReadonlySet<GuardName>;
@@ -94,6 +102,8 @@ export type Input =
   /** The store holds the effects of all entries up to this index. */
   | { readonly kind: "applied"; readonly index: number }
   | { readonly kind: "propose"; readonly proposals: readonly Proposal[] }
+  /** All that came in one turn of the loop has been given in. */
+  | { readonly kind: "turn-ended" }
   /** A dump of ours is durable: the log may drop everything before `previousIndex`. */
   | { readonly kind: "dump-written"; readonly previousIndex: number }
   | { readonly kind: "snapshot-sent"; readonly to: string; readonly lastIndex: number }
@@ -167,11 +177,15 @@ export type Effect =
       readonly outcome: ProposalOutcome;
       readonly after: number;
     }
-  /** Committed entries are about to go, on a leader's demand: they must be kept beside first. */
+  /**
+   * Committed entries are about to go, on a leader's demand: they must be kept beside first, and with
+   * them the dump where the leader's will take its place.
+   */
   | {
       readonly kind: "conflict";
       readonly seq: number;
       readonly entries: readonly Entry[];
+      readonly withDump: boolean;
       readonly leader: string;
     }
   | { readonly kind: "halt"; readonly reason: string }

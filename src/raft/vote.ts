@@ -1,17 +1,17 @@
 import type { QuoratePreVote, RequestVote } from "../../protocol/wire/messages.js";
 import { coverage, wantsCoveredVote } from "./guards/covered-vote.js";
+import { noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { voteGuardAllows } from "./guards/vote-guard.js";
+import type { PeerKnowledge } from "./peer-knowledge.js";
 import { adoptTerm } from "./role.js";
 import type { RaftState } from "./state.js";
 
 /** A peer asks for our vote. A refusal is silence, as upstream's. */
 export function onRequestVote(state: RaftState, from: string, message: RequestVote): void {
-  const known = state.knowledge(from);
-  known.term = Math.max(known.term, message.term);
+  const known = noteTerm(state, from, message.term);
   if (message.lastLogIndex > 0) {
-    known.lastIndex = message.lastLogIndex;
-    known.lastTerm = message.lastLogTerm;
+    noteLog(known, message);
     known.voteAskedTerm = message.term;
   }
   if (message.term < state.term) {
@@ -23,9 +23,17 @@ export function onRequestVote(state: RaftState, from: string, message: RequestVo
   state.round = null;
   state.preVotes = null;
   if (message.lastLogIndex > 1) state.meetHistory();
-  if (!mayVote(state) || !voteGuardAllows(state, message.lastLogIndex)) return;
-  if (isUpToDate(state, message) || weGaveWayTo(state, from, message)) grant(state, from);
+  if (!mayVote(state)) return;
+  if (weGaveWayTo(state, from, message)) grant(state, from);
+  else if (!voteGuardAllows(state, message)) return;
+  else if (isUpToDate(state, message)) grant(state, from);
   else if (wantsCoveredVote(state, from, message)) state.emit({ kind: "ask-status", peer: from });
+}
+
+/** How far its log goes it says only when it wants to lead. */
+function noteLog(known: PeerKnowledge, message: RequestVote | QuoratePreVote): void {
+  known.lastIndex = message.lastLogIndex;
+  known.lastTerm = message.lastLogTerm;
 }
 
 /** The status of a candidate came that we had asked for in view of a covered vote. */
@@ -33,7 +41,8 @@ export function reconsiderVote(state: RaftState, candidate: string): void {
   const known = state.knowledge(candidate);
   if (!mayVote(state) || known.voteAskedTerm !== state.term) return;
   if (known.status === null || known.status.term !== state.term) return;
-  if (coverage(state, candidate) && voteGuardAllows(state, known.lastIndex)) {
+  const last = { lastLogIndex: known.lastIndex, lastLogTerm: known.lastTerm };
+  if (coverage(state, candidate) && voteGuardAllows(state, last)) {
     state.note(
       "info",
       "covered-vote",
@@ -78,6 +87,7 @@ function grant(state: RaftState, candidate: string): void {
  * that merely cannot reach the leader must not unseat it.
  */
 export function onPreVote(state: RaftState, from: string, message: QuoratePreVote): void {
+  noteLog(state.knowledge(from), message);
   if (message.lastLogIndex > 1) state.meetHistory();
   const leaderLives =
     state.isLeader || state.nowMs - state.leaderHeardMs < state.config.electionTimeoutMsMin;
@@ -86,7 +96,7 @@ export function onPreVote(state: RaftState, from: string, message: QuoratePreVot
     isAbleToVote(state) &&
     message.term > state.term &&
     isUpToDate(state, message) &&
-    voteGuardAllows(state, message.lastLogIndex);
+    voteGuardAllows(state, message);
   state.sendAfterMeta([from], { type: "quorate_pre_vote_answer", term: message.term, granted });
   // Its term is behind ours. Unless it learns that it asks for ever, and if its log is the newer one
   // nobody else can lead either.

@@ -6,35 +6,104 @@ import {
   writeRecords,
 } from "../../protocol/files/journal-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import type { FileSystem } from "./file-system.js";
+import type { FileHandle, FileSystem } from "./file-system.js";
+import { type MemberFiles, removeIfThere } from "./files.js";
+import { copyChunkBytes } from "./limits.js";
 import { storageFault } from "./storage-error.js";
 
+/** Committed entries that a leader makes us drop, and the dump where that has to go as well. */
+export interface Conflict {
+  readonly entries: readonly Entry[];
+  /** Path of the dump that holds what is committed before them; null: it stays. */
+  readonly dump: string | null;
+}
+
 /**
- * Keeps committed entries that a leader makes us drop, as a journal of their own that any tool for
- * journals reads. Durable when it resolves, but for its name in the directory.
+ * Keeps them beside, the entries as a journal of their own that any tool for journals reads. Whole or
+ * not there, and in the place of no other file. Durable when it resolves, but for the names in the
+ * directory.
  *
+ * @returns the paths.
  * @throws StorageError
  */
-export async function writeConflictFile(
+export async function keepConflict(
   fs: FileSystem,
-  path: string,
-  entries: readonly Entry[],
-): Promise<void> {
+  files: MemberFiles,
+  { entries, dump }: Conflict,
+  now: Date,
+): Promise<readonly string[]> {
+  const temporaryDump = `${files.temporaryDumpPrefix}-conflict`;
+  const kept: string[] = [];
+  try {
+    await writeNew(fs, files.temporaryJournal, (file) => file.write(journalOf(entries), 0));
+    if (dump !== null) await writeNew(fs, temporaryDump, (file) => copy(fs, dump, file));
+    const end = await freeEnding(fs, files, now);
+    const keep = async (from: string, to: string) => {
+      await fs.rename(from, to);
+      kept.push(to);
+    };
+    await keep(files.temporaryJournal, files.journal + end);
+    if (dump !== null) await keep(temporaryDump, files.dump + end);
+    return kept;
+  } catch (error) {
+    // Half a file would take room that there is none of, and pass for all that was committed.
+    // Nothing has been cut yet: what is kept already is kept again with the next attempt.
+    for (const path of [files.temporaryJournal, temporaryDump, ...kept]) {
+      await removeIfThere(fs, path).catch(() => {});
+    }
+    throw storageFault(error, files.journal, "keeping entries of a conflict beside");
+  }
+}
+
+function journalOf(entries: readonly Entry[]): Uint8Array {
   const bytes = new Uint8Array(journalHeaderBytes + recordsBytes(entries));
   writeRecords(entries, bytes, journalHeaderBytes);
   const crc = crc32(bytes.subarray(journalHeaderBytes));
   const endOffset = bytes.length;
   const seal = { previousEnd: endOffset, previousCrc: crc, endCrc: crc };
   bytes.set(encodeJournalHeader({ version: "conflic", endOffset, seal }, crc32), 0);
+  return bytes;
+}
+
+async function writeNew(
+  fs: FileSystem,
+  path: string,
+  write: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const file = await fs.open(path, "create");
   try {
-    const file = await fs.open(path, "create");
-    try {
-      await file.write(bytes, 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw storageFault(error, path, "keeping entries of a conflict");
+    await write(file);
+    await file.sync();
+  } finally {
+    await file.close();
   }
+}
+
+async function copy(fs: FileSystem, from: string, to: FileHandle): Promise<void> {
+  const file = await fs.open(from, "read");
+  try {
+    const size = await file.size();
+    for (let at = 0; at < size; ) {
+      const chunk = await file.read(at, Math.min(copyChunkBytes, size - at));
+      if (chunk.length === 0) break;
+      await to.write(chunk, at);
+      at += chunk.length;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** `.conflict-<UTC time>`, the same for both, which no file of an earlier conflict has. */
+async function freeEnding(fs: FileSystem, files: MemberFiles, now: Date): Promise<string> {
+  const names = new Set(await fs.list(files.directory));
+  const first = `.conflict-${now.toISOString().replaceAll(/[:.]/g, "-")}`;
+  const [journal, dump] = [files.journal, files.dump].map((path) =>
+    path.slice(path.lastIndexOf("/") + 1),
+  );
+  let end = first;
+  for (let copy = 2; names.has(journal + end) || names.has(dump + end); copy++) {
+    end = `${first}-${copy}`;
+  }
+  return end;
 }

@@ -1,5 +1,4 @@
-import type { Writable } from "node:stream";
-import { createGunzip, createGzip } from "node:zlib";
+import type { Transform, Writable } from "node:stream";
 import { ProtocolError } from "../../protocol/errors.js";
 import {
   checkDumpValues,
@@ -12,6 +11,8 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { PickleDecoder } from "../../protocol/pickle/decoder.js";
 import { pickleDumpLimits } from "../../protocol/pickle/limits.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import type { Clock } from "../clock.js";
+import type { Compression } from "./compression.js";
 import type { FileHandle } from "./file-system.js";
 import { copyChunkBytes, dumpPieceBytes, opsPerLook, recordsPerLook } from "./limits.js";
 import { Slicer } from "./slices.js";
@@ -26,16 +27,19 @@ export interface DumpSource {
   readonly records: Iterator<readonly [PyValue, PyDict]>;
 }
 
-/** Fast and a third of the size; upstream's level 9 takes ten times as long for little more. */
-const compressionLevel = 3;
+/** What the work on a dump needs beside the file. */
+export interface DumpTools {
+  readonly clock: Clock;
+  readonly compression: Compression;
+}
 
 /** Writes a dump into a new file, in slices. The caller syncs. Rejects when the signal aborts. */
 export async function encodeDump(
   source: DumpSource,
   file: FileHandle,
-  signal?: AbortSignal,
+  { clock, compression, signal }: DumpTools & { readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const gzip = createGzip({ level: compressionLevel });
+  const gzip = compression.gzip();
   const written = (async () => {
     let at = 0;
     for await (const chunk of gzip) {
@@ -46,7 +50,7 @@ export async function encodeDump(
   // The producer below sees the failure through the destroyed stream; this one reports it.
   written.catch(() => {});
   try {
-    await produce(source, gzip, signal);
+    await produce(source, gzip, new Slicer(clock), signal);
     gzip.end();
   } catch (error) {
     gzip.destroy();
@@ -64,11 +68,11 @@ function isFileFault(code: unknown): boolean {
 
 async function produce(
   source: DumpSource,
-  gzip: ReturnType<typeof createGzip>,
+  gzip: Transform,
+  slicer: Slicer,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const encoder = new DumpEncoder(source.codeVersion);
-  const slicer = new Slicer();
   for (let count = 1; ; count++) {
     const next = source.records.next();
     if (next.done === true) break;
@@ -83,7 +87,7 @@ async function produce(
   await push(gzip, encoder.take());
 }
 
-async function push(gzip: ReturnType<typeof createGzip>, bytes: Uint8Array): Promise<void> {
+async function push(gzip: Transform, bytes: Uint8Array): Promise<void> {
   if (gzip.destroyed) throw new Error("the dump's stream was closed");
   if (!gzip.write(bytes)) await drained(gzip);
   if (gzip.destroyed) throw new Error("the dump's stream was closed");
@@ -107,9 +111,12 @@ function drained(stream: Writable): Promise<void> {
  *
  * @throws ProtocolError `dump-malformed` (or a pickle's code) where the file is no whole dump.
  */
-export async function decodeDump(file: FileHandle): Promise<Dump> {
-  const decoder = new PickleDecoder(await inflate(file), pickleDumpLimits);
-  const slicer = new Slicer();
+export async function decodeDump(
+  file: Pick<FileHandle, "size" | "read">,
+  { clock, compression }: DumpTools,
+): Promise<Dump> {
+  const decoder = new PickleDecoder(await inflate(file, compression), pickleDumpLimits);
+  const slicer = new Slicer(clock);
   while (!decoder.run(opsPerLook)) {
     if (slicer.isDue) await slicer.pause();
   }
@@ -120,16 +127,52 @@ export async function decodeDump(file: FileHandle): Promise<Dump> {
   return { ...dump, last: detached(dump.last), previous: detached(dump.previous) };
 }
 
+/**
+ * Inflates what passes by, keeps nothing of it, and says at the end whether it was a whole dump's
+ * file: gzip's checksum covers all that is in it.
+ */
+export class GzipCheck {
+  readonly #gunzip: Transform;
+  readonly #verdict: Promise<boolean>;
+
+  constructor(compression: Compression) {
+    this.#gunzip = compression.gunzip();
+    this.#verdict = new Promise((resolve) => {
+      this.#gunzip.once("end", () => resolve(true));
+      this.#gunzip.once("error", () => resolve(false));
+      this.#gunzip.once("close", () => resolve(false));
+    });
+    this.#gunzip.resume();
+  }
+
+  async add(chunk: Uint8Array): Promise<void> {
+    if (!this.#gunzip.destroyed && !this.#gunzip.write(chunk)) await drained(this.#gunzip);
+  }
+
+  /** Also where nothing more may be added. */
+  isWhole(): Promise<boolean> {
+    if (!this.#gunzip.destroyed) this.#gunzip.end();
+    return this.#verdict;
+  }
+
+  drop(): void {
+    this.#gunzip.destroy();
+  }
+}
+
 /** The command as a copy: a view would keep the whole inflated dump in memory. */
 function detached(entry: Entry): Entry {
   return { ...entry, command: new Uint8Array(entry.command) };
 }
 
-async function inflate(file: FileHandle): Promise<Uint8Array> {
+async function inflate(
+  file: Pick<FileHandle, "size" | "read">,
+  compression: Compression,
+): Promise<Uint8Array> {
   const size = await file.size();
   // One piece of memory from the start: to join many at the end would hold the loop.
   let inflated = Buffer.allocUnsafeSlow(await inflatedSize(file, size));
-  const gunzip = createGunzip();
+  const gunzip = compression.gunzip();
   const fed = (async () => {
     for (let at = 0; at < size; at += copyChunkBytes) {
       const chunk = await file.read(at, copyChunkBytes);
@@ -159,7 +202,7 @@ async function inflate(file: FileHandle): Promise<Uint8Array> {
 }
 
 /** What gzip's trailer promises, as far as that can be: deflate yields at most 1032 times its input. */
-async function inflatedSize(file: FileHandle, size: number): Promise<number> {
+async function inflatedSize(file: Pick<FileHandle, "read">, size: number): Promise<number> {
   const trailer = await file.read(Math.max(0, size - 4), 4);
   if (trailer.length < 4) return 0;
   const promised = new DataView(trailer.buffer, trailer.byteOffset, 4).getUint32(0, true);

@@ -1,8 +1,15 @@
+import { ProtocolError } from "../../protocol/errors.js";
 import type { Dump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { type DumpSource, decodeDump, encodeDump } from "./dump-codec.js";
+import {
+  type DumpSource,
+  type DumpTools,
+  decodeDump,
+  encodeDump,
+  GzipCheck,
+} from "./dump-codec.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
-import { type MemberFiles, removeIfThere } from "./files.js";
+import { type MemberFiles, removeIfThere, setAside } from "./files.js";
 import { dumpFileBytesMax } from "./limits.js";
 import { StorageError, storageFault } from "./storage-error.js";
 
@@ -32,27 +39,46 @@ export interface DumpReceiver {
 export interface DumpReader {
   readonly lastIndex: number;
   readonly lastTerm: number;
-  /** Up to `bytes` bytes; empty at the end. */
+  /**
+   * Up to `bytes` bytes; empty at the end.
+   *
+   * @throws StorageError `damaged`, only at the end, in the place of the empty piece: what was read
+   * is no whole dump, and must not be used.
+   */
   read(bytes: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
+export interface DumpFilesParts {
+  readonly fs: FileSystem;
+  readonly files: MemberFiles;
+  readonly tools: DumpTools;
+  /** For the names of files that are set aside. */
+  readonly now: () => Date;
+}
+
 /**
  * The dump and those that are on their way to become it. A written dump waits, complete and
- * synced, until the journal's compaction: the two are then renamed one directly after the other.
+ * synced, until the journal's compaction: the two are then renamed, with nothing but a sync between.
  * A vanilla member that is started between the two clears the journal, so nothing slow may happen
  * there.
  */
 export class DumpFiles {
   readonly #fs: FileSystem;
   readonly #files: MemberFiles;
+  readonly #tools: DumpTools;
+  readonly #now: () => Date;
   #current: DumpFile | null;
   #waiting: DumpFile | null = null;
+  /** Found out when it was read. It stays in its place until a new one is there. */
+  #damaged: DumpFile | null = null;
   #count = 0;
 
-  constructor(fs: FileSystem, files: MemberFiles, current: Dump | null) {
+  constructor({ fs, files, tools, now }: DumpFilesParts, current: Dump | null) {
     this.#fs = fs;
     this.#files = files;
+    this.#tools = tools;
+    this.#now = now;
     // Not the whole of it: the decoded store would stay in memory.
     this.#current =
       current === null
@@ -69,13 +95,18 @@ export class DumpFiles {
     return this.#current;
   }
 
+  /** The newest dump cannot be read any more: one is needed, also of the same index. */
+  get isDamaged(): boolean {
+    return this.#damaged !== null && this.#damaged === (this.#waiting ?? this.#current);
+  }
+
   /** Writes and syncs a dump that nobody knows of before it is given to `offer`. */
   async write(source: DumpSource, signal?: AbortSignal): Promise<DumpFile> {
     const path = this.#temporaryPath();
     try {
       const file = await this.#fs.open(path, "create");
       try {
-        await encodeDump(source, file, signal);
+        await encodeDump(source, file, { ...this.#tools, signal });
         await file.sync();
       } finally {
         await file.close();
@@ -90,7 +121,13 @@ export class DumpFiles {
 
   /** Makes a written dump the waiting one. Never while another is being put in place. */
   async offer(dump: DumpFile): Promise<void> {
-    if (this.#current !== null && dump.last.index <= this.#current.last.index) {
+    const ahead = dump.last.index - (this.#current?.last.index ?? 0);
+    if (ahead === 0 && this.#damaged === this.#current) {
+      // The journal begins with its entries already: nothing is left to be compacted.
+      await this.putInPlace(dump);
+      return;
+    }
+    if (ahead <= 0) {
       // A leader's dump that reaches further was installed meanwhile.
       await removeIfThere(this.#fs, dump.path);
       return;
@@ -102,6 +139,10 @@ export class DumpFiles {
 
   /** Renames a complete dump into its place. The caller syncs the directory. */
   async putInPlace(dump: DumpFile): Promise<void> {
+    if (this.#damaged !== null && this.#damaged === this.#current) {
+      // A crash before the next rename finds no dump, and must refetch: no worse than a damaged one.
+      await setAside(this.#fs, this.#files.dump, this.#now());
+    }
     await this.#fs.rename(dump.path, this.#files.dump);
     this.#current = { ...dump, path: this.#files.dump };
     if (this.#waiting === dump) this.#waiting = null;
@@ -114,11 +155,17 @@ export class DumpFiles {
     if (dropped !== null) await removeIfThere(this.#fs, dropped.path);
   }
 
+  /** Null where there is no dump, or one that was found to be damaged. */
   async read(): Promise<DumpReader | null> {
     const dump = this.#waiting ?? this.#current;
-    if (dump === null) return null;
+    if (dump === null || this.isDamaged) return null;
     try {
-      return await openReader(this.#fs, dump);
+      const check = new GzipCheck(this.#tools.compression);
+      return await openReader(this.#fs, { dump, check }, () => {
+        // It may have been put in place since, under another name.
+        const newest = this.#waiting ?? this.#current;
+        if (newest?.last.index === dump.last.index) this.#damaged = newest;
+      });
     } catch (error) {
       // Put in place while it was being opened: it has another name now.
       if (dump === (this.#waiting ?? this.#current)) throw error;
@@ -133,14 +180,18 @@ export class DumpFiles {
       throw storageFault(error, dump.path, "opening the dump");
     });
     try {
-      return await decodeDump(file);
+      return await decodeDump(file, this.#tools);
+    } catch (error) {
+      if (!(error instanceof ProtocolError))
+        throw storageFault(error, dump.path, "reading the dump");
+      throw cannotDecode(dump.path, error);
     } finally {
       await file.close();
     }
   }
 
   receive(): DumpReceiver {
-    return new Receiver(this.#fs, this.#temporaryPath());
+    return new Receiver(this.#fs, this.#temporaryPath(), this.#tools);
   }
 
   #temporaryPath(): string {
@@ -149,7 +200,26 @@ export class DumpFiles {
   }
 }
 
-async function openReader(fs: FileSystem, dump: DumpFile): Promise<DumpReader> {
+const isDamagedMessage = "the dump is damaged: the disk has changed it. Check the disk";
+
+/** The state in memory is whole: nobody has to do anything for the dump. */
+function cannotSend(path: string): StorageError {
+  const message = `${isDamagedMessage}. It is not sent; a new one is written from memory`;
+  return new StorageError("damaged", path, message);
+}
+
+function cannotDecode(path: string, cause: unknown): StorageError {
+  const message =
+    `${isDamagedMessage}, then start the member again: it sets the file aside and takes the state ` +
+    "from the others. Journal, term and vote are intact";
+  return new StorageError("damaged", path, message, { cause });
+}
+
+async function openReader(
+  fs: FileSystem,
+  { dump, check }: { readonly dump: DumpFile; readonly check: GzipCheck },
+  isDamaged: () => void,
+): Promise<DumpReader> {
   const file = await fs.open(dump.path, "read").catch((error: unknown) => {
     throw storageFault(error, dump.path, "opening the dump");
   });
@@ -161,24 +231,35 @@ async function openReader(fs: FileSystem, dump: DumpFile): Promise<DumpReader> {
       try {
         const chunk = await file.read(at, bytes);
         at += chunk.length;
-        return chunk;
+        if (chunk.length > 0) {
+          await check.add(chunk);
+          return chunk;
+        }
+        if (await check.isWhole()) return chunk;
       } catch (error) {
         throw storageFault(error, dump.path, "reading the dump");
       }
+      isDamaged();
+      throw cannotSend(dump.path);
     },
-    close: () => file.close(),
+    async close() {
+      check.drop();
+      await file.close();
+    },
   };
 }
 
 class Receiver implements DumpReceiver {
   readonly #fs: FileSystem;
   readonly #path: string;
+  readonly #tools: DumpTools;
   #file: FileHandle | null = null;
   #bytes = 0;
 
-  constructor(fs: FileSystem, path: string) {
+  constructor(fs: FileSystem, path: string, tools: DumpTools) {
     this.#fs = fs;
     this.#path = path;
+    this.#tools = tools;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -200,7 +281,7 @@ class Receiver implements DumpReceiver {
     if (file === null) throw new Error("a received dump without a file");
     try {
       await file.sync();
-      const dump = await decodeDump(file);
+      const dump = await decodeDump(file, this.#tools);
       await file.close();
       this.#file = null;
       return { dump, path: this.#path };

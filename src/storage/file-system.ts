@@ -24,6 +24,12 @@ export interface FileSystem {
   lock(journal: string): Promise<FileLock>;
 }
 
+/** What repairing files needs beside: members keep nothing under two names. */
+export interface LinkingFileSystem extends FileSystem {
+  /** Gives the file a second name; rejects where `to` is taken. Durable only after `syncDirectory`. */
+  link(from: string, to: string): Promise<void>;
+}
+
 export interface FileHandle {
   size(): Promise<number>;
   /** Reads up to `length` bytes; fewer only at the end of the file. */
@@ -37,5 +43,7 @@ export interface FileHandle {
 }
 
 export interface FileLock {
+  /** What this lock does not keep off, where that is more than usual: for the log. */
+  readonly remark?: string;
   release(): Promise<void>;
 }

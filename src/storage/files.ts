@@ -3,6 +3,7 @@ import { storageFault, systemCode } from "./storage-error.js";
 
 /** The files of one member, as upstream names them, and what we put beside them for a while. */
 export interface MemberFiles {
+  readonly selfAddr: string;
   readonly directory: string;
   readonly journal: string;
   readonly meta: string;
@@ -18,6 +19,7 @@ export function memberFiles(dataDir: string, selfAddr: string): MemberFiles {
   }
   const base = `${dataDir.replace(/\/+$/, "") || (dataDir === "" ? "." : "")}/${selfAddr}`;
   return {
+    selfAddr,
     directory: base.slice(0, -selfAddr.length - 1) || "/",
     journal: `${base}.journal`,
     meta: `${base}.journal.meta`,
@@ -55,15 +57,23 @@ export async function removeIfThere(fs: FileSystem, path: string): Promise<void>
   }
 }
 
+/** What was set aside of a file, the oldest first. */
+export async function asideOf(fs: FileSystem, path: string): Promise<string[]> {
+  const slash = path.lastIndexOf("/");
+  const names = await fs.list(path.slice(0, slash) || "/");
+  const start = `${path.slice(slash + 1)}.damaged-`;
+  return names
+    .filter((name) => name.startsWith(start))
+    .sort()
+    .map((name) => path.slice(0, slash + 1) + name);
+}
+
 /** `<path>.damaged-20260131T235959.123Z`: beside the file, never in the way of another. */
 export async function setAside(fs: FileSystem, path: string, now: Date): Promise<string> {
-  const stamp = now.toISOString().replace(/[-:]/g, "");
-  const slash = path.lastIndexOf("/");
-  const names = new Set(await fs.list(path.slice(0, slash) || "/"));
-  let target = `${path}.damaged-${stamp}`;
-  for (let copy = 2; names.has(target.slice(slash + 1)); copy++) {
-    target = `${path}.damaged-${stamp}-${copy}`;
-  }
+  const names = new Set(await asideOf(fs, path));
+  const first = `${path}.damaged-${now.toISOString().replace(/[-:]/g, "")}`;
+  let target = first;
+  for (let copy = 2; names.has(target); copy++) target = `${first}-${copy}`;
   try {
     await fs.rename(path, target);
   } catch (error) {

@@ -8,7 +8,12 @@ import {
 import { journalBytesMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import type { FileHandle } from "./file-system.js";
-import { copyChunkBytes, journalGrowthBytesMax, journalGrowthBytesMin } from "./limits.js";
+import {
+  copyChunkBytes,
+  journalGrowthBytesMax,
+  journalGrowthBytesMin,
+  sectorBytes,
+} from "./limits.js";
 import { StorageError, storageFault, syncFault } from "./storage-error.js";
 
 /** The version that we write into new journals: the newest of upstream that reads them alike. */
@@ -114,14 +119,15 @@ export class JournalFile {
       const message = "the journal has reached its largest size of 4 GiB: it must be compacted";
       throw new StorageError("no-space", this.path, message);
     }
-    const size = end > this.#size ? grownSize(end) : this.#size;
-    const bytes = new Uint8Array(size > this.#size ? size - this.#end : length);
+    const grown = end > this.#size ? grownSize(end) : end;
+    const bytes = new Uint8Array(grown - this.#end);
     const ends = writeRecords(added, bytes, 0);
     const crc = crc32(bytes.subarray(0, length), this.#crc);
+    let size = grown;
     await this.#guard("appending to the journal", async () => {
       await this.#cleanTail();
       this.#isTailDirty = true;
-      await this.#handle.write(bytes, this.#end);
+      size = await this.#writeBatch(bytes, length);
       await this.#handle.write(headerBytes({ end, crc }, this.#here), 0);
     });
     await this.#sync();
@@ -135,6 +141,27 @@ export class JournalFile {
       added,
       ends.map((offset) => start + offset),
     );
+  }
+
+  /**
+   * Writes a batch, and the zeros that the file grows by where there is room for them as well.
+   *
+   * @param bytes The records, then the zeros.
+   * @returns the offset behind what was written.
+   */
+  async #writeBatch(bytes: Uint8Array, recordBytes: number): Promise<number> {
+    try {
+      await this.#handle.write(bytes, this.#end);
+      return this.#end + bytes.length;
+    } catch (error) {
+      const isFull = storageFault(error, this.path, "growing").code === "no-space";
+      if (!isFull || bytes.length === recordBytes) throw error;
+    }
+    // What the failed write has taken goes first.
+    await this.#cleanTail();
+    this.#isTailDirty = true;
+    await this.#handle.write(bytes.subarray(0, recordBytes), this.#end);
+    return this.#end + recordBytes;
   }
 
   /** Says in the header that the last batch is durable. Needs no sync: it only helps to judge. */
@@ -153,7 +180,7 @@ export class JournalFile {
     if (kept < 1) throw new Error(`a journal from ${this.#firstIndex} cut at ${fromIndex}`);
     const end = this.#ends[kept - 1] ?? journalHeaderBytes;
     await this.#guard("truncating the journal", async () => {
-      const crc = await this.#crcUpTo(end);
+      const crc = await this.#verifiedCrcUpTo(end);
       await this.#handle.write(headerBytes({ end, crc }, { end, crc }), 0);
       await this.#sync();
       this.#end = end;
@@ -167,10 +194,17 @@ export class JournalFile {
   }
 
   /** What follows an entry, to be copied into a new journal. */
-  restAfter(index: number): JournalRest {
+  async restAfter(index: number): Promise<JournalRest> {
     const kept = index - this.#firstIndex + 1;
     const start = this.#ends[kept - 1] ?? journalHeaderBytes;
+    let startCrc = 0;
+    await this.#guard("reading the journal", async () => {
+      startCrc = await this.#crcOf(journalHeaderBytes, start, 0);
+    });
     return {
+      path: this.path,
+      startCrc,
+      endCrc: this.#crc,
       terms: this.#terms.slice(kept),
       ends: this.#ends.slice(kept),
       start,
@@ -189,13 +223,17 @@ export class JournalFile {
 
   async #copyRest(rest: JournalRest): Promise<void> {
     const moved = this.#end - rest.start;
+    let readCrc = rest.startCrc;
     for (let at = rest.start; at < rest.end; ) {
       const chunk = await rest.read(at, Math.min(copyChunkBytes, rest.end - at));
-      if (chunk.length === 0) throw new Error("the journal ends before its records");
+      if (chunk.length === 0) throw changedOnDisk(rest.path);
       await this.#handle.write(chunk, at + moved);
       this.#crc = crc32(chunk, this.#crc);
+      readCrc = crc32(chunk, readCrc);
       at += chunk.length;
     }
+    // Sealed anew, damage would pass for truth.
+    if (readCrc !== rest.endCrc) throw changedOnDisk(rest.path);
     for (const end of rest.ends) this.#ends.push(end + moved);
     for (const term of rest.terms) this.#terms.push(term);
     this.#end = rest.end + moved;
@@ -239,11 +277,18 @@ export class JournalFile {
     return { end: this.#end, crc: this.#crc };
   }
 
-  async #crcUpTo(end: number): Promise<number> {
-    let crc = 0;
-    for (let at = journalHeaderBytes; at < end; ) {
-      const chunk = await this.#handle.read(at, Math.min(copyChunkBytes, end - at));
-      if (chunk.length === 0) throw new Error("the journal ends before its records");
+  /** CRC-32 of the records up to an offset, read from the file, all of which is checked. */
+  async #verifiedCrcUpTo(end: number): Promise<number> {
+    const crc = await this.#crcOf(journalHeaderBytes, end, 0);
+    if ((await this.#crcOf(end, this.#end, crc)) !== this.#crc) throw changedOnDisk(this.path);
+    return crc;
+  }
+
+  async #crcOf(from: number, to: number, start: number): Promise<number> {
+    let crc = start;
+    for (let at = from; at < to; ) {
+      const chunk = await this.#handle.read(at, Math.min(copyChunkBytes, to - at));
+      if (chunk.length === 0) throw changedOnDisk(this.path);
       crc = crc32(chunk, crc);
       at += chunk.length;
     }
@@ -265,6 +310,15 @@ export class JournalFile {
       throw storageFault(error, this.path, doing);
     }
   }
+}
+
+/** The records were whole when they were written, and when the member started. */
+function changedOnDisk(path: string): StorageError {
+  const message =
+    "its records are not what was written there: the disk has changed them. Nothing was written " +
+    "over them, term and vote are intact. Check the disk, then start the member again: it sets the " +
+    "file aside and takes what is missing from the others";
+  return new StorageError("damaged", path, message);
 }
 
 /** An offset behind a record, and the CRC-32 of all records up to it. */
@@ -291,13 +345,16 @@ export interface JournalRest {
   readonly ends: readonly number[];
   readonly start: number;
   readonly end: number;
+  /** The journal that it is copied from, for messages. */
+  readonly path: string;
+  /** CRC-32 of its records up to `start` as they stand in the file, and up to `end` as written. */
+  readonly startCrc: number;
+  readonly endCrc: number;
   read(position: number, length: number): Promise<Uint8Array>;
 }
 
 function grownSize(needed: number): number {
-  const growth = Math.min(
-    journalGrowthBytesMax,
-    Math.max(journalGrowthBytesMin, Math.floor(needed / 4)),
-  );
+  const quarter = Math.floor(needed / 4 / sectorBytes) * sectorBytes;
+  const growth = Math.min(journalGrowthBytesMax, Math.max(journalGrowthBytesMin, quarter));
   return Math.min(journalBytesMax, Math.ceil((needed + 1) / growth) * growth);
 }

@@ -3,45 +3,82 @@ import {
   type JournalHeader,
   journalHeaderBytes,
   parseJournalHeader,
-  type Walk,
-  walkRecords,
   wouldBeIntact,
 } from "../../protocol/files/journal-format.js";
 import { termJumpMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import {
+  crcInPieces,
+  eachPiece,
+  fromMemory,
+  type InPieces,
+  type JournalStop,
+  walkInPieces,
+} from "./journal-pieces.js";
 import { sectorBytes } from "./limits.js";
+
+/** What is not as it should be. */
+export type JournalCause =
+  | "not-a-journal"
+  /** Header or seal, not the records. */
+  | "header-damaged"
+  /** PySyncObj's program has written over what we had sealed: nothing vouches for it now. */
+  | "rewritten"
+  | "checksum"
+  /** The last write, which was never acknowledged. */
+  | "torn"
+  | "last-batch"
+  | "end-moved"
+  | "foreign-tail"
+  | "end-offset"
+  | "records"
+  | "gap"
+  | "implausible"
+  | "stray-term";
 
 /**
  * What the bytes of a journal say. The decision table is in docs/storage.md.
  */
 export interface JournalVerdict {
-  readonly entries: readonly Entry[];
   /** Where the kept records end. */
   readonly end: number;
   /** What the header's seal vouches for. */
   readonly proven: "all" | "none" | "part";
   /** Entries that were acknowledged may be missing. */
   readonly isLossy: boolean;
-  /** What to tell; null where all is as it should be. */
+  /** Null where all is as it should be. */
+  readonly cause: JournalCause | null;
+  /** The same in words. */
   readonly remark: string | null;
   /** No cluster can have written these numbers: nobody may go on from them. */
   readonly isImplausible: boolean;
 }
 
 interface Journal {
-  readonly bytes: Uint8Array;
+  /** Of the file. */
+  readonly size: number;
+  readonly headerBytes: Uint8Array;
   readonly header: JournalHeader;
+}
+
+interface SealedJournal extends Journal {
   readonly seal: NonNullable<JournalHeader["seal"]>;
 }
 
 const first = journalHeaderBytes;
 
 /** True where nothing was ever stored in the file: vanilla died while it made it. */
-export function isBlankJournal(bytes: Uint8Array): boolean {
-  if (bytes.length < first) return true;
-  const header = parseJournalHeader(bytes, crc32);
-  const isFresh = header.endOffset === first || bytes.subarray(0, first).every((b) => b === 0);
-  return header.seal === null && isFresh && bytes.subarray(first).every((byte) => byte === 0);
+export function* isBlankJournal(size: number): InPieces<boolean> {
+  if (size < first) return true;
+  const headerBytes = yield { at: 0, length: first };
+  const header = parseJournalHeader(headerBytes, crc32);
+  const isFresh = header.endOffset === first || headerBytes.every((byte) => byte === 0);
+  if (header.seal !== null || !isFresh) return false;
+  let isZero = true;
+  yield* eachPiece(first, size, (bytes) => {
+    isZero = isZero && bytes.every((byte) => byte === 0);
+  });
+  return isZero;
 }
 
 /** Whether the header alone shows that what stands beyond its end offset does not matter. */
@@ -51,150 +88,228 @@ export function needsWholeFile(header: JournalHeader, size: number): boolean {
 }
 
 /**
+ * The verdict on a journal in memory, and the entries that it keeps; they are views of `bytes`.
+ *
  * @param bytes The file up to its end offset; all of it where `needsWholeFile`.
  * @param isMetaOurs Whether a Quorate member was the last to write the meta file.
  */
-export function judgeJournal(bytes: Uint8Array, isMetaOurs: boolean): JournalVerdict {
-  const header = parseJournalHeader(bytes, crc32);
-  if (header.seal === null) {
+export function judgeJournal(
+  bytes: Uint8Array,
+  isMetaOurs: boolean,
+): JournalVerdict & { readonly entries: readonly Entry[] } {
+  const verdict = fromMemory(judgeInPieces(bytes.length, isMetaOurs), bytes);
+  const entries: Entry[] = [];
+  const range = { from: first, to: verdict.end, size: bytes.length };
+  const unbounded = { ...range, termJumpMax: Number.POSITIVE_INFINITY };
+  const walk = walkInPieces(unbounded, (batch) => {
+    for (const entry of batch.entries) entries.push(entry);
+  });
+  fromMemory(walk, bytes);
+  return { ...verdict, entries };
+}
+
+/** The same verdict on a journal of any size. The kept records fill the file from its header on. */
+export function* judgeInPieces(size: number, isMetaOurs: boolean): InPieces<JournalVerdict> {
+  const headerBytes = yield { at: 0, length: first };
+  const header = parseJournalHeader(headerBytes, crc32);
+  const { seal } = header;
+  const journal = { size, headerBytes, header };
+  if (seal === null) {
     return header.isJournal
-      ? judgeByStructure(bytes, header, "the journal ends before its end offset")
-      : lost("the file is no journal");
+      ? yield* judgeByStructure(journal, "the journal ends before its end offset")
+      : lost("not-a-journal", "the file is no journal");
   }
-  const journal: Journal = { bytes, header, seal: header.seal };
-  if (isProvenUpTo(bytes, header.endOffset, header.seal.endCrc)) {
-    const remark = header.isIntact ? null : "the journal's header was damaged; its records are not";
-    return keepProven(bytes, header.endOffset, remark);
+  if (yield* isProvenUpTo(size, header.endOffset, seal.endCrc)) {
+    if (header.isIntact) return yield* keepProven(size, header.endOffset, null);
+    const remark = "the journal's header was damaged; its records are not";
+    return yield* keepProven(size, header.endOffset, { cause: "header-damaged", remark });
   }
-  if (header.isIntact) return judgeOwnWrite(journal, isMetaOurs);
-  return judgeChangedHeader(journal, isMetaOurs);
+  if (header.isIntact) return yield* judgeOwnWrite({ ...journal, seal }, isMetaOurs);
+  return yield* judgeChangedHeader({ ...journal, seal }, isMetaOurs);
 }
 
 /** The header is as we wrote it, the records are not: torn in the last write, or damaged. */
-function judgeOwnWrite({ bytes, header, seal }: Journal, isMetaOurs: boolean): JournalVerdict {
+function* judgeOwnWrite(journal: SealedJournal, isMetaOurs: boolean): InPieces<JournalVerdict> {
+  const { size, header, seal } = journal;
   if (!isMetaOurs) {
     // A vanilla member may have cut entries and added as many bytes again: the end is the same.
-    const verdict = judgeByStructure(bytes, header, "rewritten by another member, and cut");
-    return { ...verdict, remark: verdict.remark ?? "the last entries are another program's" };
+    const verdict = yield* judgeByStructure(journal, "rewritten by another member, and cut");
+    if (verdict.cause !== null) return verdict;
+    return { ...verdict, cause: "rewritten", remark: "the last entries are another program's" };
   }
-  if (!isProvenUpTo(bytes, seal.previousEnd, seal.previousCrc)) {
-    return lost("the journal's records are damaged: their checksum does not match");
+  if (!(yield* isProvenUpTo(size, seal.previousEnd, seal.previousCrc))) {
+    return lost("checksum", "the journal's records are damaged: their checksum does not match");
   }
   if (seal.previousEnd === header.endOffset) {
-    return lost("the journal's checksums contradict each other");
+    return lost("checksum", "the journal's checksums contradict each other");
   }
-  if (hasUnwrittenSector(bytes, seal.previousEnd, header.endOffset)) {
+  if (yield* hasUnwrittenSector(size, seal.previousEnd, header.endOffset)) {
     const remark = "the last write had not reached the disk whole; it was never acknowledged";
-    return keepProven(bytes, seal.previousEnd, remark);
+    return yield* keepProven(size, seal.previousEnd, { cause: "torn", remark });
   }
-  const kept = keepProven(bytes, seal.previousEnd, "the last batch of the journal is damaged");
+  const remark = "the last batch of the journal is damaged";
+  const kept = yield* keepProven(size, seal.previousEnd, { cause: "last-batch", remark });
   return { ...kept, proven: "part", isLossy: true };
 }
 
 /** The header is not ours any more: a vanilla member has moved the end, or it is damaged. */
-function judgeChangedHeader(journal: Journal, isMetaOurs: boolean): JournalVerdict {
-  const { bytes, header, seal } = journal;
-  const sealedEnd = findSealedEnd(journal);
+function* judgeChangedHeader(
+  journal: SealedJournal,
+  isMetaOurs: boolean,
+): InPieces<JournalVerdict> {
+  const { size, headerBytes, header, seal } = journal;
+  const sealedEnd = yield* findSealedEnd(journal);
   if (sealedEnd !== null && sealedEnd >= header.endOffset) {
+    // We leave zeros behind our end: what stands there was added since, and may have been confirmed.
+    if (!(yield* isZeroFrom(sealedEnd, size))) return yield* judgeLostEnd(size, sealedEnd);
     // A vanilla member cut these entries, or the offset is damaged. An entry that comes back after
     // it was cut does no harm in raft; one that is gone does.
-    return keepProven(bytes, sealedEnd, "the journal's end offset was moved back; put right");
+    const remark = "the journal's end offset was moved back; put right";
+    return yield* keepProven(size, sealedEnd, { cause: "end-moved", remark });
   }
-  if (sealedEnd !== null) return judgeForeignTail(bytes, sealedEnd, header.endOffset);
-  const actual = crcUpTo(bytes, header.endOffset);
-  if (actual !== null && wouldBeIntact(bytes, { endCrc: actual }, crc32)) {
+  if (sealedEnd !== null) return yield* judgeForeignTail(size, sealedEnd, header.endOffset);
+  const actual = yield* crcUpTo(size, header.endOffset);
+  if (actual !== null && wouldBeIntact(headerBytes, { endCrc: actual }, crc32)) {
     const remark = "the journal's checksum was damaged; its records are not";
-    return keepProven(bytes, header.endOffset, remark);
+    return yield* keepProven(size, header.endOffset, { cause: "header-damaged", remark });
   }
-  const rewritten = judgeByStructure(bytes, header, "rewritten by another member, and cut");
+  const rewritten = yield* judgeByStructure(journal, "rewritten by another member, and cut");
   // Vanilla stores its meta once a second: one that was killed soon leaves ours beside its journal.
   // That records hold together right up to an end that we did not write is no work of chance.
   if (!isMetaOurs || !rewritten.isLossy) return rewritten;
   const remark = "the journal's header and records are damaged";
-  if (!isProvenUpTo(bytes, seal.previousEnd, seal.previousCrc)) return lost(remark);
-  return { ...keepProven(bytes, seal.previousEnd, remark), proven: "part", isLossy: true };
+  if (!(yield* isProvenUpTo(size, seal.previousEnd, seal.previousCrc))) {
+    return lost("checksum", remark);
+  }
+  const kept = yield* keepProven(size, seal.previousEnd, { cause: "last-batch", remark });
+  return { ...kept, proven: "part", isLossy: true };
 }
 
 /** The offset behind the last record that our seal covers, wherever the header says the end is. */
-function findSealedEnd({ bytes, seal }: Journal): number | null {
-  const walk = walkProven(bytes, bytes.length);
+function* findSealedEnd({ size, headerBytes, seal }: SealedJournal): InPieces<number | null> {
   let crc = 0;
-  let from = first;
   let found: number | null = null;
-  for (const end of [first, ...walk.ends]) {
-    crc = crc32(bytes.subarray(from, end), crc);
-    from = end;
-    if (crc === seal.endCrc && wouldBeIntact(bytes, { endOffset: end }, crc32)) found = end;
-  }
+  const look = (end: number) => {
+    if (crc !== seal.endCrc || !wouldBeIntact(headerBytes, { endOffset: end }, crc32)) return;
+    found = end;
+  };
+  look(first);
+  yield* walkInPieces({ ...provenRange(size), size }, ({ ends, bytes }) => {
+    const start = (ends.at(-1) ?? 0) - bytes.length;
+    let from = start;
+    for (const end of ends) {
+      crc = crc32(bytes.subarray(from - start, end - start), crc);
+      from = end;
+      look(end);
+    }
+  });
   return found;
 }
 
-/** Records that a vanilla member added behind those that our seal covers. */
-function judgeForeignTail(bytes: Uint8Array, sealedEnd: number, end: number): JournalVerdict {
-  const own = walkProven(bytes, sealedEnd);
-  const added = walkRecords(bytes, {
-    from: sealedEnd,
-    to: end,
-    termJumpMax,
-    before: own.entries.at(-1),
+/** As upstream leaves it where it dies amid a rewrite: the end is lost, and so is how much was added. */
+function* judgeLostEnd(size: number, sealedEnd: number): InPieces<JournalVerdict> {
+  const verdict = yield* judgeForeignTail(size, sealedEnd, size);
+  const remark = "the end offset is damaged behind entries added by another program";
+  return { ...verdict, isLossy: true, cause: "foreign-tail", remark, isImplausible: false };
+}
+
+function* isZeroFrom(from: number, to: number): InPieces<boolean> {
+  let isZero = true;
+  yield* eachPiece(from, to, (bytes) => {
+    isZero = isZero && bytes.every((byte) => byte === 0);
   });
+  return isZero;
+}
+
+/** Records that a vanilla member added behind those that our seal covers. */
+function* judgeForeignTail(size: number, sealedEnd: number, end: number): InPieces<JournalVerdict> {
+  const own = yield* walkTo({ ...provenRange(sealedEnd), size });
+  const range = { from: sealedEnd, to: end, termJumpMax, before: own.last, size };
+  const { stop, end: keptEnd } = yield* walkTo(range);
   return {
-    entries: [...own.entries, ...added.entries],
-    end: added.ends.at(-1) ?? sealedEnd,
+    end: keptEnd,
     proven: "part",
-    isLossy: added.stop !== null,
-    remark: added.stop === null ? null : "entries added by another program are incomplete",
-    isImplausible: added.stop?.reason === "implausible",
+    isLossy: stop !== null,
+    cause: stop === null ? null : "foreign-tail",
+    remark: stop === null ? null : "entries added by another program are incomplete",
+    isImplausible: stop?.reason === "implausible",
   };
 }
 
 /** Nothing vouches for the records: what holds together is taken as it is, as vanilla does. */
-function judgeByStructure(
-  bytes: Uint8Array,
-  header: JournalHeader,
-  complaint: string,
-): JournalVerdict {
-  const isEndUsable = header.endOffset > first && header.endOffset <= bytes.length;
-  const to = isEndUsable ? header.endOffset : bytes.length;
-  const walk = walkRecords(bytes, { from: first, to, termJumpMax });
-  const isShort = walk.stop !== null;
+function* judgeByStructure({ size, header }: Journal, complaint: string): InPieces<JournalVerdict> {
+  const isEndUsable = header.endOffset > first && header.endOffset <= size;
+  const to = isEndUsable ? header.endOffset : size;
+  const { stop, end } = yield* walkTo({ from: first, to, termJumpMax, size });
   return {
-    entries: walk.entries,
-    end: walk.ends.at(-1) ?? first,
+    end,
     proven: "none",
-    isLossy: isShort || !isEndUsable,
-    remark: remarkOnStructure(walk, isEndUsable, complaint),
-    isImplausible: walk.stop?.reason === "implausible",
+    isLossy: stop !== null || !isEndUsable,
+    cause: causeByStructure(stop, isEndUsable),
+    remark: remarkOnStructure(stop, isEndUsable, complaint),
+    isImplausible: stop?.reason === "implausible",
   };
 }
 
-function remarkOnStructure(walk: Walk, isEndUsable: boolean, complaint: string): string | null {
+function causeByStructure(stop: JournalStop | null, isEndUsable: boolean): JournalCause | null {
+  if (stop?.reason === "implausible") return "implausible";
+  if (!isEndUsable) return "end-offset";
+  return stop?.reason === "structure" ? "records" : (stop?.reason ?? null);
+}
+
+function remarkOnStructure(
+  stop: JournalStop | null,
+  isEndUsable: boolean,
+  complaint: string,
+): string | null {
   if (!isEndUsable) return "the journal's end offset is damaged; its records were searched";
-  if (walk.stop === null) return null;
-  return `${complaint} (${walk.stop.reason} at byte ${walk.stop.offset})`;
+  if (stop === null) return null;
+  return `${complaint} (${stop.reason} at byte ${stop.offset})`;
 }
 
-function keepProven(bytes: Uint8Array, end: number, remark: string | null): JournalVerdict {
-  const walk = walkProven(bytes, end);
-  if (walk.stop !== null) return lost("the journal's records do not fit together");
-  const { entries } = walk;
-  return { entries, end, proven: "all", isLossy: false, remark, isImplausible: false };
+function* keepProven(
+  size: number,
+  end: number,
+  told: { readonly cause: JournalCause; readonly remark: string } | null,
+): InPieces<JournalVerdict> {
+  const { stop } = yield* walkTo({ ...provenRange(end), size });
+  if (stop !== null) return lost("checksum", "the journal's records do not fit together");
+  const { cause = null, remark = null } = told ?? {};
+  return { end, proven: "all", isLossy: false, cause, remark, isImplausible: false };
 }
 
-function walkProven(bytes: Uint8Array, to: number): Walk {
-  return walkRecords(bytes, { from: first, to, termJumpMax: Number.POSITIVE_INFINITY });
+/** A checksum vouches for the terms. */
+function provenRange(to: number) {
+  return { from: first, to, termJumpMax: Number.POSITIVE_INFINITY };
 }
 
-function lost(remark: string): JournalVerdict {
-  return { entries: [], end: first, proven: "none", isLossy: true, remark, isImplausible: false };
+interface WalkedTo {
+  readonly last: Entry | undefined;
+  /** Offset behind the last record, or where the walk began. */
+  readonly end: number;
+  readonly stop: JournalStop | null;
 }
 
-function isProvenUpTo(bytes: Uint8Array, end: number, crc: number): boolean {
-  return crcUpTo(bytes, end) === crc;
+function* walkTo(range: Parameters<typeof walkInPieces>[0]): InPieces<WalkedTo> {
+  let last: Entry | undefined;
+  let end = range.from;
+  const stop = yield* walkInPieces(range, (batch) => {
+    last = batch.entries.at(-1);
+    end = batch.ends.at(-1) ?? end;
+  });
+  return { last, end, stop };
 }
 
-function crcUpTo(bytes: Uint8Array, end: number): number | null {
-  return end < first || end > bytes.length ? null : crc32(bytes.subarray(first, end));
+function lost(cause: JournalCause, remark: string): JournalVerdict {
+  return { end: first, proven: "none", isLossy: true, cause, remark, isImplausible: false };
+}
+
+function* isProvenUpTo(size: number, end: number, crc: number): InPieces<boolean> {
+  return (yield* crcUpTo(size, end)) === crc;
+}
+
+function* crcUpTo(size: number, end: number): InPieces<number | null> {
+  return end < first || end > size ? null : yield* crcInPieces(first, end);
 }
 
 /**
@@ -202,12 +317,22 @@ function crcUpTo(bytes: Uint8Array, end: number): number | null {
  * offset is always zeros (see JournalFile), so that a batch that did not reach the disk whole
  * shows at least one such sector; a damaged batch shows none.
  */
-function hasUnwrittenSector(bytes: Uint8Array, from: number, to: number): boolean {
-  if (to > bytes.length) return true;
-  for (let at = from; at < to; ) {
-    const next = Math.min(to, (Math.floor(at / sectorBytes) + 1) * sectorBytes);
-    if (bytes.subarray(at, next).every((byte) => byte === 0)) return true;
-    at = next;
-  }
-  return false;
+function* hasUnwrittenSector(size: number, from: number, to: number): InPieces<boolean> {
+  // The file grows by whole sectors, if at all: one that ends elsewhere has been cut since.
+  if (to > size) return size === from || size % sectorBytes === 0;
+  let found = false;
+  let isZero = true;
+  yield* eachPiece(from, to, (bytes, start) => {
+    for (let at = start; at < start + bytes.length; ) {
+      const sectorEnd = Math.min(to, (Math.floor(at / sectorBytes) + 1) * sectorBytes);
+      const next = Math.min(sectorEnd, start + bytes.length);
+      isZero = isZero && bytes.subarray(at - start, next - start).every((byte) => byte === 0);
+      if (next === sectorEnd) {
+        found ||= isZero;
+        isZero = true;
+      }
+      at = next;
+    }
+  });
+  return found;
 }

@@ -4,7 +4,7 @@ import { ProtocolError } from "../../protocol/errors.js";
 import { metaBytesMax } from "../../protocol/files/limits.js";
 import { decodeMeta, encodeMeta, type Meta } from "../../protocol/files/meta-format.js";
 import type { FileSystem } from "./file-system.js";
-import { readWhole } from "./files.js";
+import { asideOf, readWhole } from "./files.js";
 import { storageFault, syncFault } from "./storage-error.js";
 
 export type LoadedMeta =
@@ -15,13 +15,19 @@ export type LoadedMeta =
       readonly isSealed: boolean;
       readonly isRepaired: boolean;
     }
-  | { readonly kind: "damaged"; readonly reason: string };
+  | {
+      readonly kind: "damaged";
+      readonly reason: string;
+      /** Where a start that came to no end had put it; null: it stands where it was. */
+      readonly setAsideTo: string | null;
+    };
 
 export const emptyMeta: Meta = {
   term: 0,
   votedFor: null,
   commitIndex: 1,
   mustRefetch: false,
+  owner: null,
   otherKeys: new Map(),
 };
 
@@ -54,6 +60,11 @@ export class MetaFile {
     return done;
   }
 
+  /** Resolves when nothing is being stored. */
+  settled(): Promise<void> {
+    return this.#queue;
+  }
+
   async #write(meta: Meta): Promise<void> {
     const temporary = `${this.path}.tmp`;
     try {
@@ -79,11 +90,17 @@ export class MetaFile {
 
 export async function loadMeta(fs: FileSystem, path: string): Promise<LoadedMeta> {
   const bytes = await readWhole(fs, path, metaBytesMax);
-  if (bytes === null) return { kind: "absent" };
+  if (bytes === null) {
+    // A start stores a meta directly after it has set one aside. Where it did not come to that, the
+    // member must not pass for one that never had any.
+    const setAsideTo = (await asideOf(fs, path)).at(-1);
+    if (setAsideTo === undefined) return { kind: "absent" };
+    return { kind: "damaged", reason: "set aside by a start that came to no end", setAsideTo };
+  }
   try {
     return { kind: "meta", ...decodeMeta(bytes, crc32) };
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    return { kind: "damaged", reason: error.message };
+    return { kind: "damaged", reason: error.message, setAsideTo: null };
   }
 }

@@ -4,10 +4,11 @@ import type { Dump } from "../../protocol/files/dump-format.js";
 import { journalHeaderBytes, parseJournalHeader } from "../../protocol/files/journal-format.js";
 import { journalBytesMax } from "../../protocol/files/limits.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
-import { decodeDump } from "./dump-codec.js";
+import { type DumpTools, decodeDump } from "./dump-codec.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
 import { type MemberFiles, removeIfThere, setAside } from "./files.js";
 import { JournalFile } from "./journal-file.js";
+import { fromMemory } from "./journal-pieces.js";
 import {
   isBlankJournal,
   type JournalVerdict,
@@ -28,14 +29,23 @@ interface OpenContext {
   readonly fs: FileSystem;
   readonly files: MemberFiles;
   readonly now: () => Date;
+  readonly tools: DumpTools;
 }
 
+type JudgedJournal = ReturnType<typeof judgeJournal>;
+
 interface LoadedJournal {
-  readonly verdict: JournalVerdict;
+  readonly verdict: JudgedJournal;
   readonly isSealed: boolean;
   /** CRC-32 of the kept records, and those of them that may not be durable. */
   readonly crc: number;
   readonly lastBatch: Uint8Array;
+}
+
+/** A file in which nothing was ever stored, or what is left of one: its bytes tell nothing. */
+interface BlankJournal {
+  readonly isBlank: true;
+  readonly isEmpty: boolean;
 }
 
 /** Reads the three files, decides, repairs: what it returns is durable. */
@@ -43,9 +53,11 @@ export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
   const { fs, files } = context;
   await removeLeftovers(fs, files);
   const loadedMeta = await loadMeta(fs, files.meta);
+  if (loadedMeta.kind === "meta") refuseForeign(files, loadedMeta.meta.owner);
   const isMetaSealed = loadedMeta.kind === "meta" && loadedMeta.isSealed;
-  const journal = await loadJournal(fs, files, isMetaSealed);
-  const dump = await loadDump(fs, files);
+  const found = await loadJournal(fs, files, isMetaSealed);
+  const journal = found === null || "isBlank" in found ? null : found;
+  const dump = await loadDump(context);
   const plan = planRecovery({
     journal: journal === null ? null : { ...pick(journal.verdict), isSealed: journal.isSealed },
     meta: loadedMeta.kind === "meta" ? loadedMeta.meta : metaFault(loadedMeta.kind),
@@ -59,21 +71,37 @@ export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
   }
   // The flag first: a crash amid the repairs below must not let an incomplete member vote.
   const stored = loadedMeta.kind === "meta" ? loadedMeta.meta : emptyMeta;
-  if (loadedMeta.kind === "damaged") await keepAside(context, plan.findings, "meta");
+  if (loadedMeta.kind === "damaged") {
+    if (loadedMeta.setAsideTo === null) await keepAside(context, plan.findings, "meta");
+    else noteAside(plan.findings, "meta", loadedMeta.setAsideTo);
+  }
   const meta = await storeRecoveredMeta(context, stored, plan);
   if (dump === "damaged") await keepAside(context, plan.findings, "dump");
   if (dump !== null && dump !== "damaged") await syncFile(fs, files.dump);
+  if (found !== null && "isBlank" in found && !found.isEmpty && !plan.isNew) {
+    await keepAside(context, plan.findings, "journal");
+  }
   const file = await settleJournal(context, plan, journal);
   await syncFolder(fs, files.directory);
   return { plan, journal: file, meta };
 }
 
-function pick(verdict: JournalVerdict): Pick<JournalVerdict, "entries" | "isLossy" | "remark"> {
+function pick(verdict: JudgedJournal): Pick<JudgedJournal, "entries" | "isLossy" | "remark"> {
   return { entries: verdict.entries, isLossy: verdict.isLossy, remark: verdict.remark };
 }
 
 function metaFault(kind: "absent" | "damaged"): "damaged" | null {
   return kind === "damaged" ? "damaged" : null;
+}
+
+/** The votes in it are another member's, and ours are unknown. */
+function refuseForeign({ meta, selfAddr }: MemberFiles, owner: string | null): void {
+  if (owner === null || owner === selfAddr) return;
+  const message =
+    `term and vote of member ${owner}, and this member is ${selfAddr}. Nothing was changed. Start ` +
+    "the member with that address; or move this file away, and the member takes what it lacks " +
+    "from the others before it votes";
+  throw new StorageError("foreign", meta, message);
 }
 
 function refuseImplausible(
@@ -97,9 +125,11 @@ async function loadJournal(
   fs: FileSystem,
   files: MemberFiles,
   isMetaOurs: boolean,
-): Promise<LoadedJournal | null> {
+): Promise<LoadedJournal | BlankJournal | null> {
   const bytes = await readJournal(fs, files.journal);
-  if (bytes === null || isBlankJournal(bytes)) return null;
+  if (bytes === null) return null;
+  if (fromMemory(isBlankJournal(bytes.length), bytes))
+    return { isBlank: true, isEmpty: bytes.length === 0 };
   const { seal } = parseJournalHeader(bytes, crc32);
   const verdict = judgeJournal(bytes, isMetaOurs);
   const from = seal === null ? verdict.end : Math.max(seal.previousEnd, journalHeaderBytes);
@@ -132,7 +162,7 @@ async function readJournal(fs: FileSystem, path: string): Promise<Uint8Array | n
   }
 }
 
-async function loadDump(fs: FileSystem, files: MemberFiles): Promise<Dump | "damaged" | null> {
+async function loadDump({ fs, files, tools }: OpenContext): Promise<Dump | "damaged" | null> {
   let file: FileHandle;
   try {
     file = await fs.open(files.dump, "read");
@@ -141,7 +171,7 @@ async function loadDump(fs: FileSystem, files: MemberFiles): Promise<Dump | "dam
     throw storageFault(error, files.dump, "opening the dump");
   }
   try {
-    return await decodeDump(file);
+    return await decodeDump(file, tools);
   } catch (error) {
     if (error instanceof ProtocolError) return "damaged";
     throw storageFault(error, files.dump, "reading the dump");
@@ -157,7 +187,8 @@ async function storeRecoveredMeta(
 ): Promise<MetaFile> {
   const meta = new MetaFile(context.fs, context.files.meta, stored);
   const { term, votedFor, commitIndex, mustRefetch } = plan;
-  await meta.store({ term, votedFor, commitIndex, mustRefetch });
+  const owner = context.files.selfAddr;
+  await meta.store({ term, votedFor, commitIndex, mustRefetch, owner });
   return meta;
 }
 
@@ -210,7 +241,10 @@ async function keepAside(
     meta: context.files.meta,
     dump: context.files.dump,
   };
-  const target = await setAside(context.fs, path[file], context.now());
+  noteAside(findings, file, await setAside(context.fs, path[file], context.now()));
+}
+
+function noteAside(findings: Finding[], file: Finding["file"], target: string): void {
   for (const finding of findings) {
     if (finding.file === file) finding.setAsideTo = target;
   }

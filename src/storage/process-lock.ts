@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { basename, dirname, join } from "node:path";
@@ -11,8 +13,9 @@ import { StorageError, systemCode } from "./storage-error.js";
  * socket in the abstract namespace: the kernel lets one process bind the name, and frees it when
  * that process ends, however it ends. The name is made from the directory's device and inode, so
  * that two paths to one directory collide. Processes in different network namespaces (two
- * containers that share a volume) do not see each other's sockets: the look through /proc finds
- * those that share the process namespace, and vanilla members, which take no lock at all.
+ * containers that share a volume) do not see each other's sockets: for them there is flock(2) as
+ * well, by a program that every Linux system has (see `flockFile`). The look through /proc finds
+ * vanilla members, which take no lock at all.
  */
 export async function lockFiles(journal: string): Promise<FileLock> {
   if (process.platform !== "linux") return await lockByFile(journal);
@@ -20,12 +23,70 @@ export async function lockFiles(journal: string): Promise<FileLock> {
   const identity = `${folder.dev}:${folder.ino}:${basename(journal)}`;
   const name = `\0quorate-${createHash("sha256").update(identity).digest("hex")}`;
   const server = await bind(name, journal);
-  const other = await findHolder(journal);
-  if (other !== null) {
+  try {
+    const other = await findHolder(journal);
+    if (other !== null) throw locked(journal, other);
+    const file = await flockFile(journal);
+    return {
+      ...(file.remark === undefined ? {} : { remark: file.remark }),
+      release: async () => {
+        await file.release();
+        await closeServer(server);
+      },
+    };
+  } catch (error) {
     await closeServer(server);
-    throw locked(journal, other);
+    throw error;
   }
-  return { release: () => closeServer(server) };
+}
+
+/**
+ * The lock belongs to the open file, which the program `flock` shares with us: it stays when that
+ * program has ended, and goes with our last handle, however we end. Where there is no such program
+ * the other two ways have to do.
+ */
+async function flockFile(journal: string): Promise<FileLock> {
+  const path = `${journal}.quorate-lock`;
+  for (;;) {
+    const file = await fs.open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    try {
+      const code = await runFlock(file.fd);
+      if (code === flockHeld) throw locked(journal, null);
+      const [ours, named] = [await file.stat(), await fs.stat(path).catch(() => null)];
+      // Its last holder may have removed the name between our two calls.
+      if (named?.ino === ours.ino) {
+        return {
+          ...(code === flockTaken ? {} : { remark: notFlocked(path, code) }),
+          release: async () => {
+            await fs.unlink(path).catch(() => {});
+            await file.close();
+          },
+        };
+      }
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    await file.close();
+  }
+}
+
+/** What `flock -n` ends with where we have the lock now, and where another process holds it. */
+const flockTaken = 0;
+const flockHeld = 1;
+
+function notFlocked(path: string, code: number | null): string {
+  const why = code === null ? "there is no program flock" : `flock ended with ${code}`;
+  return `${path} is not locked (${why}): a member in another container on this directory would go unseen`;
+}
+
+/** Its exit code; null where it cannot be run. */
+function runFlock(fd: number): Promise<number | null> {
+  return new Promise((resolve) => {
+    const child = spawn("flock", ["-n", "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
+    child.once("error", () => resolve(null));
+    child.once("exit", (code) => resolve(code));
+  });
 }
 
 async function bind(name: string, journal: string): Promise<Server> {
@@ -123,6 +184,10 @@ function closeServer(server: Server): Promise<void> {
 }
 
 function locked(journal: string, holder: number | null): StorageError {
-  const who = holder === null ? "another process" : `process ${holder}`;
-  return new StorageError("locked", journal, `in use by ${who}: stop it first`);
+  const who = holder === null ? "a process that is not seen from here" : `process ${holder}`;
+  return new StorageError(
+    "locked",
+    journal,
+    `in use by ${who}: stop it first. Nothing was touched`,
+  );
 }

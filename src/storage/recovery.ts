@@ -54,7 +54,7 @@ export const firstEntry: Entry = { index: 1, term: 0, command: Uint8Array.of(1) 
 /** Decides, from what the three files say, where the member starts. Pure. */
 export function planRecovery(found: FoundFiles): RecoveryPlan {
   const findings: Finding[] = [];
-  const isNew = found.journal === null && found.meta === null && found.dump === null;
+  const isNew = found.journal === null && found.dump === null && isUntouched(found);
   const dump = found.dump === "damaged" ? null : found.dump;
   const meta = found.meta === "damaged" ? null : found.meta;
   noteFiles(found, isNew, findings);
@@ -75,6 +75,16 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
     findings,
     implausible: implausibleTerm(found, entryTerm),
   };
+}
+
+/**
+ * No meta file, or one that a first start has just made when it ended: the journal comes after it. Who
+ * has ever voted, or taken an entry, has stored a term.
+ */
+function isUntouched({ meta, isMetaSealed }: FoundFiles): boolean {
+  if (meta === null) return true;
+  if (meta === "damaged" || !isMetaSealed || meta.mustRefetch) return false;
+  return meta.term === 0 && meta.votedFor === null && meta.commitIndex <= 1;
 }
 
 /** Only where nothing vouches for the stored term: one damaged bit may not set a cluster's term. */

@@ -1,17 +1,23 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Clock } from "../clock.js";
 import { sliceMs } from "./limits.js";
 
 /** Lets the event loop run when the work since the last time took a slice. */
 export class Slicer {
-  #startedMs = performance.now();
+  readonly #clock: Clock;
+  #startedMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#startedMs = clock.monotonicMs();
+  }
 
   /** True where it is time to pause. */
   get isDue(): boolean {
-    return performance.now() - this.#startedMs >= sliceMs;
+    return this.#clock.monotonicMs() - this.#startedMs >= sliceMs;
   }
 
   async pause(): Promise<void> {
-    await nextTurn();
-    this.#startedMs = performance.now();
+    await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    this.#startedMs = this.#clock.monotonicMs();
   }
 }

@@ -1,3 +1,6 @@
+import { constants } from "node:os";
+
+/** What is wrong with the files, or with the disk under them. */
 export type StorageErrorCode =
   /** Another process uses these files. */
   | "locked"
@@ -8,11 +11,17 @@ export type StorageErrorCode =
   | "io"
   /** A file holds what no member can have written. */
   | "damaged"
+  /** The files are another member's. */
+  | "foreign"
+  /** What stands in the place of a file is no file, or a link to nothing. */
+  | "no-file"
   | "permission";
 
 /** A fault of the files or of the disk under them. The message says what to do next. */
 export class StorageError extends Error {
+  /** What kind of fault it is; stable, for programs. */
   readonly code: StorageErrorCode;
+  /** The file or folder that it was met at. */
   readonly path: string;
 
   constructor(
@@ -34,22 +43,49 @@ export class StorageError extends Error {
 /** Turns what a file operation threw into a StorageError; passes a StorageError on. */
 export function storageFault(error: unknown, path: string, doing: string): StorageError {
   if (error instanceof StorageError) return error;
-  const code = systemCode(error);
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new StorageError("no-space", path, `no space left while ${doing}: make room`, {
-      cause: error,
-    });
-  }
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    const advice = "give the member's user the right to write there";
-    return new StorageError("permission", path, `${code} while ${doing}: ${advice}`, {
-      cause: error,
-    });
-  }
-  const advice = "check the disk and the system log, then start the member again";
-  return new StorageError("io", path, `${code ?? "failure"} while ${doing}: ${advice}`, {
-    cause: error,
-  });
+  const code = systemCode(error) ?? "";
+  const fault = knownFaults[code] ?? { code: "io", advice: ioAdvice };
+  const message = `${fault.what ?? (code || "failure")} while ${doing}: ${fault.advice}`;
+  return new StorageError(fault.code, path, message, { cause: error });
+}
+
+/** Whatever was acknowledged before has been synced, and no failed operation writes over it. */
+const ioAdvice =
+  "check the disk and the system log, then start the member again. What it had acknowledged was " +
+  "synced before; the start reads all of it and says what is missing";
+const permissionAdvice =
+  "give the member's user the right to write there, then start it again. Nothing was lost";
+
+const knownFaults: Readonly<
+  Record<
+    string,
+    { readonly code: StorageErrorCode; readonly what?: string; readonly advice: string }
+  >
+> = {
+  ENOSPC: fullDisk("no space left (ENOSPC)"),
+  EDQUOT: fullDisk("the quota is used up (EDQUOT)"),
+  EACCES: { code: "permission", advice: permissionAdvice },
+  EPERM: { code: "permission", advice: permissionAdvice },
+  EROFS: {
+    code: "permission",
+    what: "the file system is read-only (EROFS)",
+    advice:
+      "look in the system log for the reason, mount it for writing, then start the member again. " +
+      "What it had acknowledged is on the disk",
+  },
+  EISDIR: notAFile("a directory stands in the file's place (EISDIR)"),
+  ENOTDIR: notAFile("a file stands in the place of a directory (ENOTDIR)"),
+  EEXIST: notAFile("a file stands in the place of a directory (EEXIST)"),
+};
+
+function fullDisk(what: string) {
+  const advice = "make room. Nothing is lost, and the member goes on by itself";
+  return { code: "no-space", what, advice } as const;
+}
+
+function notAFile(what: string) {
+  const advice = "move it away, or correct the data directory. It is untouched";
+  return { code: "no-file", what, advice } as const;
 }
 
 /**
@@ -58,12 +94,25 @@ export function storageFault(error: unknown, path: string, doing: string): Stora
  */
 export function syncFault(cause: unknown, path: string): StorageError {
   const message =
-    "a sync failed, what reached the disk is unknown: check the disk, then start the member again";
+    `a sync failed (${systemCode(cause) ?? "no code"}), so what reached the disk of the last ` +
+    "write is unknown; it was not acknowledged, and what was is synced. Check the disk and the " +
+    "system log, then start the member again";
+  return new StorageError("io", path, message, { cause });
+}
+
+/** One of the two renames of a compaction: which of them have been done is unknown. */
+export function switchFault(cause: unknown, path: string): StorageError {
+  const message =
+    `${systemCode(cause) ?? "failure"} while putting a new dump and journal in place: the old and the ` +
+    "new ones are synced, and the next start goes on from those that it finds. Check the disk and the " +
+    "system log, then start the member again";
   return new StorageError("io", path, message, { cause });
 }
 
 /** The system's error code (`ENOENT`), where the error carries one. */
 export function systemCode(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error)) return null;
+  // Node.js has no name for a quota that is used up: the code is `Unknown system error -122`.
+  if ("errno" in error && error.errno === -constants.errno.EDQUOT) return "EDQUOT";
   return typeof error.code === "string" ? error.code : null;
 }

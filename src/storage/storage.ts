@@ -1,20 +1,23 @@
 import type { Dump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { type Clock, systemClock, type Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
-import { writeConflictFile } from "./conflict-file.js";
+import { type Compression, nodeCompression } from "./compression.js";
+import { keepConflict } from "./conflict-file.js";
 import type { DumpSource } from "./dump-codec.js";
-import { DumpFiles, type DumpReader, type DumpReceiver, type ReceivedDump } from "./dump-files.js";
+import type { DumpReader, DumpReceiver, ReceivedDump } from "./dump-files.js";
 import type { FileLock, FileSystem } from "./file-system.js";
 import { type MemberFiles, memberFiles, removeIfThere } from "./files.js";
-import type { JournalFile } from "./journal-file.js";
 import { commitIndexIntervalMs, confirmDelayMs } from "./limits.js";
+import { LogFiles, type LogFilesParts } from "./log-files.js";
 import type { MetaFile } from "./meta-file.js";
 import { nodeFileSystem } from "./node-file-system.js";
-import { createJournal, type OpenedFiles, openFiles, syncFolder } from "./open-files.js";
+import { openFiles, syncFolder } from "./open-files.js";
+import { type Recovered, reportRecovered } from "./recovered.js";
 import type { Finding } from "./recovery.js";
-import { StorageError, storageFault, syncFault } from "./storage-error.js";
+import { StorageError, storageFault } from "./storage-error.js";
 
-export type { DumpReader, DumpReceiver, DumpSource, Finding, ReceivedDump };
+export type { DumpReader, DumpReceiver, DumpSource, Finding, ReceivedDump, Recovered };
 
 export interface StorageOptions {
   readonly dataDir: string;
@@ -23,27 +26,10 @@ export interface StorageOptions {
   readonly logger: Logger;
   /** The real one where absent. */
   readonly fileSystem?: FileSystem;
-  /** For the names of files that are set aside. */
+  readonly clock?: Clock;
+  readonly compression?: Compression;
+  /** For the names of files that are set aside; the clock's where absent. */
   readonly now?: () => Date;
-}
-
-/** The state that the files held, repaired and durable. */
-export interface Recovered {
-  readonly term: number;
-  /** Only ever a vote of `term`. */
-  readonly votedFor: string | null;
-  /** At most the last entry's index, at least the dump's. */
-  readonly commitIndex: number;
-  /** Without gaps. Where there is a dump, the first two are its `previous` and `last`. */
-  readonly entries: readonly Entry[];
-  readonly dump: Dump | null;
-  readonly isNew: boolean;
-  /**
-   * Acknowledged state may be missing: no vote and no leadership before a leader has brought the
-   * member up to date; then write `must-refetch`. Kept across restarts.
-   */
-  readonly mustRefetch: boolean;
-  readonly findings: readonly Finding[];
 }
 
 export type StorageWrite =
@@ -56,8 +42,15 @@ export type StorageWrite =
   | { readonly kind: "install"; readonly dump: ReceivedDump; readonly keep: readonly Entry[] }
   /** Whether acknowledged state may be missing: while it may, no vote, after restarts too. */
   | { readonly kind: "must-refetch"; readonly missing: boolean }
-  /** Keeps entries that a leader wants gone in a journal of their own; see conflict-file.ts. */
-  | { readonly kind: "keep-conflict"; readonly path: string; readonly entries: readonly Entry[] };
+  /** Keeps what a leader wants gone in files of its own; see conflict-file.ts. */
+  | {
+      readonly kind: "keep-conflict";
+      readonly entries: readonly Entry[];
+      /** A copy of the dump as well. */
+      readonly withDump: boolean;
+      /** They are on the disk, under these paths. */
+      kept(paths: readonly string[]): void;
+    };
 
 /**
  * A member's journal, meta and dump on disk. What may be lost when is written down in
@@ -68,34 +61,40 @@ export class Storage {
   readonly #fs: FileSystem;
   readonly #files: MemberFiles;
   readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #now: () => Date;
   readonly #lock: FileLock;
   readonly #meta: MetaFile;
-  readonly #dumps: DumpFiles;
-  #journal: JournalFile;
+  readonly #log: LogFiles;
   #failure: StorageError | null = null;
+  /** For which file there was no room, as long as there is none: it is told of once. */
+  #fullPath: string | null = null;
+  #tellFailed: (error: StorageError) => void = () => {};
   #isClosed = false;
+  /**
+   * Resolves when the storage does nothing more. Also for what no caller waits for: without it an
+   * idle member would go on over a disk that has failed.
+   */
+  readonly failed: Promise<StorageError> = new Promise((resolve) => {
+    this.#tellFailed = resolve;
+  });
   /** All that touches the journal goes one after the other. */
   #queue: Promise<void> = Promise.resolve();
-  #confirmTimer: NodeJS.Timeout | null = null;
-  #commitTimer: NodeJS.Timeout | null = null;
+  #confirmTimer: Timer | null = null;
+  #commitTimer: Timer | null = null;
   #commitIndex: number;
   /** The call that lack of space has stopped, and how many of its operations are done. */
   #stopped: { readonly ops: readonly StorageWrite[]; readonly done: number } | null = null;
 
-  private constructor(parts: {
-    readonly fs: FileSystem;
-    readonly files: MemberFiles;
-    readonly logger: Logger;
-    readonly lock: FileLock;
-    readonly opened: OpenedFiles;
-  }) {
+  private constructor(parts: LogFilesParts & { readonly lock: FileLock }) {
     this.#fs = parts.fs;
     this.#files = parts.files;
     this.#logger = parts.logger;
+    this.#clock = parts.tools.clock;
+    this.#now = parts.now;
     this.#lock = parts.lock;
     this.#meta = parts.opened.meta;
-    this.#journal = parts.opened.journal;
-    this.#dumps = new DumpFiles(parts.fs, parts.files, parts.opened.plan.dump);
+    this.#log = new LogFiles(parts);
     this.#commitIndex = parts.opened.plan.commitIndex;
   }
 
@@ -113,12 +112,17 @@ export class Storage {
     await fs.makeDirectory(files.directory).catch((error: unknown) => {
       throw storageFault(error, files.directory, "making the data directory");
     });
-    const lock = await fs.lock(files.journal);
+    const lock = await fs.lock(files.journal).catch((error: unknown) => {
+      throw storageFault(error, files.journal, "taking the lock");
+    });
     try {
-      const now = options.now ?? (() => new Date());
-      const opened = await openFiles({ fs, files, now });
-      const storage = new Storage({ fs, files, logger: options.logger, lock, opened });
-      return { storage, recovered: report(opened, options.logger) };
+      const { clock = systemClock, compression = nodeCompression, logger } = options;
+      if (lock.remark !== undefined) logger.warn(lock.remark);
+      const tools = { clock, compression };
+      const now = options.now ?? (() => new Date(clock.wallSec() * 1000));
+      const opened = await openFiles({ fs, files, now, tools });
+      const storage = new Storage({ fs, files, logger, tools, lock, opened, now });
+      return { storage, recovered: reportRecovered(opened.plan, options.logger) };
     } catch (error) {
       await lock.release();
       throw storageFault(error, files.directory, "opening the files");
@@ -127,7 +131,7 @@ export class Storage {
 
   /** Bytes of the journal's header and records. A compaction is due long before 4 GiB. */
   get journalBytes(): number {
-    return this.#journal.bytes;
+    return this.#log.journal.bytes;
   }
 
   /** Why the storage does nothing more; null while all is well. For the member's health. */
@@ -160,13 +164,13 @@ export class Storage {
   saveCommitIndex(index: number): void {
     this.#commitIndex = index;
     if (this.#commitTimer !== null || this.#isClosed) return;
-    this.#commitTimer = setTimeout(() => {
+    const timer = this.#clock.after(commitIndexIntervalMs, () => {
       this.#commitTimer = null;
       if (this.#failure === null) {
         this.#storeCommitIndex().catch((error: unknown) => this.#fail(error));
       }
-    }, commitIndexIntervalMs);
-    this.#commitTimer.unref();
+    });
+    this.#commitTimer = timer.unref();
   }
 
   /**
@@ -175,30 +179,30 @@ export class Storage {
    */
   async writeDump(source: DumpSource, signal?: AbortSignal): Promise<void> {
     this.#assertUsable();
-    const dump = await this.#dumps.write(source, signal);
+    const dump = await this.#log.dumps.write(source, signal);
     // In its turn: a compaction under way holds the dump that this one replaces.
     await this.#exclusive(async () => {
       if (signal?.aborted === true) await this.discardDump(dump);
-      else await this.#dumps.offer(dump);
+      else await this.#log.offerDump(dump);
     });
     signal?.throwIfAborted();
   }
 
-  /** The newest dump. Null where there is none. */
+  /** The dump on disk was found to be damaged when it was read: another one is needed. */
+  get needsDump(): boolean {
+    return this.#log.dumps.isDamaged;
+  }
+
+  /** The newest dump. Null where there is none, or only one that was found to be damaged. */
   async openDump(): Promise<DumpReader | null> {
     this.#assertUsable();
-    return await this.#dumps.read();
+    return await this.#log.dumps.read();
   }
 
   /** The newest dump's content, decoded in slices. Null where there is none. */
   async readDump(): Promise<Dump | null> {
     this.#assertUsable();
-    return await this.#dumps.decode();
-  }
-
-  /** Where entries of a conflict seen now would be kept. */
-  conflictPath(now: Date): string {
-    return `${this.#files.journal}.conflict-${now.toISOString().replaceAll(/[:.]/g, "-")}`;
+    return await this.#log.dumps.decode();
   }
 
   /** A received dump will not be installed. */
@@ -208,7 +212,7 @@ export class Storage {
 
   receiveDump(): DumpReceiver {
     this.#assertUsable();
-    return this.#dumps.receive();
+    return this.#log.dumps.receive();
   }
 
   /** Stores the commit index and gives the files up. Whatever is asked later is refused. */
@@ -219,13 +223,13 @@ export class Storage {
     await this.#queue;
     try {
       if (this.#failure === null) {
-        await this.#journal.confirm();
-        await this.#journal.sync();
+        await this.#log.journal.confirm();
+        await this.#log.journal.sync();
         await this.#storeCommitIndex();
-        await this.#dumps.dropWaiting();
+        await this.#log.dumps.dropWaiting();
       }
     } finally {
-      await this.#journal.close();
+      await this.#log.journal.close();
       await this.#lock.release();
     }
   }
@@ -243,7 +247,7 @@ export class Storage {
           const next = ops[at + count];
           if (next?.kind === "append") for (const entry of next.entries) entries.push(entry);
         }
-        await this.#journal.append(entries);
+        await this.#log.journal.append(entries);
         return count;
       }
       case "truncate":
@@ -253,19 +257,31 @@ export class Storage {
         await this.#storeTerm(op.term, op.votedFor);
         return 1;
       case "compact":
-        await this.#compact(op.keepFrom);
+        await this.#log.compact(op.keepFrom);
         return 1;
       case "install":
-        await this.#install(op.dump, op.keep);
+        await this.#lowerCommitIndex(op.dump.dump.last.index);
+        await this.#log.install(op.dump, op.keep);
         return 1;
       case "must-refetch":
         await this.#meta.store({ mustRefetch: op.missing });
         return 1;
       case "keep-conflict":
-        await writeConflictFile(this.#fs, op.path, op.entries);
-        await syncFolder(this.#fs, this.#files.directory);
+        await this.#keepConflict(op);
         return 1;
     }
+  }
+
+  async #keepConflict({
+    entries,
+    withDump,
+    kept,
+  }: Extract<StorageWrite, { kind: "keep-conflict" }>): Promise<void> {
+    const { waiting, current } = this.#log.dumps;
+    const dump = withDump ? ((waiting ?? current)?.path ?? null) : null;
+    const paths = await keepConflict(this.#fs, this.#files, { entries, dump }, this.#now());
+    await syncFolder(this.#fs, this.#files.directory);
+    kept(paths);
   }
 
   async #storeTerm(term: number, votedFor: string | null): Promise<void> {
@@ -276,69 +292,21 @@ export class Storage {
   }
 
   async #truncate(fromIndex: number): Promise<void> {
-    const { current, waiting } = this.#dumps;
+    const { current, waiting } = this.#log.dumps;
     if (current !== null && fromIndex <= current.last.index) {
       throw new Error(`truncation at ${fromIndex}, the dump ends at ${current.last.index}`);
     }
-    if (waiting !== null && fromIndex <= waiting.last.index) await this.#dumps.dropWaiting();
-    await this.#journal.truncate(fromIndex);
+    if (waiting !== null && fromIndex <= waiting.last.index) await this.#log.dumps.dropWaiting();
+    await this.#lowerCommitIndex(fromIndex - 1);
+    await this.#log.journal.truncate(fromIndex);
   }
 
-  async #compact(keepFrom: number): Promise<void> {
-    const dump = this.#dumps.waiting ?? this.#dumps.current;
-    // A leader's dump that was installed meanwhile reaches further.
-    // So does one that was written since: the compaction that belongs to it follows.
-    if (keepFrom < (dump?.previous.index ?? 0)) return;
-    if (dump === null || dump.previous.index !== keepFrom) {
-      throw new Error(`compaction from ${keepFrom}, the dump begins at ${dump?.previous.index}`);
-    }
-    if (dump === this.#dumps.current && this.#journal.firstIndex === keepFrom) return;
-    const { last, previous } = dump;
-    for (const entry of [previous, last]) {
-      if (this.#journal.termAt(entry.index) !== entry.term) {
-        throw new Error(`entry ${entry.index} of the dump is not the journal's`);
-      }
-    }
-    await this.#replaceJournal(dump, (journal) =>
-      journal.fill([previous, last], this.#journal.restAfter(last.index)),
-    );
-  }
-
-  async #install(received: ReceivedDump, keep: readonly Entry[]): Promise<void> {
-    const { last, previous } = received.dump;
-    const dump = { path: received.path, last, previous };
-    await this.#replaceJournal(dump, (journal) => journal.fill([previous, last, ...keep]));
-    await this.#dumps.dropWaiting();
-  }
-
-  /**
-   * Makes the new journal beside, synced, then renames dump and journal one directly after the
-   * other. A crash between the two leaves the new dump and the old journal, which recovery joins.
-   */
-  async #replaceJournal(
-    dump: Parameters<DumpFiles["putInPlace"]>[0],
-    fill: (journal: JournalFile) => Promise<void>,
-  ): Promise<void> {
-    const { temporaryJournal, journal: path, directory } = this.#files;
-    const journal = await createJournal(this.#fs, this.#files);
-    try {
-      await fill(journal);
-    } catch (error) {
-      await journal.close();
-      await removeIfThere(this.#fs, temporaryJournal);
-      throw error;
-    }
-    try {
-      if (dump !== this.#dumps.current) await this.#dumps.putInPlace(dump);
-      await this.#fs.rename(temporaryJournal, path);
-    } catch (cause) {
-      await journal.close();
-      // Which of the two are in place is unknown now: only a new start finds out.
-      throw syncFault(cause, path);
-    }
-    await this.#journal.close();
-    this.#journal = journal;
-    await syncFolder(this.#fs, directory);
+  /** It would vouch, after a crash, for whatever comes in the place of what is cut. */
+  async #lowerCommitIndex(index: number): Promise<void> {
+    this.#commitIndex = Math.min(this.#commitIndex, index);
+    // One may be on its way to the file that was known before.
+    await this.#meta.settled();
+    if (this.#meta.stored.commitIndex > index) await this.#meta.store({ commitIndex: index });
   }
 
   async #storeCommitIndex(): Promise<void> {
@@ -355,6 +323,7 @@ export class Storage {
       } catch (error) {
         throw this.#fail(error);
       }
+      this.#fullPath = null;
       this.#startConfirm();
     });
     this.#queue = done.catch(() => {});
@@ -363,39 +332,40 @@ export class Storage {
 
   /** Only lack of space leaves everything known, so that work may go on. */
   #fail(error: unknown): unknown {
-    const isPassing = error instanceof StorageError && error.code === "no-space";
-    if (isPassing) {
-      this.#logger.error("no space left", { path: error.path });
+    if (error instanceof StorageError && error.code === "no-space") {
+      if (this.#fullPath !== error.path) this.#logger.error(error.message, { code: error.code });
+      this.#fullPath = error.path;
       return error;
     }
     const failure = storageFault(error, this.#files.journal, "writing");
     this.#failure ??= failure;
+    this.#tellFailed(this.#failure);
     this.#logger.error("storage stopped", { path: failure.path, reason: failure.message });
     return error;
   }
 
   #startConfirm(): void {
     if (this.#isClosed) return;
-    this.#confirmTimer = setTimeout(() => {
+    const timer = this.#clock.after(confirmDelayMs, () => {
       this.#confirmTimer = null;
       const done = this.#queue.then(async () => {
-        if (this.#failure === null) await this.#journal.confirm();
+        if (this.#failure === null) await this.#log.journal.confirm();
       });
       this.#queue = done.catch((error: unknown) => {
         this.#fail(error);
       });
-    }, confirmDelayMs);
-    this.#confirmTimer.unref();
+    });
+    this.#confirmTimer = timer.unref();
   }
 
   #stopConfirm(): void {
-    if (this.#confirmTimer !== null) clearTimeout(this.#confirmTimer);
+    this.#confirmTimer?.cancel();
     this.#confirmTimer = null;
   }
 
   #stopTimers(): void {
     this.#stopConfirm();
-    if (this.#commitTimer !== null) clearTimeout(this.#commitTimer);
+    this.#commitTimer?.cancel();
     this.#commitTimer = null;
   }
 
@@ -403,23 +373,4 @@ export class Storage {
     if (this.#failure !== null) throw this.#failure;
     if (this.#isClosed) throw new Error("the storage is closed");
   }
-}
-
-function report(opened: OpenedFiles, logger: Logger): Recovered {
-  const { plan } = opened;
-  for (const { file, kind, message, setAsideTo } of plan.findings) {
-    const fields = { file, setAsideTo, mustRefetch: plan.mustRefetch };
-    if (kind === "lost") logger.error(message, fields);
-    else logger.warn(message, fields);
-  }
-  return {
-    term: plan.term,
-    votedFor: plan.votedFor,
-    commitIndex: plan.commitIndex,
-    entries: plan.entries,
-    dump: plan.dump,
-    isNew: plan.isNew,
-    mustRefetch: plan.mustRefetch,
-    findings: plan.findings,
-  };
 }

@@ -1,6 +1,5 @@
 import { ProtocolError } from "../../protocol/errors.js";
-import { commandType, decodeCommand } from "../../protocol/log/commands.js";
-import { decodePickle } from "../../protocol/pickle/decoder.js";
+import { commandType, decodeArgument, decodeCommand } from "../../protocol/log/commands.js";
 import { type KvCall, parseKvCall } from "./python-call.js";
 import { pyTypeName } from "./python-key.js";
 import { PythonRaise } from "./python-raise.js";
@@ -57,7 +56,7 @@ function checkMembership(command: Uint8Array): void {
 
 function isNone(command: Uint8Array): boolean {
   try {
-    return decodePickle(command.subarray(1)) === null;
+    return decodeArgument(command) === null;
   } catch {
     return false;
   }
@@ -70,12 +69,12 @@ function isNone(command: Uint8Array): boolean {
  */
 export function otherCommandRefusal(command: Uint8Array): string | null {
   if (command[0] !== commandType.version) return null;
-  const version = numberOf(decodePickle(command.subarray(1)));
+  const version = numberOf(decodeArgument(command));
   return version === codeVersionMax ? null : `code version ${version} takes away every function`;
 }
 
 function checkVersion(command: Uint8Array): void {
-  const version = decodePickle(command.subarray(1));
+  const version = decodeArgument(command);
   const number = numberOf(version);
   if (number === null) {
     throw new PythonRaise(`TypeError: a code version is no ${pyTypeName(version)}`);

@@ -10,6 +10,7 @@ import {
 import { jsonDepthMax } from "./limits.js";
 import { codePoints } from "./python-key.js";
 
+/** What JSON can hold. */
 export type JsonValue =
   | null
   | boolean
@@ -23,10 +24,15 @@ export type JsonValue =
  * since 1970), but a stored value may hold anything.
  */
 export interface KvEntryJson {
+  /** The value; Patroni stores text. */
   readonly value: JsonValue;
+  /** When the key came to be, in seconds since 1970. */
   readonly created: JsonValue;
+  /** When it was set last, in seconds since 1970. */
   readonly updated: JsonValue;
+  /** When the leader may remove it, in seconds since 1970; absent: never. */
   readonly expire?: JsonValue;
+  /** Log index of the entry that set it: what `prevIndex` is compared with. */
   readonly index: JsonValue;
   readonly [field: string]: JsonValue;
 }
@@ -50,6 +56,11 @@ export function toJson(dict: PyDict): KvEntryJson {
   }
   // fromEntries and spreading define properties: a field named __proto__ is nothing but a field.
   return more.size === 0 ? shown : { ...shown, ...Object.fromEntries(more) };
+}
+
+/** Any value for JSON, as in `toJson`. */
+export function valueToJson(value: PyValue): JsonValue {
+  return jsonOf(value, 0);
 }
 
 /** A key as text: the str itself, or the JSON of what is no str. */

@@ -1,9 +1,10 @@
 import { pyEquals, pyTruthy } from "../../protocol/pickle/py-equal.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import type { PlainSet } from "./plain-set.js";
 import type { KvCall } from "./python-call.js";
 import { keyId, pyTypeName } from "./python-key.js";
 import { PythonRaise } from "./python-raise.js";
-import type { StoredRecord } from "./record.js";
+import { CompactRecord, type StoredRecord } from "./record.js";
 
 /** What the rules ask of a state: the store's own, or that state with the tail of the log on top. */
 export interface KvState {
@@ -20,6 +21,8 @@ export interface KvState {
 export type Effect =
   | { readonly kind: "none"; readonly result: PyValue }
   | { readonly kind: "set"; readonly key: PyValue; readonly id: string; readonly dict: PyDict }
+  /** The same where the record is made already; the key is a str and its own id. */
+  | { readonly kind: "put"; readonly id: string; readonly record: CompactRecord }
   | { readonly kind: "pop"; readonly ids: readonly string[]; readonly result: PyValue };
 
 const noEffect: Effect = { kind: "none", result: null };
@@ -37,6 +40,8 @@ const matchedFields = ["created", "updated", "expire", "value"] as const;
  */
 export function evaluate(call: KvCall, state: KvState, index: number): Effect {
   switch (call.kind) {
+    case "plain-set":
+      return evaluatePlainSet(call, state, index);
     case "set":
       return evaluateSet(call, state, index);
     case "delete":
@@ -47,6 +52,18 @@ export function evaluate(call: KvCall, state: KvState, index: number): Effect {
       if (call.waits) throw new PythonRaise("a resubmission that waits for itself");
       return noEffect;
   }
+}
+
+function evaluatePlainSet(call: PlainSet, state: KvState, index: number): Effect {
+  const { key } = call;
+  const old = state.record(key);
+  if (old !== undefined && !(old instanceof CompactRecord)) {
+    const value = call.toDict();
+    return evaluateSet({ kind: "set", key, value, extra: new Map() }, state, index);
+  }
+  const isSame = old === undefined || old.created === call.created;
+  const record = new CompactRecord(call, isSame ? call.created : call.updated, index);
+  return { kind: "put", id: key, record };
 }
 
 function evaluateSet(call: KvCall & { kind: "set" }, state: KvState, index: number): Effect {

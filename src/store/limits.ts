@@ -1,6 +1,6 @@
 /**
- * Decoded calls kept between `refusal` and the moment the same bytes turn up in the tail, so that a
- * leader decodes a proposal once for both. Proposals that are never appended would pile up: beyond
+ * Decoded calls kept between `refusal` and the moment the same bytes are applied, so that a leader
+ * decodes a proposal once. Proposals that are never appended would pile up: beyond
  * this many the cache is emptied, which costs a second decoding and nothing else.
  */
 export const acceptedCallsMax = 4096;
@@ -13,3 +13,6 @@ export const jsonDepthMax = 32;
 
 /** Keys that `Store.fromDumpSteps` takes over between two yields: about a millisecond's work. */
 export const restoreKeysPerStep = 2048;
+
+/** Values with a time to live whose coming is noted at once: a few milliseconds, after a large dump. */
+export const lifetimesNotedMax = 10_000;

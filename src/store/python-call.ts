@@ -1,7 +1,8 @@
+import { decodeArgument } from "../../protocol/log/commands.js";
 import { kvFunction } from "../../protocol/log/kv-calls.js";
-import { decodePickle } from "../../protocol/pickle/decoder.js";
 import { pyTruthy } from "../../protocol/pickle/py-equal.js";
 import { type PyDict, PyFrozenSet, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
+import { type PlainSet, parsePlainSet } from "./plain-set.js";
 import { codePoints, isStr, keyId, pyTypeName } from "./python-key.js";
 import { PythonRaise } from "./python-raise.js";
 
@@ -15,6 +16,7 @@ export type KvCall =
       readonly extra: PyDict;
     }
   | { readonly kind: "expire"; readonly key: PyValue; readonly value: PyValue }
+  | PlainSet
   | ResubmittedCall;
 
 /**
@@ -63,7 +65,12 @@ const signatures = new Map<string, Signature>([
  * @throws PythonRaise where Python would raise; ProtocolError where the pickle cannot be decoded.
  */
 export function parseKvCall(command: Uint8Array): KvCall {
-  const call = looseCall(decodePickle(command.subarray(1)));
+  return parsePlainSet(command) ?? parseAnyCall(command);
+}
+
+/** The same without the short way, for the tests: both have to give the same state. */
+export function parseAnyCall(command: Uint8Array): KvCall {
+  const call = looseCall(decodeArgument(command));
   const signature = signatures.get(keyId(call.funcId));
   if (signature === undefined) throw new PythonRaise("KeyError: unknown function id");
   return bind(signature, call);

@@ -11,20 +11,19 @@ export type StoredRecord = CompactRecord | GeneralRecord;
 /** {value: str, updated: float, created: float, expire?: float, index: int} under a plain str key. */
 export class CompactRecord {
   /** Number of the insertion that put the key where it is in the store's Map; grows along it. */
-  position: number;
+  position = 0;
   readonly value: string;
   readonly updated: number;
   readonly created: number;
   readonly expire: number | null;
   readonly index: number;
 
-  constructor(fields: CompactFields, position: number) {
-    this.position = position;
+  constructor(fields: CompactFields, created: number, index: number) {
     this.value = fields.value;
     this.updated = fields.updated;
-    this.created = fields.created;
+    this.created = created;
     this.expire = fields.expire;
-    this.index = fields.index;
+    this.index = index;
   }
 
   get isTruthy(): boolean {
@@ -64,9 +63,7 @@ export class CompactRecord {
 interface CompactFields {
   readonly value: string;
   readonly updated: number;
-  readonly created: number;
   readonly expire: number | null;
-  readonly index: number;
 }
 
 export class GeneralRecord {
@@ -95,12 +92,11 @@ export class GeneralRecord {
 
 /** A record of this value dict, which is copied. */
 export function makeRecord(key: PyValue, id: string, dict: PyDict): StoredRecord {
-  const fields = isMarked(id) ? null : compactFields(dict);
-  if (fields !== null) return new CompactRecord(fields, 0);
-  return new GeneralRecord(key, new Map(dict), 0);
+  const compact = isMarked(id) ? null : compactRecord(dict);
+  return compact ?? new GeneralRecord(key, new Map(dict), 0);
 }
 
-function compactFields(dict: PyDict): CompactFields | null {
+function compactRecord(dict: PyDict): CompactRecord | null {
   const value = dict.get("value");
   const updated = dict.get("updated");
   const created = dict.get("created");
@@ -110,13 +106,8 @@ function compactFields(dict: PyDict): CompactFields | null {
   if (typeof value !== "string" || typeof index !== "number") return null;
   if (!(updated instanceof PyFloat) || !(created instanceof PyFloat)) return null;
   if (expire !== undefined && !(expire instanceof PyFloat)) return null;
-  return {
-    value,
-    updated: updated.value,
-    created: created.value,
-    expire: expire === undefined ? null : expire.value,
-    index,
-  };
+  const fields = { value, updated: updated.value, expire: expire?.value ?? null };
+  return new CompactRecord(fields, created.value, index);
 }
 
 export function keyOf(id: string, record: StoredRecord): PyValue {
@@ -136,6 +127,19 @@ export function deadlineOf(record: StoredRecord): number | null {
   if (expire === undefined) return null;
   const deadline = numberOf(expire);
   return deadline === null || Number.isNaN(deadline) ? null : deadline;
+}
+
+/**
+ * How long the value was meant to live when it was written, in seconds: both times are of its writer's
+ * clock, so that the difference is right where the clock is not. Null where it tells nothing.
+ */
+export function ttlOf(record: StoredRecord): number | null {
+  const expire = deadlineOf(record);
+  const updated =
+    record instanceof CompactRecord ? record.updated : numberOf(record.dict.get("updated") ?? null);
+  if (expire === null || updated === null) return null;
+  const ttl = expire - updated;
+  return Number.isFinite(ttl) && ttl >= 0 ? ttl : null;
 }
 
 /** A Python number as a double; null for what is none (bool is an int in Python). */

@@ -1,10 +1,9 @@
 import { pyEquals } from "../../protocol/pickle/py-equal.js";
-import type { Effect } from "./kv-rules.js";
+import type { Effect, KvState } from "./kv-rules.js";
 import { evaluate } from "./kv-rules.js";
 import type { KvCall } from "./python-call.js";
 import { isStr } from "./python-key.js";
 import { numberOf } from "./record.js";
-import type { TailOverlay } from "./tail-overlay.js";
 
 /**
  * Why the call must not be appended behind the state, or null. That is where applying it would
@@ -12,7 +11,7 @@ import type { TailOverlay } from "./tail-overlay.js";
  *
  * @throws what `evaluate` throws: vanilla would raise when applying it.
  */
-export function refusalOf(call: KvCall, state: TailOverlay): string | null {
+export function refusalOf(call: KvCall, state: KvState): string | null {
   if (call.kind === "resubmitted") return "every vanilla member would submit the call again";
   // The index only becomes a value's field: what raises does not depend on it.
   const effect = evaluate(call, state, 0);

@@ -3,9 +3,11 @@ import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { otherCommandRefusal, parseCommand } from "./command.js";
 import { ExpiryIndex } from "./expiry-index.js";
 import { type Effect, evaluate } from "./kv-rules.js";
-import { restoreKeysPerStep } from "./limits.js";
+import { Lifetimes } from "./lifetimes.js";
+import { acceptedCallsMax, restoreKeysPerStep } from "./limits.js";
+import type { KvCall } from "./python-call.js";
 import { isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
-import { deadlineOf, keyOf, makeRecord, type StoredRecord } from "./record.js";
+import { type CompactRecord, deadlineOf, keyOf, makeRecord, type StoredRecord } from "./record.js";
 import { refusalOf } from "./refusal.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
 import { type LogTail, TailOverlay } from "./tail-overlay.js";
@@ -31,6 +33,25 @@ export interface ExpiredKey {
 
 const unchanged: readonly string[] = [];
 
+/** Mostly nobody waits for the result: it is made for who asks. */
+class AppliedPut implements Applied {
+  readonly #key: string;
+  readonly #record: CompactRecord;
+
+  constructor(key: string, record: CompactRecord) {
+    this.#key = key;
+    this.#record = record;
+  }
+
+  get result(): PyValue {
+    return this.#record.toDict();
+  }
+
+  get changed(): readonly string[] {
+    return [this.#key];
+  }
+}
+
 /**
  * The replicated dictionary: Patroni's KVStoreTTL (patroni/dcs/raft.py) without its raft half.
  *
@@ -45,13 +66,20 @@ export class Store {
   readonly #records = new Map<string, StoredRecord>();
   /** Position of the last insertion into `#records`. */
   #lastPosition = 0;
-  readonly #deadlines = new ExpiryIndex((id, record) => this.#records.get(id) === record);
+  readonly #isStored = (id: string, record: StoredRecord) => this.#records.get(id) === record;
+  readonly #deadlines = new ExpiryIndex(this.#isStored);
+  readonly #lifetimes = new Lifetimes(this.#isStored);
   readonly #state = {
     record: (id: string) => this.#records.get(id),
     idsStartingWith: (prefix: PyValue) => this.#idsStartingWith(prefix),
     all: () => this.#records,
   };
-  readonly #overlay = new TailOverlay(this.#state, parseCommand);
+  /** Calls that were asked about, until they are applied: a leader decodes a proposal once. */
+  readonly #calls = new Map<Uint8Array, KvCall>();
+  readonly #overlay = new TailOverlay(
+    this.#state,
+    (command) => this.#calls.get(command) ?? parseCommand(command),
+  );
   readonly #snapshots = new Set<SnapshotCursor>();
 
   /**
@@ -117,7 +145,9 @@ export class Store {
   apply(command: Uint8Array, index: number): ApplyOutcome {
     let effect: Effect;
     try {
-      const call = parseCommand(command);
+      const known = this.#calls.get(command);
+      if (known !== undefined) this.#calls.delete(command);
+      const call = known ?? parseCommand(command);
       if (call === null) return { result: null, changed: unchanged };
       effect = evaluate(call, this.#state, index);
     } catch (error) {
@@ -139,7 +169,7 @@ export class Store {
       if (call === null) return otherCommandRefusal(command);
       this.#overlay.follow(tail);
       const reason = refusalOf(call, this.#overlay);
-      if (reason === null) this.#overlay.remember(command, call);
+      if (reason === null) this.#remember(command, call);
       return reason;
     } catch (error) {
       return reasonOf(error);
@@ -147,15 +177,46 @@ export class Store {
   }
 
   /**
-   * The keys that vanilla's leader would expire now (`KVStoreTTL.__expire_keys`), again at each
-   * call until their `_expire` has been applied. Costs what is due, whatever the store holds.
-   *
-   * @param nowSec The leader's wall clock, seconds since 1970 with a fraction.
+   * The same for a command that is on its way to another member: as this store is now, with nothing
+   * behind it, and nothing of the command kept.
    */
-  expired(nowSec: number): readonly ExpiredKey[] {
-    return this.#deadlines
-      .due(nowSec)
-      .map(({ id, record }) => ({ key: keyOf(id, record), value: record.toDict() }));
+  refusalAsIs(command: Uint8Array): string | null {
+    try {
+      const call = parseCommand(command);
+      return call === null ? otherCommandRefusal(command) : refusalOf(call, this.#state);
+    } catch (error) {
+      return reasonOf(error);
+    }
+  }
+
+  /**
+   * Tells the time, so that values can be seen to have had theirs: to be called some times a second.
+   *
+   * @param monotonicSec This member's monotonic clock, in seconds.
+   * @param isLive Whether the cluster has taken in, since the last call, all that was applied since then.
+   */
+  noteTime(monotonicSec: number, isLive: boolean): void {
+    this.#lifetimes.note(monotonicSec, isLive);
+  }
+
+  /**
+   * The keys that a leader should expire now, again at each call until their `_expire` has been
+   * applied. Costs what is due, whatever the store holds.
+   *
+   * Upstream (`KVStoreTTL.__expire_keys`) takes those whose `expire` its wall clock has reached. So do
+   * we, but not before a value that was seen to come has lived for its ttl; and whatever the wall clock
+   * says, those that have been here for all of their ttl.
+   *
+   * @param wallSec The leader's wall clock, seconds since 1970 with a fraction.
+   * @param monotonicSec The clock that `noteTime` is given.
+   */
+  expired(wallSec: number, monotonicSec: number): readonly ExpiredKey[] {
+    const due = new Map<string, StoredRecord>();
+    for (const { id, record } of this.#deadlines.due(wallSec)) {
+      if (!this.#lifetimes.isYoung(record, monotonicSec)) due.set(id, record);
+    }
+    for (const { id, record } of this.#lifetimes.over(monotonicSec)) due.set(id, record);
+    return [...due].map(([id, record]) => ({ key: keyOf(id, record), value: record.toDict() }));
   }
 
   /**
@@ -175,6 +236,11 @@ export class Store {
     };
   }
 
+  #remember(command: Uint8Array, call: KvCall): void {
+    if (this.#calls.size >= acceptedCallsMax) this.#calls.clear();
+    this.#calls.set(command, call);
+  }
+
   #idsStartingWith(prefix: PyValue): string[] {
     const ids: string[] = [];
     for (const [id, record] of this.#records) {
@@ -192,6 +258,9 @@ export class Store {
         this.#set(key, id, dict);
         return { result: dict, changed: typeof key === "string" ? [key] : unchanged };
       }
+      case "put":
+        this.#put(effect.id, effect.record);
+        return new AppliedPut(effect.id, effect.record);
       case "pop": {
         const changed: string[] = [];
         for (const id of effect.ids) {
@@ -206,7 +275,11 @@ export class Store {
   #set(key: PyValue, id: string, dict: PyDict): void {
     const old = this.#records.get(id);
     // Python's dict keeps the key that it has, where an equal one (1 for 1.0) is set again.
-    const record = makeRecord(old === undefined ? key : keyOf(id, old), id, dict);
+    this.#put(id, makeRecord(old === undefined ? key : keyOf(id, old), id, dict));
+  }
+
+  #put(id: string, record: StoredRecord): void {
+    const old = this.#records.get(id);
     if (old === undefined) {
       this.#lastPosition += 1;
       record.position = this.#lastPosition;
@@ -215,9 +288,11 @@ export class Store {
       record.position = old.position;
     }
     this.#records.set(id, record);
-    if (old !== undefined && deadlineOf(old) !== null) this.#deadlines.removed();
+    if (old !== undefined) this.#forgetDeadline(id, old);
     const deadline = deadlineOf(record);
-    if (deadline !== null) this.#deadlines.add(id, record, deadline);
+    if (deadline === null) return;
+    this.#deadlines.add(id, record, deadline);
+    this.#lifetimes.add(id, record);
   }
 
   #pop(id: string): PyValue {
@@ -225,8 +300,14 @@ export class Store {
     if (record === undefined) throw new Error("the rules pop only keys that are stored");
     for (const snapshot of this.#snapshots) snapshot.save(id, record);
     this.#records.delete(id);
-    if (deadlineOf(record) !== null) this.#deadlines.removed();
+    this.#forgetDeadline(id, record);
     return keyOf(id, record);
+  }
+
+  #forgetDeadline(id: string, record: StoredRecord): void {
+    if (deadlineOf(record) === null) return;
+    this.#deadlines.removed();
+    this.#lifetimes.removed(id, record);
   }
 }
 

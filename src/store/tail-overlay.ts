@@ -1,7 +1,6 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { type Effect, evaluate, type KvState } from "./kv-rules.js";
-import { acceptedCallsMax } from "./limits.js";
 import type { KvCall } from "./python-call.js";
 import { startsWith } from "./python-key.js";
 import { keyOf, makeRecord, type StoredRecord } from "./record.js";
@@ -43,7 +42,6 @@ export class TailOverlay implements KvState {
    * term then takes that index. So it is known by its command, the very bytes in the log.
    */
   #last: { readonly index: number; readonly command: Uint8Array } | null = null;
-  readonly #accepted = new Map<Uint8Array, KvCall>();
 
   /**
    * @param parse The call of a command, null where it is none; throws where vanilla would raise.
@@ -51,12 +49,6 @@ export class TailOverlay implements KvState {
   constructor(store: OverlaidStore, parse: (command: Uint8Array) => KvCall | null) {
     this.#store = store;
     this.#parse = parse;
-  }
-
-  /** Keeps a decoded call until the same bytes turn up in the tail. */
-  remember(command: Uint8Array, call: KvCall): void {
-    if (this.#accepted.size >= acceptedCallsMax) this.#accepted.clear();
-    this.#accepted.set(command, call);
   }
 
   /** Makes the overlay stand for exactly this tail on the store as it is now. */
@@ -110,6 +102,8 @@ export class TailOverlay implements KvState {
     if (effect?.kind === "set") {
       const record = makeRecord(effect.key, effect.id, effect.dict);
       this.#touch(effect.id, record, entry.index);
+    } else if (effect?.kind === "put") {
+      this.#touch(effect.id, effect.record, entry.index);
     } else if (effect?.kind === "pop") {
       for (const id of effect.ids) this.#touch(id, null, entry.index);
     }
@@ -118,10 +112,8 @@ export class TailOverlay implements KvState {
 
   /** Null where the entry changes nothing, be it that vanilla would raise. */
   #effectOf(entry: Entry): Effect | null {
-    const accepted = this.#accepted.get(entry.command);
-    if (accepted !== undefined) this.#accepted.delete(entry.command);
     try {
-      const call = accepted ?? this.#parse(entry.command);
+      const call = this.#parse(entry.command);
       return call === null ? null : evaluate(call, this, entry.index);
     } catch {
       return null;

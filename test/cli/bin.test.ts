@@ -40,12 +40,15 @@ async function finished(child: ChildProcess): Promise<Result> {
 }
 
 describe("bin/quorate.js", () => {
-  const commands = ["run", "status", "members", "add", "remove", "transfer", "set-version"];
+  const commands = [
+    ...["run", "status", "members", "add", "remove", "transfer", "set-version", "kv"],
+    ...["kv get", "kv put", "kv delete", "kv watch", "kv ls"],
+  ];
 
   it("--help names each command and the exit codes", async () => {
     const result = await run(["--help"]);
     assert.deepEqual([result.code, result.err], [0, ""]);
-    for (const command of commands) {
+    for (const command of commands.filter((name) => !name.includes(" "))) {
       assert.match(result.out, new RegExp(`^ {2}${command}\\b`, "m"));
     }
     assert.match(result.out, /Exit codes: 0 done; 1 refused.*; 2 wrong usage/);
@@ -53,7 +56,9 @@ describe("bin/quorate.js", () => {
 
   for (const command of commands) {
     it(`${command} --help has an example`, async () => {
-      const result = await run([command, "--help"], { PATRONI_RAFT_PASSWORD: "topsecret" });
+      const result = await run([...command.split(" "), "--help"], {
+        PATRONI_RAFT_PASSWORD: "topsecret",
+      });
       assert.deepEqual([result.code, result.err], [0, ""]);
       assert.match(result.out, new RegExp(`^Usage: quorate ${command}`));
       assert.match(result.out, new RegExp(`^Examples?:\\n {2}quorate ${command} `, "m"));

@@ -8,7 +8,7 @@ import {
   utilityOutcome,
 } from "../../protocol/wire/utility.js";
 import type { AskOptions, CliContext } from "../../src/cli/context.js";
-import { runCommandLine } from "../../src/cli/main.js";
+import { processContext, runCommandLine } from "../../src/cli/main.js";
 
 /** Members that answer in memory as upstream's do, for tests of what the commands make of it. */
 export class FakeCluster {
@@ -143,6 +143,7 @@ export async function quorate(
 ): Promise<Outcome> {
   const text = { out: "", err: "" };
   const context: CliContext = {
+    ...processContext(),
     env,
     ask: (address, request, options) => cluster.ask(address, request, options),
     out: (more) => {
@@ -153,6 +154,7 @@ export async function quorate(
     },
     sleep: async () => {},
     startMember: () => Promise.reject(new Error("not here")),
+    connect: () => Promise.reject(new Error("not here")),
   };
   const code = await runCommandLine(context, ["node", "quorate", ...args]);
   return { code, ...text };

@@ -123,6 +123,16 @@ describe("HTTP routes", () => {
     });
   }
 
+  it("GET /v1/kv: 503 while acknowledged values may be missing", async () => {
+    const message = "waits for a leader to bring it up to date: no vote";
+    member.report = { ...healthyStatus, degraded: [{ code: "refetching", message }] };
+    for (const method of ["GET", "HEAD"]) {
+      const reply = await ask("/v1/kv", { method });
+      assert.deepEqual([reply.status, reply.headers["retry-after"]], [503, "1"]);
+    }
+    assert.deepEqual(member.prefixes, []);
+  });
+
   it("GET /health: 200, or 503 with all reasons", async () => {
     const healthy = await ask("/health");
     assert.equal(healthy.status, 200);
@@ -147,6 +157,29 @@ describe("HTTP routes", () => {
       JSON.parse(sick.text).reasons.map((reason: { code: string }) => reason.code),
       ["no-space", "no-leader", "applying"],
     );
+  });
+
+  it("a leader that reaches no majority is not healthy, whatever it believes", async () => {
+    const others = (connected: number, count: number) =>
+      Array.from({ length: count }, (_, n) => ({
+        ...{ address: `m:${n}`, self: n === 0, connected: n < connected, kind: "quorate" as const },
+        ...{ matchIndex: null, nextIndex: null, version: null },
+      }));
+    for (const [connected, count, status] of [
+      [1, 1, 200],
+      [1, 2, 503],
+      [1, 3, 503],
+      [2, 3, 200],
+      [2, 4, 503],
+      [3, 5, 200],
+    ] as const) {
+      const leads = { role: "leader", leader: "a:1" } as const;
+      member.report = { ...healthyStatus, ...leads, members: others(connected, count) };
+      const reply = await ask("/health");
+      assert.equal(reply.status, status, `${connected} of ${count}`);
+      const codes = JSON.parse(reply.text).reasons.map((reason: { code: string }) => reason.code);
+      assert.deepEqual(codes, status === 200 ? [] : ["no-majority"]);
+    }
   });
 
   it("a member a little behind is healthy: its disk is being written", async () => {
@@ -303,11 +336,13 @@ describe("HTTP: large data", () => {
     const socket = connect(server.address.port, server.address.host);
     socket.write("GET /v1/kv HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await once(socket, "readable");
-    await sleep(200);
-    const waiting = member.taken;
-    await sleep(200);
-    assert.equal(member.taken, waiting, "no more is made than the reader takes");
-    assert.ok(waiting < 200_000, `${waiting}`);
+    // The buffers on the way fill up, however long a busy machine takes over it.
+    let waiting = -1;
+    while (waiting !== member.taken) {
+      waiting = member.taken;
+      await sleep(300);
+    }
+    assert.ok(waiting < 200_000, `no more is made than the reader takes, not ${waiting}`);
     assert.equal(member.ended, 0);
     socket.destroy();
     for (let tries = 0; member.ended === 0 && tries < 100; tries += 1) await sleep(10);

@@ -12,7 +12,7 @@ import {
   startNetwork,
   until,
 } from "./support/networks.js";
-import { barePeer } from "./support/peers.js";
+import { type BarePeer, barePeer } from "./support/peers.js";
 
 function header(length: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -113,6 +113,75 @@ test("observers and utility clients are bounded, and do not keep a member out", 
   await until(() => third.raw.closed, "the third is cut");
   await barePeer(t, node.address, "z.example:1");
   await until(() => node.network.isConnected("z.example:1"), "a member gets in");
+});
+
+test("a crowd of one host gives way to an observer of another, one for one", async (t) => {
+  const node = await startNetwork(t, {
+    address: await freeAddress("127.0.0.41"),
+    limits: { connectionsMax: 4 },
+  });
+  const crowd: BarePeer[] = [];
+  for (let count = 1; count <= 4; count += 1) {
+    crowd.push(await barePeer(t, node.address, "readonly"));
+    await until(() => node.network.counters()["observers"] === count, "one more");
+  }
+  const closed = () => crowd.map(({ raw }) => raw.closed);
+  for (const [n, expected] of [
+    [0, [false, false, false, true]],
+    [1, [false, false, true, true]],
+  ] as const) {
+    const other = await barePeer(t, node.address, "readonly", { from: "127.0.0.42" });
+    await until(() => other.types().length > 0 || closed()[3 - n] === true, "somebody is cut");
+    assert.deepEqual(closed(), expected);
+    await until(() => node.network.counters()["observers"] === 4, "in its place");
+    assert.equal(other.raw.closed, false);
+  }
+  const third = await barePeer(t, node.address, "readonly", { from: "127.0.0.42" });
+  await until(() => third.raw.closed, "two of four is all that one host of two gets");
+  assert.deepEqual(closed(), [false, false, true, true]);
+  assert.equal(node.logged.filter(({ message }) => message.includes("too many")).length, 2);
+});
+
+test("observers that never read are cut where all together have too much waiting", async (t) => {
+  const mib = 1024 * 1024;
+  const node = await startNetwork(t, {
+    address: await freeAddress("127.0.0.41"),
+    limits: { observersSendBytesMax: 8 * mib },
+  });
+  node.network.setPeers(["z.example:1"]);
+  const member = await barePeer(t, node.address, "z.example:1");
+  member.raw.socket.pause();
+  await until(() => node.network.isConnected("z.example:1"), "up");
+  for (let count = 1; count <= 4; count += 1) {
+    const observer = await barePeer(t, node.address, "readonly");
+    observer.raw.socket.pause();
+    await until(() => node.network.counters()["observers"] === count, "one more");
+  }
+  const ids = ["z.example:1", ...[1, 2, 3, 4].map((n) => `observer:${n}`)];
+  const data = randomBytes(64 * 1024);
+  for (let sent = 0; sent < 16 * mib; sent += data.length) {
+    node.network.sendMany(ids, {
+      ...{ type: "append_chunk", transmission: "process", data, term: 1, commitIndex: 1 },
+      ...{ prevLogIdx: 1, prevLogTerm: 1 },
+    });
+    const waiting = ids.slice(1).reduce((sum, id) => sum + node.network.buffered(id), 0);
+    assert.ok(waiting <= 8 * mib, `${waiting} bytes wait`);
+  }
+  await until(() => node.network.counters()["closed_send-buffer-full"] === 4, "all four");
+  assert.ok(node.network.isConnected("z.example:1"), "a member has a bound of its own");
+});
+
+test("a utility client that asks and never reads is closed", async (t) => {
+  const node = await startNetwork(t, { address: await freeAddress("127.0.0.41") });
+  const asked = await rawConnect(t, node.address);
+  asked.socket.pause();
+  const requests = Array.from({ length: 600 }, () =>
+    encodeFrame(deflateSync(encodePickle(["status"]))),
+  );
+  // Random letters: a reply of one letter alone is small when it is compressed.
+  node.onUtility = (_request, reply) => reply(randomBytes(40_000).toString("hex"));
+  asked.socket.write(Buffer.concat(requests));
+  await until(() => node.network.counters()["closed_send-buffer-full"] === 1, "closed", 30_000);
 });
 
 test("an idle utility connection is closed", async (t) => {

@@ -60,7 +60,11 @@ for (const password of [undefined, "geheim ü"]) {
       from.network.send(to.address, big);
       from.network.send(to.address, vote);
     }
-    await until(() => pairs.every(({ to }) => to.messages.length === 3), "three messages each");
+    await until(
+      () => pairs.every(({ to }) => to.messages.length === 3),
+      "three messages each",
+      30_000,
+    );
     for (const { from, to } of pairs) {
       assert.deepEqual(
         to.messages.map(({ message }) => message.type),
@@ -74,6 +78,16 @@ for (const password of [undefined, "geheim ü"]) {
     }
   });
 }
+
+test("what waits behind a turn's many small messages is sent as soon as these are", async (t) => {
+  const { small, large } = await startPair(t, {});
+  const one: PeerMessage = { type: "apply_command_response", requestId: 1, logIdx: 2, logTerm: 1 };
+  const count = 1_500;
+  for (let i = 0; i < count; i++) large.network.send(small.address, one);
+  large.network.send(small.address, entriesOf(randomBytes(60_000)));
+  await until(() => small.messages.length === count + 1, "all of them");
+  assert.equal(large.network.buffered(small.address), 0);
+});
 
 test("one message to many reaches each, and is counted where it did not", async (t) => {
   const hosts = ["127.0.0.21", "127.0.0.22", "127.0.0.23"];

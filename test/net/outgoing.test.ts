@@ -4,6 +4,8 @@ import { silentLogger } from "../../src/logger.js";
 import { Link, type LinkOwner } from "../../src/net/link.js";
 import { Outgoing, type OutgoingOwner } from "../../src/net/outgoing.js";
 import { Resolver } from "../../src/net/resolver.js";
+import { SharedMessage } from "../../src/net/shared-message.js";
+import { TurnQueue } from "../../src/net/turn-queue.js";
 
 function unexpected(): never {
   throw new Error("no connection comes about");
@@ -17,8 +19,9 @@ const noLinks: LinkOwner = {
   linkUp: unexpected,
   linkDown: unexpected,
   fault: unexpected,
+  membersSendTurns: new TurnQueue(1),
 };
-const nothing = new Uint8Array();
+const nothing = new SharedMessage({ type: "quorate_ping" });
 const resolver = new Resolver({ dnsCacheMs: 0, dnsFailCacheMs: 0, logger: silentLogger });
 
 /** Times at which a member whom nobody can reach is dialled, on a clock of 50 ms. */
@@ -31,9 +34,9 @@ async function attemptsUntil(endMs: number, connectionRetryMs: number): Promise<
     handshakeFailed: unexpected,
     dialFailed: () => attempts.push(now),
   };
-  const pickles = { hello: nothing, ping: nothing, pong: nothing };
+  const messages = { hello: nothing, ping: nothing, pong: nothing };
   // What is no address fails without a socket.
-  const link = new Link({ kind: "member", id: "nowhere" }, noLinks, pickles);
+  const link = new Link({ kind: "member", id: "nowhere" }, noLinks, messages);
   const outgoing = new Outgoing(link, owner, {
     ...{ connectionRetryMs, connectTimeoutMs: 1_000, handshakeTimeoutMs: 1_000 },
     ...{ hasPassword: false, resolver, logger: silentLogger },

@@ -87,7 +87,7 @@ test("a port that says nothing, and a caller who no longer wants to know", async
   );
   await assert.rejects(
     askUtility(address, ["status"], { timeoutMs: 100 }),
-    failsWith("timeout", /no answer in 100 ms/),
+    failsWith("silent", /no answer in 100 ms/),
   );
   const patience = new AbortController();
   setTimeout(() => patience.abort(), 50);

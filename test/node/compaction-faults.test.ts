@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -7,6 +7,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import { encodeMembership } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
+import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
 import { Applier } from "../../src/node/applier.js";
 import { Compaction } from "../../src/node/compaction.js";
@@ -54,21 +55,25 @@ class Bench {
       ...{ members: ["127.0.0.1:4002"], mustRefetch: false },
     };
     this.raft = new RaftState(config, initial, 0);
-    const clock = { monotonicMs: () => this.nowMs, wallSec: () => 0 };
+    const clock = { ...systemClock, monotonicMs: () => this.nowMs, wallSec: () => 0 };
     const notes = new Notes(silentLogger, clock.monotonicMs);
     const proposals = new Proposals({
-      ...{ state: this.raft, store: () => this.applier.store, propose: () => {} },
-      ...{ sendCommand: () => false, deny: () => {}, refused: () => {} },
+      ...{ clock, state: this.raft, store: () => this.applier.store, propose: () => {} },
+      ...{ sendCommand: () => false, fail: () => {}, refused: () => {} },
+      appliedIndex: () => this.raft.applyingTo,
     });
     this.applier = new Applier(
       {
-        ...{ proposals, notes, readDump: () => storage.readDump(), applied: () => {} },
+        ...{ clock, proposals, notes, readDump: () => storage.readDump(), applied: () => {} },
         replaced: (dumpIndex) => this.compaction.storeReplaced(dumpIndex),
         failed: (error) => assert.fail(error),
       },
       null,
     );
     const writer = {
+      get needsDump() {
+        return storage.needsDump;
+      },
       writeDump: (...given: Parameters<Storage["writeDump"]>) => {
         this.attempts += 1;
         return this.fault === null ? storage.writeDump(...given) : Promise.reject(this.fault);
@@ -113,6 +118,27 @@ test("a dump that failed is not tried again at each entry that is applied", asyn
   await bench.compaction.now();
   assert.equal(bench.attempts, 2);
   assert.deepEqual(bench.written, [59]);
+});
+
+test("a dump that was found to be damaged is written again, of the same index", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  bench.applier.apply(added);
+  await bench.compaction.now();
+  await bench.storage.write([{ kind: "compact", keepFrom: 59 }]);
+  await assert.rejects(bench.compaction.now(), /no dump can be written/);
+  const path = join(bench.dataDir, `${selfAddr}.dump`);
+  await truncate(path, 30);
+  const reader = await bench.storage.openDump();
+  assert.ok(reader !== null);
+  await reader.read(1000);
+  await assert.rejects(reader.read(1000), /the dump is damaged/);
+  await reader.close();
+  bench.compaction.consider();
+  await bench.compaction.now();
+  assert.equal((await bench.storage.readDump())?.last.index, 60);
+  const aside = (await readdir(bench.dataDir)).filter((name) => name.includes(".dump.damaged-"));
+  assert.equal(aside.length, 1);
 });
 
 test("a dump of a history that was replaced meanwhile is put nowhere", async (t) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
+import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
 import { Applier } from "../../src/node/applier.js";
 import { Compaction } from "../../src/node/compaction.js";
@@ -44,15 +45,16 @@ test("a dump's index is the store's own, which the core learns of later", async 
   const added = entries(2, 40);
   await storage.write([{ kind: "append", entries: added }]);
   const raft = state([...recovered.entries, ...added]);
-  const clock = { monotonicMs: () => 0, wallSec: () => 0 };
+  const clock = { ...systemClock, monotonicMs: () => 0, wallSec: () => 0 };
   const notes = new Notes(silentLogger, clock.monotonicMs);
   const proposals = new Proposals({
+    clock,
     ...{ state: raft, store: () => applier.store, propose: () => {}, sendCommand: () => false },
-    ...{ deny: () => {}, refused: () => {} },
+    ...{ fail: () => {}, refused: () => {}, appliedIndex: () => raft.applyingTo },
   });
   const applier: Applier = new Applier(
     {
-      ...{ proposals, notes, readDump: () => storage.readDump(), replaced: () => {} },
+      ...{ clock, proposals, notes, readDump: () => storage.readDump(), replaced: () => {} },
       // The core's own lastApplied stays at 1, as it does until the runtime's turn is over.
       applied: () => compaction.consider(),
       failed: (error) => assert.fail(error),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { encodeMembers } from "../../protocol/wire/utility.js";
+import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
 import { type DiscoveryHost, discover, join } from "../../src/node/discovery.js";
 
@@ -11,6 +12,7 @@ const self = "10.0.0.3:1";
 function hostOf(answers: Readonly<Record<string, PyValue[]>>) {
   const asked: string[] = [];
   const host: DiscoveryHost = {
+    clock: systemClock,
     logger: silentLogger,
     ask: (address, request) => {
       asked.push(`${address} ${request.join(" ")}`);

@@ -4,8 +4,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { encodeNoOp } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
-import { failReason } from "../../protocol/wire/messages.js";
+import { type Clock, systemClock } from "../../src/clock.js";
+import { nodeLimits } from "../../src/node/limits.js";
 import { Proposals } from "../../src/node/proposals.js";
+import { startInquest } from "../../src/raft/inquest.js";
 import { lead } from "../../src/raft/leader.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import { onPropose } from "../../src/raft/propose.js";
@@ -34,12 +36,13 @@ function leader(): RaftState {
 }
 
 /** Proposals over a leader whose log is appended to and never applied. */
-function scene(propose?: (proposals: readonly Proposal[]) => void) {
+function scene(propose?: (proposals: readonly Proposal[]) => void, clock: Clock = systemClock) {
   const state = leader();
   const store = new Store();
   const sent: number[] = [];
   const proposals: Proposals = new Proposals({
-    ...{ state, store: () => store, deny: () => {}, refused: () => {} },
+    ...{ clock, state, store: () => store, fail: () => {}, refused: () => {} },
+    appliedIndex: () => state.applyingTo,
     propose:
       propose ??
       ((given) => {
@@ -50,8 +53,10 @@ function scene(propose?: (proposals: readonly Proposal[]) => void) {
       }),
     sendCommand: (_to, _command, requestId) => sent.push(requestId) > 0,
   });
-  const submit = (command: Uint8Array): Promise<number> =>
-    new Promise((resolve) => proposals.submit(command, ({ error }) => resolve(error)));
+  const submit = (command: Uint8Array): Promise<string> =>
+    new Promise((resolve) =>
+      proposals.submit(command, (outcome) => resolve(outcome.ok ? "SUCCESS" : outcome.reason)),
+    );
   return { state, store, proposals, sent, submit };
 }
 
@@ -75,8 +80,9 @@ test("what follows a proposal for which there was no room is not judged as if th
 test("an entry at the index of a refused proposal is not taken for it", async () => {
   const { state, store, submit } = scene();
   // Elected, and still looking at the peers' logs: the core takes no proposals yet.
-  const voters = new Set(["b:1"]);
-  state.inquest = { startedMs: 0, waiting: new Set(["b:1"]), probing: new Map(), voters };
+  state.votes = new Set(["b:1"]);
+  state.connected.add("b:1");
+  assert.ok(startInquest(state));
   const refused = [submit(set("/a")), submit(set("/b"))];
   await nextTurn();
   assert.equal(state.log.lastIndex, 1);
@@ -84,7 +90,7 @@ test("an entry at the index of a refused proposal is not taken for it", async ()
   void submit(encodeDelete("/a"));
   await nextTurn();
   assert.deepEqual(raisingEntries(state, store), []);
-  assert.deepEqual(await Promise.all(refused), [2, 2]);
+  assert.deepEqual(await Promise.all(refused), ["MISSING_LEADER", "MISSING_LEADER"]);
 });
 
 test("an answer that comes after its index was applied is an answer all the same", async () => {
@@ -98,7 +104,7 @@ test("an answer that comes after its index was applied is an answer all the same
   state.role = "follower";
   state.applyingTo = 5;
   proposals.answered(proposal.origin.id, { appended: true, index: 2, term: 1 });
-  assert.equal(await outcome, failReason.unknownOutcome);
+  assert.equal(await outcome, "UNKNOWN_OUTCOME");
 });
 
 test("who waits for the leader's answer is told when the link to it is lost", async () => {
@@ -109,5 +115,41 @@ test("who waits for the leader's answer is told when the link to it is lost", as
   assert.equal(sent.length, 1);
   proposals.linkLost("c:1");
   proposals.linkLost("b:1");
-  assert.equal(await outcome, failReason.leaderChanged);
+  assert.equal(await outcome, "LEADER_CHANGED");
+});
+
+/** A leader whose clock each look moves on so far that one proposal takes a whole turn. */
+function slowScene() {
+  const given: number[] = [];
+  let nowMs = 0;
+  const clock = {
+    ...systemClock,
+    monotonicMs: () => {
+      nowMs += nodeLimits.judgeTurnMsMax;
+      return nowMs;
+    },
+  };
+  const made = scene((proposals) => void given.push(proposals.length), clock);
+  return { ...made, given };
+}
+
+test("proposals are judged for so long in one turn, the rest in the next ones", async () => {
+  const { given, submit } = slowScene();
+  for (const key of ["/a", "/b", "/c"]) void submit(set(key));
+  await nextTurn();
+  assert.deepEqual(given, [1]);
+  for (let turns = 0; given.length < 3; turns += 1) {
+    assert.ok(turns < 10);
+    await nextTurn();
+  }
+  assert.deepEqual(given, [1, 1, 1]);
+});
+
+test("more proposals than may wait are answered QUEUE_FULL", async () => {
+  const { submit } = slowScene();
+  const waiting = Array.from({ length: 4 }, (_, n) => submit(set(`/${n}`, 8 * 1024 * 1024)));
+  assert.equal(await waiting[3], "QUEUE_FULL");
+  const { submit: submitSmall } = slowScene();
+  for (let n = 0; n < nodeLimits.gatheredMax; n += 1) void submitSmall(set("/a"));
+  assert.equal(await submitSmall(set("/a")), "QUEUE_FULL");
 });

@@ -19,6 +19,54 @@ suite("vote guard", () => {
     });
   });
 
+  // Ours ends 4@1 behind a dip. What is committed of that we may not know: 0.3.15 stores its commit
+  // index once a second, so a journal taken over from it can hold more.
+  const dipped: SoloOptions = { log: [0, 7, 1, 1], term: 7, commit: 2 };
+
+  test("no vote for a shorter log where ours ends below its highest term", () => {
+    withoutAndWith("vote-guard", dipped, (solo, guarded) => {
+      solo.receive("b:1", requestVote(8, 2, 7));
+      const votes = solo.takeTo("b:1", "response_vote").length;
+      assert.equal(votes, guarded ? 0 : 1, "without it what follows the dip is voted away");
+    });
+  });
+
+  test("no promise of one either", () => {
+    withoutAndWith("vote-guard", dipped, (solo, guarded) => {
+      solo.receive("b:1", { type: "quorate_pre_vote", term: 8, lastLogIndex: 2, lastLogTerm: 7 });
+      const [answer] = solo.takeTo("b:1", "quorate_pre_vote_answer");
+      assert.equal(answer?.granted, !guarded);
+    });
+  });
+
+  for (const [what, lastLogIndex, lastLogTerm] of [
+    ["one that is as long as ours", 4, 1],
+    ["a shorter one of a term that is above all of ours", 3, 9],
+  ] as const) {
+    test(`there, ${what} may have it`, () => {
+      const solo = new Solo(dipped);
+      solo.receive("b:1", requestVote(10, lastLogIndex, lastLogTerm));
+      assert.equal(solo.takeTo("b:1", "response_vote").length, 1);
+    });
+  }
+
+  for (const lastLogIndex of [4, 6]) {
+    // A leader of the old high term that was cut off with entries nobody else has.
+    test(`there, none for a log up to ${lastLogIndex} whose last term does not place it`, () => {
+      withoutAndWith("vote-guard", { ...dipped, commit: 4 }, (solo, guarded) => {
+        solo.receive("b:1", requestVote(10, lastLogIndex, 7));
+        const votes = solo.takeTo("b:1", "response_vote").length;
+        assert.equal(votes, guarded ? 0 : 1, "without it what follows the dip is voted away");
+      });
+    });
+  }
+
+  test("once the terms have passed the dip, the last term counts again", () => {
+    const solo = new Solo({ log: [0, 7, 1, 8], term: 8, commit: 2 });
+    solo.receive("b:1", requestVote(10, 3, 9));
+    assert.equal(solo.takeTo("b:1", "response_vote").length, 1);
+  });
+
   test("a log that ends at our commit index may have it", () => {
     const solo = new Solo({ log: [0, 1, 1, 1], term: 1, commit: 3 });
     solo.receive("b:1", requestVote(9, 3, 8));
@@ -108,6 +156,49 @@ suite("covered claim", () => {
     });
   });
 
+  // Ours is 2@7 and then a dip to 4@1, of which nothing is known to be committed.
+  const dipped: SoloOptions = { log: [0, 7, 1, 1], term: 7, commit: 1, connected: ["b:1"] };
+
+  test("so is one whose whole log is the beginning of ours", () => {
+    withoutAndWith("covered-claim", dipped, (solo, guarded) => {
+      solo.receive("b:1", requestVote(7, 2, 7));
+      solo.timeOut();
+      solo.status("b:1", { term: 7 });
+      const [request] = solo.takeTo("b:1", "request_vote");
+      assert.equal(request?.lastLogTerm, guarded ? 7 : 1, "without it the two elect nobody");
+    });
+  });
+
+  test("a Quorate member shows its log by its pre-vote", () => {
+    const solo = new Solo(dipped);
+    solo.receive("b:1", { type: "quorate_pre_vote", term: 8, lastLogIndex: 2, lastLogTerm: 7 });
+    solo.timeOut();
+    solo.status("b:1", { term: 7 });
+    const [request] = solo.takeTo("b:1", "request_vote");
+    assert.equal(request?.lastLogTerm, 7);
+  });
+
+  test("one that ends in the dip is told its own, and not our higher one", () => {
+    // It believes no term up to 7: the log that the dip left behind claims those as well.
+    const options = { ...dipped, log: [0, 7, 1, 1, 2] };
+    withoutAndWith("covered-claim", options, (solo, guarded) => {
+      solo.receive("b:1", requestVote(7, 4, 1));
+      solo.timeOut();
+      solo.status("b:1", { term: 7 });
+      const [request] = solo.takeTo("b:1", "request_vote");
+      assert.equal(request?.lastLogTerm, guarded ? 1 : 2, "without it the two elect nobody");
+    });
+  });
+
+  test("our own last term for a peer whose log is not the beginning of ours", () => {
+    const solo = new Solo(dipped);
+    solo.receive("b:1", requestVote(7, 3, 7));
+    solo.timeOut();
+    solo.status("b:1", { term: 7 });
+    const [request] = solo.takeTo("b:1", "request_vote");
+    assert.equal(request?.lastLogTerm, 1);
+  });
+
   test("our own last term for a peer whose log goes beyond our commit index", () => {
     const solo = new Solo({ log: [0, 5, 5], term: 5, commit: 2, connected: ["b:1"] });
     solo.receive("b:1", requestVote(7, 3, 7));
@@ -115,6 +206,44 @@ suite("covered claim", () => {
     solo.status("b:1", { term: 7 });
     const [request] = solo.takeTo("b:1", "request_vote");
     assert.equal(request?.lastLogTerm, 5);
+  });
+
+  // It asked us in term 2, having forgotten its terms. Before our beacon reached it, it followed c:1
+  // in term 3, and what the two hold may have been acknowledged since.
+  for (const [what, terms, commit] of [
+    ["has appended since then", [0, 7, 3], 1],
+    ["has replaced an entry since then", [0, 3], 1],
+    ["whose log lay within our commit index, and has grown since", [0, 7, 3], 2],
+  ] as const) {
+    test(`nothing is taken from a peer that voted by a claim and ${what}`, () => {
+      const solo = new Solo({ ...dipped, commit });
+      solo.receive("b:1", requestVote(2, 2, 7));
+      solo.take();
+      const peer = vanilla("b:1", terms, solo.state.term);
+      for (let turn = 0; turn < 100; turn += 1) {
+        solo.tick(70);
+        talk(solo, peer);
+      }
+      assert.deepEqual(
+        peer.log.map(({ term }) => term),
+        terms,
+      );
+      assert.ok(solo.notes().includes("claim-outdated"));
+      assert.equal(solo.state.isLeader, false);
+    });
+  }
+
+  test("a peer that voted by a claim and is gone before it is looked at was worth no vote", () => {
+    const solo = new Solo(dipped);
+    solo.receive("b:1", requestVote(7, 2, 7));
+    solo.timeOut();
+    solo.status("b:1", { term: 7 });
+    solo.receive("b:1", { type: "response_vote", term: solo.state.term });
+    assert.ok(solo.state.inquest !== null);
+    solo.step({ kind: "disconnected", peer: "b:1" });
+    solo.tick(70);
+    assert.equal(solo.state.isLeader, false);
+    assert.deepEqual(solo.terms(), [0, 7, 1, 1]);
   });
 
   test("what a peer has shown on an earlier link is forgotten", () => {

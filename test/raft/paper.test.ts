@@ -191,9 +191,13 @@ suite("5.2 leader election", () => {
     solo.receive("b:1", appendFrom(3, [1, 0]));
     solo.take();
     solo.receive("c:1", appendFrom(3, [1, 0], [entry(2, 3)]));
-    assert.deepEqual(solo.take(), []);
-    assert.equal(solo.state.leader, "b:1");
+    assert.deepEqual(solo.terms(), [0]);
     assert.deepEqual(solo.notes(), ["two-leaders-in-a-term"]);
+    // Neither may be followed, and the second may have a majority without us: a new term ends both.
+    assert.deepEqual([solo.state.term, solo.state.leader], [4, null]);
+    assert.deepEqual(solo.take(), [{ to: "c:1", message: requestVote(4, 0, 0) }]);
+    solo.receive("b:1", appendFrom(3, [1, 0]));
+    assert.deepEqual(solo.take(), [{ to: "b:1", message: requestVote(4, 0, 0) }]);
   });
 });
 

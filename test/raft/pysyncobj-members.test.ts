@@ -268,6 +268,15 @@ suite("proposals", () => {
     ]);
   });
 
+  test("a leader whose disk refuses writes asks who holds all of its log to take over", () => {
+    const solo = leader({ quorate: true });
+    solo.receive("b:1", answerOf(solo.state.log.lastIndex + 1));
+    solo.step({ kind: "disk", usable: false });
+    assert.equal(solo.state.role, "follower");
+    assert.deepEqual(solo.takeTo("b:1", "timeout_now"), [{ type: "timeout_now", term: 1 }]);
+    assert.deepEqual(solo.takeTo("c:1", "timeout_now"), []);
+  });
+
   test("a disk that refuses writes costs the lead, and no vote is given meanwhile", () => {
     const solo = leader();
     solo.step({ kind: "disk", usable: false });

@@ -27,6 +27,7 @@ export interface SoloOptions {
   readonly connected?: readonly string[];
   readonly random?: () => number;
   readonly nowMs?: number;
+  readonly tellsAtTurnEnd?: boolean;
 }
 
 /** An entry whose command tells where it stands; the first of a log is upstream's no-op. */
@@ -93,6 +94,7 @@ export class Solo {
         leaderFallbackMs: 30_000,
         onConflict: options.onConflict ?? "keep",
         random: options.random ?? (() => 0.5),
+        tellsAtTurnEnd: options.tellsAtTurnEnd ?? false,
         ...(options.guardsOff === undefined ? {} : { guardsOff: new Set(options.guardsOff) }),
       },
       {
@@ -239,6 +241,9 @@ export class Solo {
     ) {
       const next = this.state.log.lastIndex + 1;
       this.receive(peer, answerOf(next, { success: false, reset: true }));
+    } else if (message.type === "append_entries" && this.state.inquest !== null) {
+      // Whether its log ends where it said.
+      this.receive(peer, answerOf((message.prevLogIdx ?? 0) + 1));
     }
   }
 

@@ -4,9 +4,19 @@ import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import { answerOf, appendFrom, entry, logOf, Solo, type SoloOptions } from "./solo.js";
 import type { VanillaModel } from "./vanilla-model.js";
-import { requestVote, talk, vanilla } from "./vanilla-peers.js";
+import { requestVote, talk, vanilla, withoutAndWith } from "./vanilla-peers.js";
 
 /* The guards around what a leader makes others cut, and what others make us cut. */
+
+const tailed: SoloOptions = { log: [0, 1, 6, 6, 6], term: 6, commit: 2 };
+
+/** Elections and what follows, for as long as three of them take. */
+function play(solo: Solo, ...peers: VanillaModel[]): void {
+  for (let turn = 0; turn < 200; turn += 1) {
+    solo.tick(25);
+    talk(solo, ...peers);
+  }
+}
 
 suite("look before you truncate", () => {
   /** Ours ends 4@4; c votes for us, and b's log is `longer`. */
@@ -66,6 +76,99 @@ suite("look before you truncate", () => {
     });
   }
 
+  test("the longer log that a dip left behind is overruled, and gets no vote", () => {
+    // Ours ends 4@1 behind a dip; b's is 7@7, the last four of which nobody else ever had.
+    const solo = new Solo({ log: [0, 7, 1, 1], term: 7, commit: 2 });
+    const b = vanilla("b:1", [0, 7, 7, 7, 7, 7, 7], 7);
+    const c = vanilla("c:1", [0, 7, 1, 1], 7);
+    solo.receive("b:1", requestVote(8, 7, 7));
+    assert.deepEqual(solo.takeTo("b:1", "response_vote"), []);
+    solo.timeOut();
+    for (let turn = 0; turn < 40; turn += 1) {
+      talk(solo, b, c);
+      solo.tick(20);
+    }
+    assert.ok(solo.state.isLeader, solo.notes().join(", "));
+    assert.deepEqual(
+      b.log.map(({ term }) => term),
+      [0, 7, 1, 1, solo.state.term],
+    );
+  });
+
+  // Ours ends 5@6 behind 2@1, and nobody else has these. b and c have forgotten their terms since and
+  // have committed 3@1 to 6@1; b does not know it yet, and votes for the higher last term.
+  for (const [version, term] of [
+    ["0.3.15", 1],
+    ["0.3.17", 0],
+  ] as const) {
+    test(`the vote of a member of ${version} that forgot its term is no proof`, () => {
+      withoutAndWith("look-before-truncate", { ...tailed, connected: ["b:1"] }, (solo, guarded) => {
+        const b = vanilla("b:1", [0, 1, 1, 1, 1, 1], term);
+        b.commitIndex = 2;
+        b.version = version;
+        play(solo, b);
+        assert.equal(solo.state.isLeader, !guarded);
+        const terms = b.log.map((each) => each.term);
+        const kept = [0, 1, 1, 1, 1, 1];
+        if (guarded) assert.deepEqual(terms, kept);
+        else assert.deepEqual(terms, [0, 1, 6, 6, 6, solo.state.term], "without it they are cut");
+        if (guarded) assert.ok(solo.notes().includes("forgetful-voter"));
+      });
+    });
+  }
+
+  // b was with us in term 6. Then it and c started again: they have led terms 1 and 2 once more, and
+  // have committed what b holds now. Its log ends 6@1, and so did ours.
+  function comesBack(b: VanillaModel): Solo {
+    const solo = new Solo({
+      log: [0, 1, 1, 1, 1, 1, 6, 6],
+      term: 6,
+      commit: 7,
+      connected: ["b:1"],
+    });
+    solo.status("b:1", { term: 6 });
+    solo.step({ kind: "disconnected", peer: "b:1" });
+    solo.connect("b:1");
+    play(solo, b);
+    return solo;
+  }
+
+  test("that a log ends as ours did shows nothing where the term of its end was led again", () => {
+    const b = vanilla("b:1", [0, 1, 2, 2, 1, 1], 2);
+    const held = [...b.log];
+    const solo = comesBack(b);
+    assert.equal(solo.state.isLeader, false);
+    assert.ok(solo.notes().includes("forgetful-voter"));
+    assert.deepEqual(b.log, held);
+  });
+
+  test("a member that comes back with the beginning of ours follows us", () => {
+    for (const [terms, term] of [
+      [[0, 1, 1, 1, 1, 1, 6], 2],
+      [[0, 1, 1, 1, 1, 1], 0],
+      [[0], 2],
+    ] as const) {
+      const b = vanilla("b:1", terms, term);
+      const solo = comesBack(b);
+      assert.ok(solo.state.isLeader, solo.notes().join(", "));
+      assert.equal(b.lastTerm, solo.state.term);
+    }
+  });
+
+  test("two of three whose logs are part of ours are enough, whatever the third holds", () => {
+    const solo = new Solo(tailed);
+    const b = vanilla("b:1", [0, 1, 1, 1, 1, 1], 1);
+    const c = vanilla("c:1", [0, 1, 6], 1);
+    play(solo, b, c);
+    assert.ok(solo.state.isLeader);
+    for (const { log } of [b, c]) {
+      assert.deepEqual(
+        log.map(({ term }) => term),
+        [0, 1, 6, 6, 6, solo.state.term],
+      );
+    }
+  });
+
   test("while one peer hangs the others hear from us, and none of them campaigns", () => {
     const solo = new Solo({ log: [0, 1], term: 1, commit: 2, quorate: false });
     solo.timeOut();
@@ -73,6 +176,7 @@ suite("look before you truncate", () => {
     solo.receive("c:1", { type: "response_vote", term: 2 });
     assert.notEqual(solo.state.inquest, null);
     solo.receive("c:1", answerOf(3, { success: false, reset: true }));
+    solo.receive("c:1", answerOf(3));
     solo.take();
     // b says nothing; a vanilla member waits 400 ms at least.
     for (let waited = 0; waited < 1_400; waited += 300) {
@@ -116,7 +220,7 @@ suite("look before you truncate", () => {
     assert.deepEqual(solo.notes(), ["gave-way"]);
   });
 
-  test("no probe carries our own last term, or anything to commit or append", () => {
+  test("no probe at a longer log carries our own last term, or anything to commit or append", () => {
     const solo = new Solo({ log: [0, 1, 1, 4], term: 4, commit: 3 });
     solo.timeOut();
     solo.status("b:1", {});
@@ -126,6 +230,10 @@ suite("look before you truncate", () => {
       appendFrom(5, [raftLimits.unreachableIndex, 0]),
     ]);
     solo.receive("b:1", answerOf(7, { success: false, reset: true }));
+    assert.deepEqual(solo.takeTo("b:1", "append_entries"), [], "what it holds may be committed");
+    solo.receive("c:1", answerOf(5, { success: false, reset: true }));
+    assert.deepEqual(solo.takeTo("c:1", "append_entries").slice(-1), [appendFrom(5, [4, 4])]);
+    solo.receive("c:1", answerOf(5));
     assert.deepEqual(
       solo.takeTo("b:1", "append_entries"),
       [3, 2, 1, 0].map((term) => appendFrom(5, [4, term])),
@@ -151,6 +259,7 @@ suite("look before you truncate", () => {
       solo.status("c:1", {});
       solo.receive("c:1", { type: "response_vote", term: 5 });
       solo.receive(showing, answerOf(5, { success: false, reset: true }));
+      solo.receive(showing, answerOf(5));
       solo.tick(raftLimits.inquestMsMax + 1);
       return solo;
     };
@@ -184,6 +293,8 @@ suite("committed entries that a leader wants gone", () => {
     assert.ok(kinds.indexOf("rebuild") < kinds.indexOf("apply"), "and applied to the new store");
     const [conflict] = solo.all("conflict");
     assert.deepEqual(conflict?.entries, logOf([1, 1, 1], 3));
+    const lowered = solo.all("save-commit").find(({ index }) => index === 2);
+    assert.equal(lowered?.after, conflict?.seq, "killed before, the next start must know of them");
     assert.deepEqual(solo.all("rebuild")[0]?.entries, logOf([0, 1]));
     assert.deepEqual(solo.terms(), [0, 1, 8, 8]);
     assert.deepEqual(solo.all("apply").at(-1)?.entries, [entry(3, 8), entry(4, 8)]);
@@ -195,6 +306,7 @@ suite("committed entries that a leader wants gone", () => {
     solo.receive("b:1", demand);
     assert.equal(solo.all("halt").length, 1);
     assert.deepEqual(solo.terms(), [0, 1, 1, 1, 1]);
+    assert.deepEqual(solo.all("conflict"), [], "they stay in the journal: nothing is kept beside");
     assert.deepEqual(solo.take(), []);
     assert.deepEqual(solo.timeOut(), []);
   });
@@ -207,6 +319,13 @@ suite("committed entries that a leader wants gone", () => {
     ]);
     assert.equal(solo.state.log.lastIndex, 10, "nothing goes");
     assert.deepEqual(solo.all("must-refetch").at(-1)?.missing, true);
+    // Its own entries, and the dump that holds what is committed before them.
+    solo.receive("b:1", appendFrom(9, [7, 1], [entry(8, 8)], 8));
+    assert.deepEqual(
+      solo.all("conflict").map(({ entries, withDump }) => ({ entries, withDump })),
+      [{ entries: logOf([1, 1, 1], 8), withDump: true }],
+      "once, however often the leader asks",
+    );
     solo.receive("c:1", requestVote(10, 20, 9));
     assert.deepEqual(solo.takeTo("c:1", "response_vote"), []);
   });
@@ -224,4 +343,22 @@ suite("committed entries that a leader wants gone", () => {
     assert.deepEqual(solo.notes(), []);
     assert.deepEqual(solo.terms(), [0, 1, 1, 1, 8]);
   });
+});
+
+test("a follower whose log is in conflict from its head on is asked once round, then gets a dump", () => {
+  const solo = new Solo({ log: [0, 1, 1, 4, 4, 4, 4], term: 4, commit: 7, quorate: true });
+  solo.lead();
+  // b's log is 4@2 to 6@2: what came before is in its dump.
+  const end = 7;
+  const asked = [7];
+  for (let prev = 7; asked.length < 20 && solo.all("send-snapshot").length === 0; ) {
+    const next = prev < 4 || prev > 6 ? end : prev;
+    solo.receive("b:1", answerOf(next, { success: false, reset: true }));
+    const [message] = solo.takeTo("b:1", "append_entries").slice(-1);
+    if (message === undefined) break;
+    prev = message.prevLogIdx ?? 0;
+    asked.push(prev);
+  }
+  assert.deepEqual(asked, [7, 6, 5, 4, 3]);
+  assert.equal(solo.all("send-snapshot")[0]?.to, "b:1");
 });

@@ -31,6 +31,8 @@ export class VanillaModel {
   role: "follower" | "candidate" | "leader" = "follower";
   leader: string | null = null;
   commitIndex = 1;
+  /** As its status tells. */
+  version = "0.3.15";
   /** Commands in the order in which they were applied; lastApplied counts them. */
   applied: Entry[];
   deadlineMs = 0;
@@ -68,7 +70,7 @@ export class VanillaModel {
 
   status(): PeerStatus {
     return {
-      version: "0.3.15",
+      version: this.version,
       term: this.term,
       commitIndex: this.commitIndex,
       lastApplied: this.lastApplied,

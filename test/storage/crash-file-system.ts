@@ -1,6 +1,5 @@
-import type { FileHandle, FileLock, FileSystem } from "../../src/storage/file-system.js";
-
-const sector = 512;
+import type { FileHandle, FileLock, LinkingFileSystem } from "../../src/storage/file-system.js";
+import { type Change, changed, parts } from "./unsynced.js";
 
 /** What a machine does when it stops: decides of each unsynced thing whether it survives. */
 export interface Fate {
@@ -19,21 +18,19 @@ interface Inode {
   pending: Change[];
 }
 
-type Change =
-  | { readonly kind: "write"; readonly at: number; readonly bytes: Buffer }
-  | { readonly kind: "size"; readonly size: number };
-
 /**
  * A disk in memory that can stop at any operation. After a loss of power, of what was not synced
- * any subset of sectors is there, and any prefix of the renames and removals; after a kill of the
- * process, all of it is.
+ * any subset of sectors is there, and any of the renames and removals; after a kill of the process,
+ * all of it is.
  */
-export class CrashFileSystem implements FileSystem {
+export class CrashFileSystem implements LinkingFileSystem {
   /** Operations until the machine stops; -1: never. */
   stopAfter = -1;
   operations = 0;
   /** Called before each operation that changes something; may throw a system error. */
   fault: ((operation: string, path: string) => void) | null = null;
+  /** The same for writes alone, told the offset behind what is written. */
+  writeFault: ((path: string, end: number) => void) | null = null;
   #names = new Map<string, Inode>();
   readonly #durableNames = new Map<string, Inode>();
   readonly #pendingNames: (() => void)[] = [];
@@ -65,6 +62,15 @@ export class CrashFileSystem implements FileSystem {
       this.#durableNames.delete(from);
       this.#durableNames.set(to, inode);
     });
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    this.step("link", to);
+    const inode = this.#names.get(from);
+    if (inode === undefined) throw systemError("ENOENT");
+    if (this.#names.has(to)) throw systemError("EEXIST");
+    this.#names.set(to, inode);
+    this.#pendingNames.push(() => this.#durableNames.set(to, inode));
   }
 
   async unlink(path: string): Promise<void> {
@@ -101,13 +107,17 @@ export class CrashFileSystem implements FileSystem {
   /** The machine starts again. `null`: only the process was killed, the system's cache lives. */
   restart(fate: Fate | null): void {
     this.#isStopped = false;
+    this.writeFault = null;
     this.stopAfter = -1;
     this.operations = 0;
     this.#locks.clear();
     this.life += 1;
     if (fate === null) return;
-    const kept = fate.pick(this.#pendingNames.length + 1);
-    for (const change of this.#pendingNames.splice(0).slice(0, kept)) change();
+    const changes = this.#pendingNames.splice(0);
+    // In order, as with the journal of ext4, or each by itself, which is all that POSIX says.
+    if (fate.pick(2) === 0) changes.length = fate.pick(changes.length + 1);
+    else changes.splice(0, changes.length, ...changes.filter(() => fate.pick(2) === 1));
+    for (const change of changes) change();
     this.#names = new Map(this.#durableNames);
     for (const inode of new Set(this.#names.values())) settle(inode, fate);
   }
@@ -170,6 +180,7 @@ class CrashHandle implements FileHandle {
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
     this.#step("write");
+    this.#disk.writeFault?.(this.#path, position + bytes.length);
     this.#apply({ kind: "write", at: position, bytes: Buffer.from(bytes) });
   }
 
@@ -202,30 +213,14 @@ class CrashHandle implements FileHandle {
   }
 }
 
-function changed(content: Buffer, change: Change): Buffer {
-  const size = change.kind === "size" ? change.size : change.at + change.bytes.length;
-  const length = change.kind === "size" ? size : Math.max(size, content.length);
-  const copy = Buffer.alloc(length);
-  content.copy(copy, 0, 0, Math.min(content.length, length));
-  if (change.kind === "write") change.bytes.copy(copy, change.at);
-  return copy;
-}
-
 /** Each unsynced sector of each write is there or not; sizes likewise. */
 function settle(inode: Inode, fate: Fate): void {
   let content = inode.durable;
   for (const change of inode.pending) {
-    if (change.kind === "size") {
-      if (fate.pick(2) === 1) content = changed(content, change);
-      continue;
-    }
-    const mode = fate.pick(4);
-    for (let at = 0; at < change.bytes.length; ) {
-      const next = sector - ((change.at + at) % sector);
-      const bytes = change.bytes.subarray(at, at + next);
+    const mode = change.kind === "size" ? 2 : fate.pick(4);
+    for (const part of parts(change)) {
       const isThere = mode === 0 ? false : mode === 1 ? true : fate.pick(2) === 1;
-      if (isThere) content = changed(content, { kind: "write", at: change.at + at, bytes });
-      at += next;
+      if (isThere) content = changed(content, part);
     }
   }
   inode.cached = Buffer.from(content);

@@ -252,3 +252,18 @@ test("nothing acknowledged is lost, whatever a crash leaves of the unsynced", as
     }
   }
 });
+
+test("a first start that ends anywhere leaves a member that is new", async () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new Random(seed * 2_654_435_761);
+    const fs = new CrashFileSystem();
+    fs.stopAfter = random.pick(12);
+    await untilCrash(async () => {
+      await open(fs);
+    });
+    fs.restart(random.pick(4) === 0 ? null : random);
+    const { recovered } = await open(fs);
+    assert.deepEqual(recovered.findings, [], `seed ${seed}`);
+    assert.equal(recovered.mustRefetch, false, `seed ${seed}`);
+  }
+});

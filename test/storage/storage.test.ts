@@ -329,7 +329,7 @@ describe("a disk that fails", () => {
       let countdown = failing;
       fs.fault = (operation) => {
         if (operation !== "write" && operation !== "create") return;
-        if (countdown-- === 0) throw systemError("ENOSPC");
+        if (countdown-- <= 0) throw systemError("ENOSPC");
       };
       await assert.rejects(storage.write(ops), isStorageError("no-space"), `operation ${failing}`);
       fs.fault = null;
@@ -358,7 +358,7 @@ describe("a disk that fails", () => {
       let countdown = failing;
       fs.fault = (operation) => {
         if (operation !== "write" && operation !== "create") return;
-        if (countdown-- === 0) throw systemError("ENOSPC");
+        if (countdown-- <= 0) throw systemError("ENOSPC");
       };
       const ops = [
         { kind: "meta", term: 2, votedFor: null },
@@ -403,6 +403,33 @@ describe("a disk that fails", () => {
     await assert.rejects(storage.openDump(), isStorageError("io"));
     await storage.close();
     assert.equal(fs.operations, before);
+  });
+
+  test("a quota that is used up is lack of space: Node.js has no name for it", async () => {
+    const { fs, storage } = await opened();
+    fs.fault = () => {
+      throw Object.assign(new Error("Unknown system error -122"), {
+        ...{ code: "Unknown system error -122", errno: -122 },
+      });
+    };
+    const write = storage.write([{ kind: "append", entries: entries(2, 3) }]);
+    await assert.rejects(write, isStorageError("no-space"));
+    await assert.rejects(write, /\.journal: the quota is used up \(EDQUOT\)/);
+    fs.fault = null;
+    await storage.write([{ kind: "append", entries: entries(2, 3) }]);
+    await storage.close();
+  });
+
+  test("where there is room for the records and not for spare zeros, they are appended", async () => {
+    const { fs, storage } = await opened();
+    const room = 64 * 1024;
+    fs.writeFault = (_path, end) => {
+      if (end > room) throw systemError("ENOSPC");
+    };
+    await storage.write([{ kind: "append", entries: entries(2, 3) }]);
+    await storage.write([{ kind: "append", entries: entries(4, 4) }]);
+    fs.restart({ pick: () => 0 });
+    assert.equal((await reopened(fs)).entries.at(-1)?.index, 4);
   });
 
   test("a permission that lacks is named", async () => {

@@ -16,7 +16,7 @@ function setUntil(key: string, expire: number | null): Uint8Array {
 
 const dueKeys = (store: Store, nowSec: number): PyValue[] =>
   store
-    .expired(nowSec)
+    .expired(nowSec, 0)
     .map(({ key }) => key)
     .sort();
 
@@ -27,7 +27,7 @@ describe("expired", () => {
     store.apply(setUntil("b", null), 2);
     assert.deepEqual(dueKeys(store, 9.999), []);
     assert.deepEqual(dueKeys(store, 10), ["a"]);
-    const [due] = store.expired(11);
+    const [due] = store.expired(11, 0);
     assert(due !== undefined);
     assert.deepEqual(due.value, store.get("a"));
     store.apply(encodeExpire("a", due.value), 3);

@@ -23,6 +23,17 @@ describe("refusal", () => {
     assert.equal(store.refusal(encodeDelete("a", { recursive: true }), tail), null);
   });
 
+  test("as it is: without a tail, and without a trace in what is asked about one", () => {
+    const store = new Store();
+    const tail = logOf(set("a"));
+    assert.equal(store.refusal(encodeDelete("a"), tail), null);
+    assert.match(store.refusalAsIs(encodeDelete("a")) ?? "", /KeyError/);
+    assert.match(store.refusalAsIs(Uint8Array.of(3, 1)) ?? "", /./);
+    assert.match(store.refusalAsIs(new Uint8Array(0)) ?? "", /no type/);
+    assert.equal(store.refusalAsIs(set("a")), null);
+    assert.equal(store.refusal(encodeDelete("a"), tail), null);
+  });
+
   test("follows the tail when it is cut and goes on differently", () => {
     const store = new Store();
     const [first] = logOf(set("a"));

@@ -3,8 +3,9 @@ import type { RaftState } from "../state.js";
 /**
  * A peer has shown a term behind ours: lift it. With no leader known our own term goes up first, to
  * one that nobody has voted in: a peer that forgot its vote would vote a second time in the present
- * one. Not where we have voted for another candidate: its election is under way, and a higher term
- * would spoil it. Once for each term and link: the peer may have sent much before the beacon came.
+ * one. A Quorate peer forgets none, and the leader that we merely cannot reach would have to go. Nor
+ * where we have voted for another candidate: its election is under way, and a higher term would spoil
+ * it. Once for each term and link: the peer may have sent much before the beacon came.
  */
 export function liftPeer(state: RaftState, peer: string, seenTerm: number): void {
   if (!canLift(state, peer, seenTerm)) return;
@@ -12,7 +13,7 @@ export function liftPeer(state: RaftState, peer: string, seenTerm: number): void
   if (known.beaconTerm === state.term) return;
   const { votedFor, selfId } = state;
   const isElecting = state.role !== "follower" || (votedFor !== null && votedFor !== selfId);
-  if (state.leader === null && !isElecting) state.setTerm(state.term + 1, null);
+  if (state.leader === null && !isElecting && !known.isQuorate) state.setTerm(state.term + 1, null);
   beaconTo(state, peer, seenTerm);
 }
 

@@ -114,9 +114,17 @@ export interface RawSocket {
   closed: boolean;
 }
 
-export async function rawConnect(t: TestContext, address: string): Promise<RawSocket> {
+/** @param from The address to come from; default: the system's choice. */
+export async function rawConnect(
+  t: TestContext,
+  address: string,
+  from?: string,
+): Promise<RawSocket> {
   const [host = "", port = ""] = address.split(":");
-  const socket = connect({ host, port: Number(port) });
+  const socket = connect({
+    ...{ host, port: Number(port) },
+    ...(from === undefined ? {} : { localAddress: from }),
+  });
   const raw: RawSocket = { socket, received: [], closed: false };
   socket.on("error", () => {});
   socket.on("data", (chunk: Buffer) => raw.received.push(chunk));

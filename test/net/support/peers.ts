@@ -19,9 +19,10 @@ export async function barePeer(
   t: TestContext,
   to: string,
   hello: string,
-  key: FernetKey | null = null,
+  options: { readonly key?: FernetKey; readonly from?: string } = {},
 ): Promise<BarePeer> {
-  const raw = await rawConnect(t, to);
+  const { key = null, from } = options;
+  const raw = await rawConnect(t, to, from);
   const session = new Session({
     role: { kind: "connector", hello },
     key,

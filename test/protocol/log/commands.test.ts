@@ -141,3 +141,22 @@ test("an address is split at its last colon", () => {
   assert.equal(nodeId(tcpNode("a:1")), "a:1");
   assert.equal(nodeId(null), null);
 });
+
+test("a command may be as large as a text, and takes no more than that", () => {
+  for (const value of ["x".repeat(8_000_000), "ж".repeat(4_000_000), new Uint8Array(8_000_000)]) {
+    const decoded = decodeCommand(regular(new PyTuple([2, new PyTuple(["/key", value])])));
+    assert.ok(decoded.kind === "regular");
+    assert.deepEqual(decoded.call.args[1], value);
+  }
+  // One byte each, and 200 in memory; the same, each held twice by the memo; a text many times over.
+  for (const pickle of [
+    Buffer.alloc(8_000_000, "}"),
+    Buffer.alloc(8_000_000, "]\x94"),
+    Buffer.concat([Buffer.from("]X\0\0\x01\0"), Buffer.alloc(65_536, "k"), Buffer.from("q\x01(")]),
+  ]) {
+    const references = Buffer.alloc(100_000, Buffer.from("h\x01"));
+    const before = process.memoryUsage().heapUsed;
+    refuses(Buffer.concat([Buffer.of(commandType.regular), pickle, references]));
+    assert.ok(process.memoryUsage().heapUsed - before < 64 * 1024 * 1024);
+  }
+});

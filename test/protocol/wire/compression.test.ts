@@ -23,7 +23,7 @@ function sameAfterInflating(payload: Uint8Array, data: Uint8Array): boolean {
 
 test("what was deflated inflates to the same, for zlib too", () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 3 * storedBytesMax, size: "max" }), (data) => {
+    fc.property(fc.uint8Array({ maxLength: 3072, size: "max" }), (data) => {
       const payload = deflate(data);
       assert.ok(Buffer.from(inflate(payload, data.length)).equals(data));
       assert.ok(inflateSync(payload).equals(data));
@@ -32,12 +32,22 @@ test("what was deflated inflates to the same, for zlib too", () => {
 });
 
 test("the sizes around the border between stored and compressed pass, of the largest bytes", () => {
-  for (const length of [0, 1, 255, 256, storedBytesMax - 1, storedBytesMax, storedBytesMax + 1]) {
+  for (const length of [
+    0,
+    1,
+    255,
+    256,
+    65_534,
+    65_535,
+    65_536,
+    storedBytesMax,
+    storedBytesMax + 1,
+  ]) {
     const data = Buffer.alloc(length, 0xff);
     assert.ok(inflateSync(deflate(data)).equals(data));
     assert.ok(Buffer.from(inflate(deflate(data), length)).equals(data));
   }
-  assert.ok(deflate(Buffer.alloc(storedBytesMax + 1)).length < 100);
+  assert.ok(deflate(Buffer.alloc(storedBytesMax + 1)).length < 1000);
 });
 
 test("a stream of any level is taken", () => {

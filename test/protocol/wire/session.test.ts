@@ -297,11 +297,13 @@ test("the largest command passes from an observer, whatever its bytes", () => {
 });
 
 test("the largest batch of vanilla's passes from a member, and not from an observer", () => {
-  const count = 64 * 1024;
+  // 64 KiB of the shortest commands that there can be in numbers: a call without arguments.
+  const command = Buffer.from("\0\x80\x02K\0.", "latin1");
+  const count = Math.floor((64 * 1024) / command.length);
   const entries = Array.from({ length: count }, (_, at) => ({
     index: 300_000 + at,
     term: 5,
-    command: Uint8Array.of(1),
+    command: new Uint8Array(command),
   }));
   const items = entries.map(({ index, term, command }) => new PyTuple([command, index, term]));
   const fields: [PyValue, PyValue][] = [
@@ -321,6 +323,69 @@ test("the largest batch of vanilla's passes from a member, and not from an obser
   const stranger = listener(null);
   stranger.receive(rawFrame(observerHello, null));
   refuses(() => stranger.receive(rawFrame(batch, null)), "pickle-limit");
+});
+
+test("a large message is opened in slices, and small ones of others go on meanwhile", () => {
+  for (const key of [null, password]) {
+    const large = connected({ kind: "connector", hello: observerHello }, key);
+    const other = connected({ kind: "connector", hello: "a:1" }, key);
+    const command = new Uint8Array(randomBytes(2 * 1024 * 1024));
+    const frame = large.connector.encode({ type: "apply_command", command, requestId: 1 });
+    large.listener.push(frame);
+    let slices = 0;
+    let step = large.listener.proceed();
+    for (; step === "working"; step = large.listener.proceed()) {
+      slices += 1;
+      if (slices === 8) {
+        assert.equal(other.listener.receive(other.connector.encode(vote)).events.length, 1);
+      }
+    }
+    assert.ok(slices >= 8, `${slices} slices`);
+    assert.ok(typeof step !== "string");
+    const [event] = step.events;
+    assert.ok(event?.kind === "message" && event.message.type === "apply_command");
+    assert.ok(Buffer.from(event.message.command).equals(command));
+    assert.equal(large.listener.proceed(), "idle");
+  }
+});
+
+test("the memory for large messages is one message's at a time, and comes back", () => {
+  const one = connected({ kind: "connector", hello: observerHello }, null);
+  const two = connected({ kind: "connector", hello: observerHello }, null);
+  const command = new Uint8Array(1024 * 1024);
+  for (const { connector, listener: made } of [one, two]) {
+    made.push(connector.encode({ type: "apply_command", command, requestId: 1 }));
+    assert.equal(made.proceed(), "working");
+  }
+  assert.equal(one.listener.proceed(), "working");
+  assert.equal(two.listener.proceed(), "waiting");
+  // Who cannot wait is served all the same.
+  const sync = connected({ kind: "connector", hello: observerHello }, null);
+  const frame = sync.connector.encode({ type: "apply_command", command, requestId: 1 });
+  assert.equal(sync.listener.receive(frame).events.length, 1);
+  one.listener.close();
+  let step = two.listener.proceed();
+  while (step === "working") step = two.listener.proceed();
+  assert.ok(typeof step !== "string" && step.events.length === 1);
+});
+
+test("a large token that was touched anywhere is refused, as a small one is", () => {
+  const command = new Uint8Array(randomBytes(200_000));
+  for (const place of [0, 0.001, 0.3, 0.5, 0.9, 0.9999]) {
+    const pair = connected({ kind: "connector", hello: observerHello }, password);
+    const frame = Buffer.from(
+      pair.connector.encode({ type: "apply_command", command, requestId: 1 }),
+    );
+    const at = 4 + Math.floor((frame.length - 4) * place);
+    frame[at] = frame[at] === 65 ? 66 : 65;
+    refuses(() => pair.listener.receive(frame), "fernet-token");
+  }
+  for (const cut of [1, 2, 3, 4, 16, 43, 44]) {
+    const pair = connected({ kind: "connector", hello: observerHello }, password);
+    const frame = pair.connector.encode({ type: "apply_command", command, requestId: 1 });
+    const shorter = encodeFrame(frame.subarray(4, frame.length - cut));
+    refuses(() => pair.listener.receive(shorter), "fernet-token");
+  }
 });
 
 test("a session used out of turn is a mistake of our own", () => {

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import type { Breakage } from "./support/broken-member.js";
+import { Chance } from "./support/chance.js";
+import type { NameOrder } from "./support/leftovers.js";
+import { MemberTrace, type Visit } from "./support/member-trace.js";
+import { PowerLoss } from "./support/power-loss.js";
+import { blackouts, relight } from "./support/rebuilt-cluster.js";
+import { runOn, type Sample, sampling } from "./support/rebuilt-member.js";
+import { Scene } from "./support/scene.js";
+import { runClusterScenario, runScenario, TracedCluster } from "./support/traced-cluster.js";
+
+/* A real member's system calls; `npm run soak -- power-loss` does more of it. See docs/crashes.md. */
+
+const seed = Number(process.env["POWER_SEED"] ?? Math.floor(Math.random() * 1_000_000));
+/** Each is a directory on a disk, opened by the real storage: some milliseconds. */
+const statesPerMoment = 16;
+const momentsMax = 120;
+const orders: readonly NameOrder[] = ["ordered", "any"];
+
+suite("a member under strace", () => {
+  const scene = new Scene();
+  let cluster: TracedCluster;
+
+  before(async () => {
+    cluster = await TracedCluster.start(scene);
+    try {
+      await runScenario(cluster);
+    } catch (error) {
+      console.error(scene.report());
+      throw error;
+    } finally {
+      await cluster.close();
+    }
+  });
+  after(() => scene.close());
+
+  test("sends no term, vote or confirmation before it is synced", async (t) => {
+    const trace = await played(cluster);
+    const { faults, checked } = trace.revealed;
+    t.diagnostic(`checked: ${[...checked].map(([what, count]) => `${count} ${what}`).join(", ")}`);
+    assert.deepEqual(faults, []);
+    for (const what of [
+      ...["request_vote", "a vote", "append_entries", "append_chunk", "a commit"],
+      ...["next_node_idx", "entries confirmed", "apply_command_response", "a status"],
+    ]) {
+      assert.ok((checked.get(what) ?? 0) > 0, `no ${what} was seen`);
+    }
+  });
+
+  test("does nothing to its files but what was followed", async () => {
+    const { disk } = await played(cluster);
+    const { dataDir } = cluster.tracesOf(cluster.traced);
+    assert.deepEqual([...disk.names.keys()].sort(), readdirSync(dataDir).sort());
+    for (const [name, { cached }] of disk.names) {
+      assert.ok(readFileSync(join(dataDir, name)).equals(cached), name);
+    }
+  });
+
+  for (const order of orders) {
+    test(`finds all that it had told after a loss of power, names ${order}`, async (t) => {
+      const moments = await momentCount(cluster);
+      const power = new PowerLoss({
+        ...{ selfAddr: cluster.traced, order, statesMax: statesPerMoment },
+        ...{ chance: new Chance(seed), share: momentsMax / moments },
+      });
+      try {
+        await played(cluster, power.visit);
+      } finally {
+        power.close();
+      }
+      const different = power.opened.size;
+      t.diagnostic(
+        `POWER_SEED=${seed}: ${power.states} states of ${power.moments} of ${moments} moments, ` +
+          `${different} different`,
+      );
+      assert.deepEqual(power.faults, []);
+      assert.ok(different >= momentsMax / 2, `only ${different} different directories`);
+    });
+  }
+
+  test("runs on what a loss of power has left", async () => {
+    const samples: Sample[] = [];
+    const moments = await momentCount(cluster);
+    await played(cluster, sampling(samples, 8 / moments, new Chance(seed)));
+    for (const [n, sample] of samples.slice(0, 8).entries()) {
+      const place = { name: `rebuilt-${n}`, selfAddr: cluster.traced, partners: cluster.others };
+      assert.equal(await runOn(scene, sample, place), null, `POWER_SEED=${seed}, sample ${n}`);
+    }
+  });
+});
+
+test("a whole cluster that loses its power keeps every acknowledged write", async (t) => {
+  const scene = new Scene();
+  t.after(() => scene.close());
+  const cluster = await TracedCluster.start(scene, { all: true });
+  try {
+    await runClusterScenario(cluster);
+  } catch (error) {
+    console.error(scene.report());
+    throw error;
+  } finally {
+    await cluster.close();
+  }
+  const chance = new Chance(seed);
+  for (const order of orders) {
+    for (const blackout of await blackouts(cluster, { count: 3, order, chance })) {
+      const { acked, lost } = await relight(cluster, blackout);
+      t.diagnostic(
+        `POWER_SEED=${seed}: names ${order}: ${acked} acknowledged, ${lost.length} lost`,
+      );
+      assert.deepEqual(lost, []);
+    }
+  }
+});
+
+/** What each breakage must show: a check that cannot fail proves nothing. */
+const breakages: readonly (readonly [Breakage, string, readonly string[]])[] = [
+  ["files", "no fdatasync", ["a vote", "append_entries", "apply_command_response", "a commit"]],
+  ["names", "no fsync of the directory", ["a vote", "append_entries", "apply_command_response"]],
+  ["early", "messages leave before the sync has ended", ["request_vote", "apply_command_response"]],
+];
+
+for (const [how, what, kinds] of breakages) {
+  test(`a member broken on purpose is found out: ${what}`, async (t) => {
+    const scene = new Scene();
+    t.after(() => scene.close());
+    const preload = new URL("support/broken-member.js", import.meta.url).href;
+    const env = { NODE_OPTIONS: `--import ${preload}`, BROKEN: how };
+    const cluster = await TracedCluster.start(scene, { env });
+    try {
+      await cluster.write(20);
+      await cluster.makeLead(cluster.traced);
+      await cluster.write(20);
+    } finally {
+      await cluster.close();
+    }
+    await cluster.stop("SIGKILL");
+    const { revealed } = await played(cluster);
+    const found = new Set(revealed.faults.map((fault) => fault.split(": ")[1]));
+    for (const kind of kinds) {
+      assert.ok(found.has(kind), `${kind} was not found: ${[...found].join(", ")}`);
+    }
+  });
+}
+
+async function played(cluster: TracedCluster, visit?: Visit): Promise<MemberTrace> {
+  const { selfAddr, dataDir, files } = cluster.tracesOf(cluster.traced);
+  const trace = new MemberTrace({ selfAddr, dataDir, majority: 2 });
+  for (const file of files) await trace.play(file, visit);
+  return trace;
+}
+
+async function momentCount(cluster: TracedCluster): Promise<number> {
+  let moments = 0;
+  await played(cluster, () => {
+    moments += 1;
+  });
+  return moments;
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { guardNames } from "../src/raft/types.js";
+import {
+  type BatchOptions,
+  hasGoneWrong,
+  type Run,
+  runBatch,
+  type Scenario,
+} from "./defect/batch.js";
+import type { Actor, Cast } from "./defect/stage.js";
+
+/**
+ * The defect that Quorate exists for, and Quorate in its place: a bounded part of `npm run soak --
+ * upstream-defect`, whose figures stand in docs/upstream-defect.md.
+ */
+
+const allVanilla = castOf("0.3.15", "0.3.15", "0.3.15");
+const allQuorate = castOf("quorate", "quorate", "quorate");
+/** The script comes to its end in more than nine of ten runs; a busy machine may spoil one. */
+const triesMax = 3;
+
+function castOf(a: Actor, b: Actor, c: Actor): Cast {
+  return { a, b, c };
+}
+
+interface Plan extends Partial<BatchOptions> {
+  readonly scenario: Scenario;
+  readonly cast: Cast;
+  readonly runs: number;
+}
+
+async function play(
+  t: TestContext,
+  plan: Plan,
+  enough: (run: Run) => boolean,
+): Promise<readonly Run[]> {
+  const ending = new AbortController();
+  const given = { writers: allVanilla, guardsOff: [], parallel: 1, keepIn: null };
+  const runs = await runBatch({ ...given, ...plan, signal: ending.signal }, (run) => {
+    const { divergence, lost, unsettled, committedBy, overtaken, leaderMs, notes } = run;
+    const told = { committedBy, overtaken, leaderMs, notes, lost: lost.length, unsettled };
+    t.diagnostic(`${run.seconds.toFixed(1)} s ${JSON.stringify(told)} ${divergence[0] ?? ""}`);
+    if (enough(run)) ending.abort();
+  });
+  assert.ok(runs.length > 0);
+  return runs;
+}
+
+describe("after a restart a stale member", { concurrency: 2 }, () => {
+  test("makes members of 0.3.15 differ for ever, and acknowledged writes are lost", async (t) => {
+    const isShown = (run: Run) => run.divergence.length > 0 && run.lost.length > 0;
+    const plan: Plan = { scenario: "forced", cast: allVanilla, runs: triesMax };
+    const runs = await play(t, plan, isShown);
+    assert.ok(runs.some(isShown), `none of ${runs.length} runs diverged`);
+  });
+
+  test("does so where it is the only one upgraded to 0.3.17", async (t) => {
+    const isShown = (run: Run) => run.divergence.length > 0 && run.lost.length > 0;
+    const cast = castOf("0.3.15", "0.3.17", "0.3.15");
+    const runs = await play(t, { scenario: "forced", cast, runs: triesMax }, isShown);
+    assert.ok(runs.some(isShown), `none of ${runs.length} runs diverged`);
+  });
+
+  const harmless: readonly (readonly [string, Plan])[] = [
+    ["not where all are Quorate", { scenario: "forced", cast: allQuorate, runs: 3 }],
+    [
+      "not where it is Quorate, beside two of 0.3.15",
+      { scenario: "forced", cast: castOf("0.3.15", "quorate", "0.3.15"), runs: 2 },
+    ],
+    [
+      "not where the leader is Quorate, beside two of 0.3.15",
+      { scenario: "forced", cast: castOf("quorate", "0.3.15", "0.3.15"), runs: 2 },
+    ],
+    [
+      "not where the follower is Quorate, beside two of 0.3.15",
+      { scenario: "forced", cast: castOf("0.3.15", "0.3.15", "quorate"), runs: 2 },
+    ],
+    [
+      "not where three Quorate members take the journals of 0.3.15 over",
+      { scenario: "takeover", cast: allQuorate, runs: 2 },
+    ],
+    [
+      "not where the journals hold a term dip already and all three become Quorate",
+      { scenario: "dip", cast: allQuorate, runs: 8 },
+    ],
+    [
+      "nor where the stale log is the longer one as well",
+      { scenario: "dip-tail", cast: allQuorate, runs: 4 },
+    ],
+  ];
+  for (const [name, plan] of harmless) {
+    test(name, async (t) => {
+      const runs = await play(t, plan, hasGoneWrong);
+      for (const { divergence, lost, unsettled } of runs) {
+        assert.deepEqual(
+          { divergence, lost, unsettled },
+          { divergence: [], lost: [], unsettled: null },
+        );
+      }
+      assert.equal(runs.length, plan.runs);
+    });
+  }
+
+  test("does, on journals with a term dip, to three Quorate members without guards", async (t) => {
+    const isShown = (run: Run) => run.lost.length > 0;
+    const without = { cast: allQuorate, guardsOff: guardNames };
+    const plan: Plan = { scenario: "dip", runs: triesMax, ...without };
+    const runs = await play(t, plan, isShown);
+    assert.ok(runs.some(isShown), `none of ${runs.length} runs lost anything`);
+  });
+});

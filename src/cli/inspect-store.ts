@@ -1,0 +1,115 @@
+import type { MemberPaths } from "../files/data-path.js";
+import { FilesError } from "../files/files-error.js";
+import { readMeta } from "../files/read-meta.js";
+import { differencesOf, type KeyDifference, pictureOf } from "../files/store-diff.js";
+import { StoreFold } from "../files/store-fold.js";
+import { nodeFileSystem } from "../storage/node-file-system.js";
+import type { KvEntryJson } from "../store/json-view.js";
+import { bytesOf, findMember } from "./chosen-files.js";
+import type { CliContext } from "./context.js";
+import { CliError, exitCode } from "./exit-codes.js";
+import type { InspectFlags } from "./inspect.js";
+import { formatLong } from "./kv-ls.js";
+import { printJson, showValue } from "./kv-session.js";
+import { withProgress } from "./progress-line.js";
+
+/** Prints the store at an index, or what is different between two. */
+export async function printStore(
+  context: CliContext,
+  path: string,
+  flags: InspectFlags,
+): Promise<void> {
+  const member = await findMember(path);
+  const totalBytes = await bytesOf([member.journal, member.dump]);
+  const [from = "", to = ""] = flags.diff ?? [flags.at ?? "", ""];
+  await withProgress(context, { doing: "folding the log", totalBytes }, async (watch) => {
+    const first = await readIndex(member, from);
+    const fold = await StoreFold.open(nodeFileSystem, member, first ?? Number.POSITIVE_INFINITY, {
+      watch,
+    });
+    try {
+      await advance(fold, first);
+      const before = pictureOf(fold.store);
+      if (flags.diff === undefined) {
+        showStore(context, fold, { entries: before, isJson: flags.json === true });
+      } else {
+        const start = fold.index;
+        const second = await readIndex(member, to);
+        if (second !== null && second < start) {
+          throw usage(`--diff goes forward: ${start} comes after ${second}`);
+        }
+        await advance(fold, second);
+        const differences = differencesOf(before, pictureOf(fold.store));
+        showDiff(context, { from: start, to: fold.index, differences }, flags.json === true);
+      }
+      tellRaised(context, fold);
+    } finally {
+      await fold.close();
+    }
+  });
+  await context.drained();
+}
+
+async function advance(fold: StoreFold, to: number | null): Promise<void> {
+  if (to === null) await fold.advanceToEnd();
+  else await fold.advance(to);
+}
+
+/** Null: the end of the log. */
+async function readIndex(member: MemberPaths, text: string): Promise<number | null> {
+  if (text === "end") return null;
+  if (text === "commit") {
+    const meta = member.meta === null ? null : await readMeta(nodeFileSystem, member.meta);
+    if (meta?.kind === "meta" && meta.hasCommitIndex) return meta.meta.commitIndex;
+    const where = member.meta ?? `${member.directory}/${member.address}`;
+    throw new FilesError("not-held", where, "no commit index is stored: give a number, or end");
+  }
+  const index = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (index > 0) return index;
+  throw usage(`${JSON.stringify(text)} is no index: give a number from 1, commit or end`);
+}
+
+function showStore(
+  context: CliContext,
+  { index, baseIndex }: StoreFold,
+  given: { readonly entries: ReadonlyMap<string, KvEntryJson>; readonly isJson: boolean },
+): void {
+  if (!given.isJson) context.out(formatLong([...given.entries]));
+  else
+    printJson(context, { index, dumpIndex: baseIndex, entries: Object.fromEntries(given.entries) });
+}
+
+function showDiff(
+  context: CliContext,
+  diff: {
+    readonly from: number;
+    readonly to: number;
+    readonly differences: readonly KeyDifference[];
+  },
+  isJson: boolean,
+): void {
+  if (isJson) printJson(context, diff);
+  else context.out(diff.differences.map(formatDifference).join(""));
+}
+
+function formatDifference({ key, change, before, after }: KeyDifference): string {
+  const name = showValue(key);
+  if (change === "added") return `+ ${name} = ${showValue(after?.value)}\n`;
+  if (change === "removed") return `- ${name} = ${showValue(before?.value)}\n`;
+  const [old, now] = [showValue(before?.value), showValue(after?.value)];
+  return `~ ${name} = ${old === now ? `${now} (written again)` : `${old} -> ${now}`}\n`;
+}
+
+/** PySyncObj's members never get beyond such an entry: what a member shows may be older. */
+function tellRaised(context: CliContext, { raised, raisedCount }: StoreFold): void {
+  const [first] = raised;
+  if (first === undefined) return;
+  const more = raisedCount > 1 ? ` (and ${raisedCount - 1} more such entries)` : "";
+  context.err(
+    `quorate: PySyncObj's members stop at entry ${first.index}${more}: ${showValue(first.reason)}\n`,
+  );
+}
+
+function usage(message: string): CliError {
+  return new CliError(message, { code: exitCode.usage });
+}

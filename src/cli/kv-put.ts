@@ -1,0 +1,58 @@
+import type { Command } from "commander";
+import { ConfigError } from "../node/config-types.js";
+import type { CliContext } from "./context.js";
+import { CliError, exitCode } from "./exit-codes.js";
+import { addConditionOptions, type ConditionFlags, readConditions } from "./kv-conditions.js";
+import { type ClientFlags, kvCommand, printJson, withClient, write } from "./kv-session.js";
+
+interface PutFlags extends ClientFlags, ConditionFlags {
+  readonly ttl?: string;
+}
+
+export function registerKvPut(
+  group: Command,
+  context: CliContext,
+  finish: (code: number) => void,
+): void {
+  const command = kvCommand(group, {
+    name: "put",
+    summary: "set a key",
+    description:
+      "Sets KEY to VALUE, or to what standard input holds where VALUE is -. The cluster judges the\n" +
+      "conditions: where they do not hold nothing changes, and the command ends with 1. It ends with\n" +
+      "3 where the leader was lost before it answered: then the key may be set or not.",
+  })
+    .argument("<key>", "the whole key")
+    .argument("<value>", "text, or - for standard input, as it is")
+    .option("--ttl <seconds>", "the leader removes the key after this time");
+  addConditionOptions(command, true)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  quorate kv put /demo/greeting hello --addr 10.0.0.1:2222\n" +
+        "  quorate kv put /demo/lock me --prev-exist false --ttl 30 --addr 10.0.0.1:2222\n" +
+        "  quorate kv put /service/demo/config - --prev-index 42 --addr 10.0.0.1:2222 < config.json",
+    )
+    .action(async (key: string, text: string, flags: PutFlags) => {
+      const ttl = flags.ttl === undefined ? {} : { ttl: readTtl(flags.ttl) };
+      const conditions = readConditions(flags);
+      const value = text === "-" ? await context.stdin() : text;
+      const code = await withClient(context, flags, async (session) => {
+        const { result, index } = await write(session, (timeoutMs) =>
+          session.client.set(key, value, { ...conditions, ...ttl, timeoutMs }),
+        );
+        if (session.options.json) {
+          printJson(context, { key, done: result !== false, ...(result === false ? {} : result) });
+        } else if (result !== false) context.out(`set ${JSON.stringify(key)} (index ${index})\n`);
+        if (result !== false) return exitCode.ok;
+        if (session.options.json) return exitCode.failed;
+        throw new CliError(`the conditions do not hold: ${JSON.stringify(key)} stays as it is`);
+      });
+      finish(code);
+    });
+}
+
+function readTtl(text: string): number {
+  const sec = /^[0-9]*\.?[0-9]+$/.test(text) ? Number(text) : 0;
+  if (sec > 0 && Number.isFinite(sec)) return sec;
+  throw new ConfigError(`--ttl is ${JSON.stringify(text)} but must be seconds, more than 0`);
+}

@@ -1,0 +1,84 @@
+import type { Command } from "commander";
+import type { ObserverClient } from "../client/observer-client.js";
+import type { WriteFailure, WriteOutcome } from "../node/write-outcome.js";
+import { addClientOptions, type Client, readClient } from "./client-options.js";
+import type { CliContext } from "./context.js";
+import { CliError, exitCode } from "./exit-codes.js";
+import { escapeControls } from "./log.js";
+
+/** Between two attempts of a write that was not done: an election takes about this long. */
+const retryMs = 250;
+
+export type ClientFlags = Parameters<typeof readClient>[1];
+
+/** What a command under `kv` works with. */
+export interface KvSession {
+  readonly context: CliContext;
+  readonly options: Client;
+  readonly client: ObserverClient;
+}
+
+/** Connects, runs, and closes whatever happens. */
+export async function withClient(
+  context: CliContext,
+  flags: ClientFlags,
+  run: (session: KvSession) => Promise<number>,
+): Promise<number> {
+  const options = readClient(context, flags);
+  const { addresses, password, timeoutMs } = options;
+  const client = await context.connect({
+    ...{ addresses, password, timeoutMs, connectTimeoutMs: timeoutMs },
+  });
+  try {
+    return await run({ context, options, client });
+  } finally {
+    await client.close();
+  }
+}
+
+/**
+ * Makes a write, again as long as it is certain that it is not done and there is time.
+ *
+ * @throws CliError with an exit code that tells "not done" from "may be done".
+ */
+export async function write<T>(
+  session: KvSession,
+  attempt: (timeoutMs: number) => Promise<WriteOutcome<T>>,
+): Promise<{ readonly result: T; readonly index: number }> {
+  const { context, options } = session;
+  const deadline = performance.now() + options.timeoutMs;
+  for (;;) {
+    const outcome = await attempt(Math.max(1, deadline - performance.now()));
+    if (outcome.ok) return outcome;
+    const isOver = performance.now() + retryMs >= deadline;
+    if (outcome.mayBeDone || outcome.reason === "REQUEST_DENIED" || isOver) {
+      throw asCliError(outcome);
+    }
+    await context.sleep(retryMs);
+  }
+}
+
+function asCliError({ reason, message, mayBeDone }: WriteFailure): CliError {
+  const verdict = mayBeDone ? "the write may be done or not, look before trying again" : "not done";
+  return new CliError(`${reason}: ${message}: ${verdict}`, {
+    code: mayBeDone ? exitCode.unknown : exitCode.failed,
+  });
+}
+
+/** A command under `kv`, with the options that all have. */
+export function kvCommand(
+  group: Command,
+  spec: { readonly name: string; readonly summary: string; readonly description: string },
+): Command {
+  const command = group.command(spec.name).summary(spec.summary).description(spec.description);
+  return addClientOptions(command);
+}
+
+/** A value on a terminal: line ends and control characters as they would be written in JSON. */
+export function showValue(value: unknown): string {
+  return escapeControls(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+export function printJson(context: CliContext, value: unknown): void {
+  context.out(`${JSON.stringify(value, null, 2)}\n`);
+}

@@ -1,0 +1,56 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { findData, type MemberPaths } from "../files/data-path.js";
+import { nodeFileSystem } from "../storage/node-file-system.js";
+import { filesOf } from "../tools/recover/aside-folder.js";
+import { findMember } from "./chosen-files.js";
+import { CliError, exitCode } from "./exit-codes.js";
+
+/** As commander collects them. */
+export interface OfflineFlags {
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+/** Options of the commands that change a member's files. */
+export function addOfflineOptions(command: Command): Command {
+  return command
+    .argument("<path>", "the data directory, or <data_dir>/<self_addr>")
+    .option("--dry-run", "show what would be done, and change nothing")
+    .option("--yes", "do it; without it nothing is changed");
+}
+
+/**
+ * The member whose files are to be changed.
+ *
+ * @throws CliError where another user owns them: files that are made now would not be that user's, and
+ *   its member could not start.
+ */
+export async function memberToChange(path: string): Promise<MemberPaths> {
+  const found = await findData(nodeFileSystem, path);
+  if (found.kind === "file") {
+    throw new CliError(`${path} is one file: give the data directory, or <data_dir>/<self_addr>`, {
+      code: exitCode.usage,
+    });
+  }
+  const member = await findMember(path);
+  const self = process.geteuid?.();
+  for (const file of [...filesOf(member), join(member.directory, ".")]) {
+    const { uid } = await stat(file);
+    if (self === undefined || uid === self) continue;
+    throw new CliError(
+      `${file} belongs to user ${uid}, and this is user ${self}: run the command as the member's ` +
+        `user (sudo -u '#${uid}' quorate …)`,
+      { code: exitCode.usage },
+    );
+  }
+  return member;
+}
+
+/** @throws CliError where neither --yes nor --dry-run says what is wanted. */
+export function checkConsent({ yes, dryRun }: OfflineFlags): void {
+  if (yes === true && dryRun === true) {
+    throw new CliError("--yes and --dry-run contradict each other", { code: exitCode.usage });
+  }
+}

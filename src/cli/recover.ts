@@ -1,0 +1,57 @@
+import type { Command } from "commander";
+import type { CliContext } from "./context.js";
+import { CliError, exitCode } from "./exit-codes.js";
+import { addOfflineOptions, type OfflineFlags } from "./offline-change.js";
+
+/** As commander collects them. */
+export interface RecoverFlags extends OfflineFlags {
+  readonly forceNewCluster?: boolean;
+  readonly acceptIncomplete?: boolean;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+const description = `For a cluster whose majority is lost for good. Makes of ONE survivor's data directory a cluster in
+which it is alone, with a higher term; then the others are added again, with empty directories.
+
+What the lost members had acknowledged and this one never received is gone, and nobody can tell how
+much that is: choose the survivor with the longest log (quorate inspect PATH). Two survivors that
+are both made new clusters are a split brain: do it once. The command refuses while another member
+of the old cluster still answers.
+
+The files as they were, and recovery.json with what was done, stay in a folder beside them. Without
+--yes nothing is changed.`;
+
+const example = `
+Example:
+  quorate recover /var/lib/patroni/raft --force-new-cluster --dry-run
+  quorate recover /var/lib/patroni/raft --force-new-cluster --yes`;
+
+export function registerRecover(
+  program: Command,
+  context: CliContext,
+  finish: (code: number) => void,
+): void {
+  const command = program
+    .command("recover")
+    .summary("make a cluster of its own from one survivor's files")
+    .description(description);
+  addOfflineOptions(command)
+    .option("--force-new-cluster", "say that you mean it: the old cluster is given up")
+    .option("--accept-incomplete", "also where the files themselves lack acknowledged entries")
+    .option("--config <patroni.yml>", "partner_addrs in this file must not answer either")
+    .option("--json", "print JSON")
+    .addHelpText("after", example)
+    .action(async (path: string, flags: RecoverFlags) => {
+      if (flags.forceNewCluster !== true) {
+        throw new CliError(
+          "give --force-new-cluster as well: the old cluster is given up for good, and what this " +
+            "member has not received is lost. Where a majority of the members can still be started, " +
+            "start them instead",
+          { code: exitCode.usage },
+        );
+      }
+      const { recover } = await import("./recover-files.js");
+      finish(await recover(context, path, flags));
+    });
+}

@@ -1,0 +1,144 @@
+import { findData, type MemberPaths } from "../files/data-path.js";
+import { repairFiles } from "../files/repair.js";
+import { type Mend, planRepair, type RepairPlan, targetOf } from "../files/repair-plan.js";
+import { underLock } from "../files/under-lock.js";
+import type { CheckedFiles } from "../files/verify.js";
+import { checkFiles } from "../files/verify.js";
+import { nodeFileSystem } from "../storage/node-file-system.js";
+import { bytesOf, findMember } from "./chosen-files.js";
+import type { CliContext } from "./context.js";
+import { CliError, exitCode } from "./exit-codes.js";
+import { printJson, showValue } from "./kv-session.js";
+import { withProgress } from "./progress-line.js";
+import type { RepairFlags } from "./repair.js";
+import { formatFinding } from "./verify-report.js";
+
+/** The journal is read four times, by checksum, records, entries and what follows, and then copied. */
+const passes = 4;
+
+interface Outcome {
+  readonly code: number;
+  readonly isDone: boolean;
+  /** Where the files are kept as they were. */
+  readonly kept: readonly string[];
+}
+
+const undone = { isDone: false, kept: [] } as const;
+
+/** @returns the exit code. */
+export async function runRepair(
+  context: CliContext,
+  path: string,
+  flags: RepairFlags,
+): Promise<number> {
+  if (flags.json === true && flags.yes !== true && flags.dryRun !== true) {
+    throw usage("--json needs --yes or --dry-run: there is nobody to be asked");
+  }
+  if ((await findData(nodeFileSystem, path)).kind === "file") {
+    throw usage(`${path}: one file by itself cannot be mended: give <data_dir>/<self_addr>`);
+  }
+  const paths = await findMember(path);
+  if (flags.dryRun === true) return await repairMember(context, paths, flags);
+  return await underLock(nodeFileSystem, paths, async (remark) => {
+    if (remark !== undefined) context.err(`quorate: ${remark}\n`);
+    // The names as they are now that nobody else changes them.
+    return await repairMember(context, await findMember(path), flags);
+  });
+}
+
+async function repairMember(
+  context: CliContext,
+  paths: MemberPaths,
+  flags: RepairFlags,
+): Promise<number> {
+  const options = { isAlone: flags.alone === true };
+  const files = await check(context, paths);
+  const plan = planRepair(files, options);
+  if (flags.json !== true) context.out(formatPlan(paths, plan));
+  const outcome = await act(context, { files, plan, flags });
+  if (flags.json === true) {
+    const { address, directory } = paths;
+    const { isDone, kept } = outcome;
+    printJson(context, {
+      address,
+      directory,
+      ...plan,
+      dryRun: flags.dryRun === true,
+      isDone,
+      kept,
+    });
+  } else if (outcome.isDone) context.out(formatDone(plan, outcome, options.isAlone));
+  return outcome.code;
+}
+
+async function act(
+  context: CliContext,
+  given: {
+    readonly files: CheckedFiles;
+    readonly plan: RepairPlan;
+    readonly flags: RepairFlags;
+  },
+): Promise<Outcome> {
+  const { files, plan, flags } = given;
+  if (plan.needsHuman.length > 0) return { code: exitCode.harm, ...undone };
+  if (plan.mends.length === 0) return { code: exitCode.ok, ...undone };
+  if (flags.dryRun === true) return { code: exitCode.risk, ...undone };
+  if (flags.yes !== true) await confirmAll(context, plan.mends);
+  const target = targetOf(files, plan.mends, { isAlone: flags.alone === true });
+  const { paths } = files;
+  const totalBytes = await bytesOf([paths.journal]);
+  const kept = await withProgress(context, { doing: "writing", totalBytes }, (watch) =>
+    repairFiles({ fs: nodeFileSystem, now: () => new Date(), watch }, files, target),
+  );
+  return { code: exitCode.ok, isDone: true, kept };
+}
+
+async function check(context: CliContext, paths: MemberPaths): Promise<CheckedFiles> {
+  const totalBytes = passes * (await bytesOf([paths.journal])) + (await bytesOf([paths.dump]));
+  return await withProgress(context, { doing: "verifying", totalBytes }, (watch) =>
+    checkFiles(nodeFileSystem, paths, watch),
+  );
+}
+
+/** They belong together: a journal that is cut, say, and the mark in the meta file that says so. */
+async function confirmAll(context: CliContext, mends: readonly Mend[]): Promise<void> {
+  for (const { code, does } of mends) {
+    if (await context.confirm(`${code}: ${does}. Do it?`)) continue;
+    throw new CliError("not confirmed: nothing was changed");
+  }
+}
+
+function formatPlan(paths: MemberPaths, { mends, needsHuman }: RepairPlan): string {
+  const who = `${showValue(paths.address)} in ${showValue(paths.directory)}`;
+  if (needsHuman.length > 0) {
+    const head = `${who}: a human has to decide. Nothing was changed.\n`;
+    return head + needsHuman.map(formatFinding).join("");
+  }
+  if (mends.length === 0) return `${who}: there is nothing to mend\n`;
+  return `${who}: ${mends.length} to mend\n${mends.map(formatMend).join("")}`;
+}
+
+function formatMend({ code, path, detail, does, mayLack }: Mend): string {
+  const lack = mayLack
+    ? "something acknowledged may be missing: the member is marked, and waits for a leader"
+    : "nothing";
+  return [
+    `\n${code}  ${showValue(path)}`,
+    `  seen:   ${showValue(detail)}`,
+    `  mend:   ${does}`,
+    `  lost:   ${lack}\n`,
+  ].join("\n");
+}
+
+function formatDone({ mends }: RepairPlan, { kept }: Outcome, isAlone: boolean): string {
+  const names = kept.map((path) => `  ${showValue(path)}\n`).join("");
+  const isMarked = !isAlone && mends.some(({ mayLack }) => mayLack);
+  const next = isMarked
+    ? "Start it with Quorate, and with a leader in reach. PySyncObj does not know the mark: do not start it.\n"
+    : "The member may be started.\n";
+  return `\nDone. ${next}As they were, the files are kept as\n${names}`;
+}
+
+function usage(message: string): CliError {
+  return new CliError(message, { code: exitCode.usage });
+}

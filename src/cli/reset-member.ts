@@ -1,0 +1,38 @@
+import type { Command } from "commander";
+import { addClientOptions, type ClientFlags } from "./client-options.js";
+import type { CliContext } from "./context.js";
+import { addOfflineOptions, type OfflineFlags } from "./offline-change.js";
+
+const description = `For a member whose files are to be thrown away: sets them aside, in a folder beside them, so that
+the member starts empty and takes everything from the leader. It keeps its term and vote, and votes
+for nobody before a leader has brought it up to date: so it can break no promise that it made.
+
+Stop the member first. The command asks the cluster whether it has a leader without this member, and
+does nothing otherwise. Without --yes nothing is changed.
+
+A member that PySyncObj runs does not know that it may not vote while it is empty: let Quorate run
+it until it has caught up, or remove it from the cluster and add it again.`;
+
+const example = `
+Example:
+  quorate reset-member /var/lib/patroni/raft --config /etc/patroni/patroni.yml --dry-run
+  quorate reset-member /var/lib/patroni/raft --addr 10.0.0.2:2222 --yes`;
+
+export type ResetFlags = OfflineFlags & ClientFlags;
+
+export function registerResetMember(
+  program: Command,
+  context: CliContext,
+  finish: (code: number) => void,
+): void {
+  const command = program
+    .command("reset-member")
+    .summary("empty a member's data directory, so that it starts anew")
+    .description(description);
+  addOfflineOptions(addClientOptions(command))
+    .addHelpText("after", example)
+    .action(async (path: string, flags: ResetFlags) => {
+      const { reset } = await import("./reset-files.js");
+      finish(await reset(context, path, flags));
+    });
+}

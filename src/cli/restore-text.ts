@@ -1,0 +1,48 @@
+import { asText } from "../tools/backup/as-text.js";
+import type { BackupEntry } from "../tools/backup/format.js";
+import { isChosen } from "../tools/backup/restore.js";
+import { NewFile } from "../tools/new-file.js";
+import { CliError, exitCode } from "./exit-codes.js";
+import { printJson } from "./kv-session.js";
+import type { RestoreJob } from "./restore.js";
+import { type RestoreFlags, selectionOf } from "./restore-options.js";
+
+/** Shows a backup as JSON or YAML, on standard output or in a file. */
+export async function writeText(job: RestoreJob): Promise<number> {
+  const { context, file, flags, signal } = job;
+  const pieces = asText(file.header, chosen(job), flags.to === "yaml" ? "yaml" : "json");
+  if (flags.out === undefined) {
+    for await (const piece of pieces) {
+      if (signal.aborted) return exitCode.interrupted;
+      context.out(piece);
+      await context.drained();
+    }
+    return exitCode.ok;
+  }
+  const out = await NewFile.create(flags.out, flags.force === true);
+  try {
+    const encoder = new TextEncoder();
+    for await (const piece of pieces) {
+      if (signal.aborted) {
+        throw new CliError("stopped: no file was written", { code: exitCode.interrupted });
+      }
+      await out.write(encoder.encode(piece));
+    }
+    await out.commit();
+  } catch (error) {
+    await out.abandon();
+    throw error;
+  }
+  reportFile(job, flags, out.path);
+  return exitCode.ok;
+}
+
+async function* chosen({ file, flags }: RestoreJob): AsyncGenerator<BackupEntry> {
+  const selection = selectionOf(flags);
+  for await (const entry of file.entries()) if (isChosen(entry, selection)) yield entry;
+}
+
+function reportFile({ context, file }: RestoreJob, flags: RestoreFlags, path: string): void {
+  if (flags.json === true) printJson(context, { path, format: flags.to });
+  else context.out(`${file.path} as ${flags.to} in ${path}\n`);
+}

@@ -1,0 +1,198 @@
+import type { Command } from "commander";
+import { BackupFile } from "../tools/backup/backup-file.js";
+import { EtcdApi, EtcdError } from "../tools/backup/etcd-api.js";
+import { EtcdTarget } from "../tools/backup/etcd-target.js";
+import { RaftTarget } from "../tools/backup/raft-target.js";
+import {
+  type RestoreCounts,
+  RestoreError,
+  type RestoreTarget,
+  restore,
+} from "../tools/backup/restore.js";
+import { addClientOptions, parseSeconds } from "./client-options.js";
+import type { CliContext } from "./context.js";
+import { CountProgress, untilInterrupted } from "./count-progress.js";
+import { CliError, exitCode } from "./exit-codes.js";
+import { printJson, showValue, withClient } from "./kv-session.js";
+import {
+  addRestoreOptions,
+  checkRestoreFlags,
+  chosenCondition,
+  type RestoreFlags,
+  selectionOf,
+} from "./restore-options.js";
+import { writeText } from "./restore-text.js";
+
+/** Keys under way at once: enough to share the syncs of a cluster, few enough to stop soon. */
+const keysUnderWay = 32;
+
+export function registerRestore(
+  program: Command,
+  context: CliContext,
+  finish: (code: number) => void,
+): void {
+  const command = program
+    .command("restore")
+    .summary("put a backup into a cluster, into etcd, or show it")
+    .description(
+      "Checks FILE from end to end, then sets its keys one by one. Without a condition the target\n" +
+        "must hold none of the chosen keys' prefix yet. A key with a time to live keeps the moment at\n" +
+        "which it ends, and is left out once that is past. Created and updated times are restored, the\n" +
+        "index is that of the new entry. Ctrl-C stops after the keys under way; what is set stays.\n" +
+        "--to etcd writes what Patroni's etcd3 reads: same keys, same values, leases for times to live.",
+    )
+    .argument("<file>", "what quorate backup has written");
+  addClientOptions(addRestoreOptions(command))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  quorate restore dcs.backup --addr 10.0.0.1:2222 --dry-run\n" +
+        "  quorate restore dcs.backup --key /service/demo/config --overwrite --addr 10.0.0.1:2222\n" +
+        "  quorate restore dcs.backup --to etcd --etcd http://10.0.0.9:2379\n" +
+        "  quorate restore dcs.backup --to yaml --prefix /service/demo/",
+    )
+    .action(async (path: string, flags: RestoreFlags) => {
+      checkRestoreFlags(flags);
+      finish(await run(context, path, flags));
+    });
+}
+
+async function run(context: CliContext, path: string, flags: RestoreFlags): Promise<number> {
+  return await untilInterrupted(context, async (signal) => {
+    const file = await openFile(context, path, signal);
+    try {
+      if (flags.check === true) return reportCheck(context, file, flags);
+      if (flags.to === "json" || flags.to === "yaml") {
+        return await writeText({ context, file, flags, signal });
+      }
+      const job = { context, file, flags, signal };
+      if (flags.to === "etcd") {
+        const api = await EtcdApi.connect(
+          flags.etcd ?? [],
+          Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000),
+        );
+        return await fill(job, new EtcdTarget(api));
+      }
+      return await withClient(context, flags, ({ client, options }) =>
+        fill(job, new RaftTarget(client, options.timeoutMs)),
+      );
+    } catch (error) {
+      throw asCliError(error);
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+async function openFile(
+  context: CliContext,
+  path: string,
+  signal: AbortSignal,
+): Promise<BackupFile> {
+  const progress = new CountProgress(context, { doing: "check", total: 0, unit: "bytes" });
+  try {
+    return await BackupFile.open(path, {
+      signal,
+      onProgress: (bytes, total) => progress.show(bytes, total),
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new CliError("stopped: nothing was changed", {
+      code: exitCode.interrupted,
+      cause: error,
+    });
+  } finally {
+    progress.clear();
+  }
+}
+
+function reportCheck(context: CliContext, file: BackupFile, flags: RestoreFlags): number {
+  const { path, count: entries, bytes, sha256, header } = file;
+  if (flags.json === true) printJson(context, { path, entries, bytes, sha256, ...header });
+  else {
+    const taken = new Date(header.takenSec * 1000).toISOString();
+    const from = `log index ${header.appliedIndex}, term ${header.term}, taken ${taken}`;
+    context.out(`${path} is whole: ${entries} keys as of ${from}\nsha256 ${sha256}\n`);
+  }
+  return exitCode.ok;
+}
+
+export interface RestoreJob {
+  readonly context: CliContext;
+  readonly file: BackupFile;
+  readonly flags: RestoreFlags;
+  readonly signal: AbortSignal;
+}
+
+async function fill(job: RestoreJob, target: RestoreTarget): Promise<number> {
+  const { context, file, flags, signal } = job;
+  const selection = selectionOf(flags);
+  const chosen = chosenCondition(flags);
+  if (chosen === null && !("key" in selection) && (await target.holdsAny(selection.prefix))) {
+    const what = selection.prefix === "" ? "keys" : `keys that begin with ${selection.prefix}`;
+    throw new CliError(
+      `the target holds ${what} already: choose --if-absent, --if-present or --overwrite`,
+    );
+  }
+  const isDry = flags.dryRun === true;
+  const progress = new CountProgress(context, {
+    ...{ doing: "restore", total: file.count, unit: "keys" },
+  });
+  let done = 0;
+  try {
+    const counts = await restore(file.entries(), target, {
+      ...{ condition: chosen ?? { prevExist: false }, selection, signal, dryRun: isDry },
+      renewTtl: flags.renewTtl === true,
+      nowSec: () => Date.now() / 1000,
+      concurrency: isDry ? 1 : keysUnderWay,
+      onKey: (key, fate) => {
+        done += 1;
+        progress.show(done);
+        if (isDry && flags.json !== true) context.out(`${fateWord[fate]} ${showValue(key)}\n`);
+      },
+    });
+    progress.clear();
+    return report(job, counts);
+  } catch (error) {
+    progress.clear();
+    if (error instanceof RestoreError && done > 0) {
+      context.err(`${done} keys were done before; ${howToGoOn(flags)}\n`);
+    }
+    throw error;
+  } finally {
+    progress.clear();
+  }
+}
+
+/** With --if-absent what was overwritten halfway would keep its old values. */
+function howToGoOn(flags: RestoreFlags): string {
+  const isChosen = flags.overwrite === true || flags.ifPresent === true;
+  return isChosen ? "the same command does them all again" : "--if-absent goes on where this ended";
+}
+
+const fateWord = { set: "would set ", kept: "would keep", expired: "expired   " } as const;
+
+function report({ context, flags }: RestoreJob, counts: RestoreCounts): number {
+  const { set, kept, expired, isStopped } = counts;
+  const isDry = flags.dryRun === true;
+  if (flags.json === true) {
+    printJson(context, { ...(isDry ? { dryRun: true } : {}), set, kept, expired, isStopped });
+  } else {
+    const verb = isDry ? "would be set" : "set";
+    const rest = `${kept} kept since the condition does not hold, ${expired} left out since their time is over`;
+    context.out(`${set} keys ${verb}, ${rest}\n`);
+  }
+  if (isStopped) {
+    throw new CliError(`stopped: what was set stays; ${howToGoOn(flags)}`, {
+      code: exitCode.interrupted,
+    });
+  }
+  if (flags.key === undefined || set === 1) return exitCode.ok;
+  if (kept + expired > 0) return exitCode.failed;
+  throw new CliError(`the backup holds no key ${JSON.stringify(flags.key)}`);
+}
+
+function asCliError(error: unknown): unknown {
+  if (!(error instanceof RestoreError) && !(error instanceof EtcdError)) return error;
+  const code = error.mayBeDone ? exitCode.unknown : exitCode.failed;
+  return new CliError(error.message, { code, cause: error });
+}

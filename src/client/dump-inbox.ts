@@ -1,0 +1,61 @@
+import type { Dump } from "../../protocol/files/dump-format.js";
+import type { SnapshotChunk } from "../../protocol/wire/messages.js";
+import { systemClock } from "../clock.js";
+import { nodeCompression } from "../storage/compression.js";
+import { decodeDump } from "../storage/dump-codec.js";
+import { Store } from "../store/store.js";
+import { clientLimits } from "./limits.js";
+
+export interface ReadDump {
+  readonly dump: Dump;
+  readonly store: Store;
+}
+
+/** Takes a leader's dump in, piece by piece, and holds it in memory: a client has no files. */
+export class DumpInbox {
+  #pieces: Uint8Array[] | null = null;
+  #bytes = 0;
+
+  /**
+   * @returns the dump and its store, read in slices, where this was the last piece; else null.
+   * @throws ProtocolError where what came is no dump; RangeError where it is too large.
+   */
+  async take(chunk: SnapshotChunk): Promise<ReadDump | null> {
+    if (chunk.isFirst) {
+      this.#pieces = [];
+      this.#bytes = 0;
+    }
+    // The beginning was lost with an earlier link.
+    if (this.#pieces === null) return null;
+    this.#pieces.push(chunk.data);
+    this.#bytes += chunk.data.length;
+    if (this.#bytes > clientLimits.dumpBytesMax) {
+      this.drop();
+      throw new RangeError(`a dump of more than ${clientLimits.dumpBytesMax} bytes`);
+    }
+    if (!chunk.isLast) return null;
+    const bytes = Buffer.concat(this.#pieces, this.#bytes);
+    this.drop();
+    const file = {
+      size: () => Promise.resolve(bytes.length),
+      read: (position: number, length: number) =>
+        Promise.resolve(bytes.subarray(position, position + length)),
+    };
+    const dump = await decodeDump(file, { clock: systemClock, compression: nodeCompression });
+    return { dump, store: await buildStore(dump) };
+  }
+
+  drop(): void {
+    this.#pieces = null;
+    this.#bytes = 0;
+  }
+}
+
+async function buildStore(dump: Dump): Promise<Store> {
+  const steps = Store.fromDumpSteps(dump.data);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

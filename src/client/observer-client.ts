@@ -1,0 +1,443 @@
+import type { Entry } from "../../protocol/log/entry.js";
+import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import { commandBytesMax } from "../../protocol/wire/limits.js";
+import type { PeerMessage, SnapshotChunk } from "../../protocol/wire/messages.js";
+import { systemClock } from "../clock.js";
+import { type Logger, silentLogger } from "../logger.js";
+import { Network } from "../net/network.js";
+import type { DeleteOptions, SetOptions, WriteOptions } from "../node/kv-writer.js";
+import { KvWriter } from "../node/kv-writer.js";
+import { nodeLimits } from "../node/limits.js";
+import { PendingWrites } from "../node/pending-writes.js";
+import { quorateVersion } from "../node/version.js";
+import {
+  answerOf,
+  notSent,
+  type OutcomeCallback,
+  type WriteOutcome,
+} from "../node/write-outcome.js";
+import { type KvEntryJson, keyToText, toJson } from "../store/json-view.js";
+import { Store } from "../store/store.js";
+import { DumpInbox } from "./dump-inbox.js";
+import { LeaderSearch } from "./leader-search.js";
+import { clientLimits } from "./limits.js";
+import { LogFollower } from "./log-follower.js";
+import { Membership } from "./membership.js";
+import { type Watch, Watches } from "./watch.js";
+
+/** How an observer finds its cluster, and what its writes may take. */
+export interface ObserverOptions {
+  /** Members to begin with, `host:port` each; they tell of the others. */
+  readonly addresses: readonly string[];
+  /** The cluster's password. Default: none. */
+  readonly password?: string | null;
+  /** How long a write waits for its outcome; default: 10,000 ms, Patroni's retry_timeout. */
+  readonly timeoutMs?: number;
+  /** Writes under way at once; default and most: 10,000. Beyond it: QUEUE_FULL. */
+  readonly writesInFlightMax?: number;
+  /** Where the client's log goes. Default: nowhere. */
+  readonly logger?: Logger;
+}
+
+/** What {@link ObserverClient.connect} is told. */
+export interface ConnectOptions extends ObserverOptions {
+  /** How long to wait for a leader and an own copy that is up to date; default: 10,000 ms. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** No leader, or not all of its data, in time. The message says what is missing. */
+export class NotReadyError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "NotReadyError";
+  }
+}
+
+/** How an observer is, at one moment. */
+export interface ObserverStatus {
+  /** Null while none is known. */
+  readonly leader: string | null;
+  /** The highest term that it has followed. */
+  readonly term: number;
+  /** The own copy holds all entries up to here. */
+  readonly appliedIndex: number;
+  /** Addresses of the members, as last learnt. */
+  readonly members: readonly string[];
+  /** Those that there is a link to. */
+  readonly connected: readonly string[];
+  /** Writes whose outcome is open. */
+  readonly writesInFlight: number;
+  /** Dumps received since it connected. */
+  readonly dumps: number;
+  /** Starts from an empty copy, because committed entries had become others. */
+  readonly startsOver: number;
+}
+
+/** An observer's copy of the data as of one log index. */
+export interface ObserverSnapshot
+  extends Pick<ObserverStatus, "leader" | "term" | "appliedIndex" | "members"> {
+  /** Each key with its value dict, as stored. Throws after `end`. */
+  readonly records: IterableIterator<readonly [key: PyValue, value: PyDict]>;
+  /** Number of keys in `records`. */
+  readonly size: number;
+  /** Lets go of what is kept for the snapshot. */
+  readonly end: () => void;
+}
+
+/**
+ * An observer of a cluster, of PySyncObj's members or Quorate's: it has its own copy of the data,
+ * which follows the leader's log, and sends its writes to the leader. It has no vote.
+ *
+ * Reads are of the own copy, as Patroni's are: they may be behind the leader by what is on its way.
+ * The client holds the process open until it is closed.
+ */
+export class ObserverClient {
+  readonly #logger: Logger;
+  readonly #network: Network;
+  readonly #follower: LogFollower;
+  readonly #inbox = new DumpInbox();
+  readonly #pending: PendingWrites;
+  readonly #writer: KvWriter;
+  readonly #watches = new Watches();
+  readonly #inFlightMax: number;
+  readonly #closing = new AbortController();
+  readonly #membership: Membership;
+  #store = new Store();
+  /** The store of a new start, until it has what the leader has committed. */
+  #next: Store | null = null;
+  readonly #search: LeaderSearch;
+  /** Pieces of a dump, one after the other. */
+  #dumpWork: Promise<void> = Promise.resolve();
+  #dumps = 0;
+  #startsOver = 0;
+  #readyWaiters: (() => void)[] = [];
+
+  /**
+   * Connects to a cluster, given some of its members.
+   *
+   * @returns a client whose own copy is up to date.
+   * @throws {@link NotReadyError} where there is no leader in time, or its data did not come in time.
+   */
+  static async connect(options: ConnectOptions): Promise<ObserverClient> {
+    const client = new ObserverClient(options);
+    try {
+      await client.#begin();
+      await client.ready(options.connectTimeoutMs ?? clientLimits.connectTimeoutMs);
+      return client;
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  }
+
+  private constructor(options: ObserverOptions) {
+    const { addresses, password = null, logger = silentLogger, timeoutMs } = options;
+    this.#logger = logger;
+    this.#inFlightMax = Math.min(
+      options.writesInFlightMax ?? clientLimits.writesInFlightMax,
+      clientLimits.writesInFlightMax,
+    );
+    this.#network = this.#makeNetwork(password);
+    const { signal } = this.#closing;
+    this.#membership = new Membership(
+      {
+        ask: (address, request, askMs) => this.#network.ask(address, request, askMs, signal),
+        logger,
+        setPeers: (members) => {
+          if (!signal.aborted) this.#network.setPeers(members);
+        },
+      },
+      addresses,
+    );
+    this.#follower = new LogFollower({
+      answer: (to, message) => void this.#network.send(to, message),
+      apply: (entry) => this.#apply(entry),
+      leaderChanged: (leader) => {
+        logger.debug("leader", { leader });
+        this.#inbox.drop();
+        this.#pending.leaderChanged();
+      },
+      snapshotChunk: (from, chunk) => this.#takeDumpPiece(from, chunk),
+      startedOver: (reason) => this.#startOver(reason),
+      warn: (message) => logger.warn(message),
+    });
+    this.#search = new LeaderSearch({
+      follower: this.#follower,
+      membership: this.#membership,
+      logger,
+      closeLink: (address, reason) => this.#network.closeLink(address, reason),
+    });
+    this.#pending = new PendingWrites(() => this.#follower.appliedIndex);
+    const host = {
+      store: () => this.#store,
+      pending: this.#pending,
+      submit: (command: Uint8Array, done: OutcomeCallback, deadlineMs: number) =>
+        this.#submit(command, done, deadlineMs),
+      clock: systemClock,
+    };
+    this.#writer = new KvWriter(host, timeoutMs ?? nodeLimits.writeTimeoutMs);
+  }
+
+  /**
+   * Waits until the own copy has all that the leader had committed.
+   *
+   * @param timeoutMs How long to wait, in milliseconds.
+   * @throws {@link NotReadyError} where it takes longer.
+   */
+  ready(timeoutMs: number = clientLimits.connectTimeoutMs): Promise<void> {
+    if (this.#isReady()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => settle(this.#notReady(timeoutMs)), timeoutMs);
+      const settle = (error: Error | null): void => {
+        clearTimeout(timer);
+        this.#readyWaiters = this.#readyWaiters.filter((waiter) => waiter !== onReady);
+        if (error === null) resolve();
+        else reject(error);
+      };
+      const onReady = (): void => settle(null);
+      this.#readyWaiters.push(onReady);
+    });
+  }
+
+  /** The entry of a key in the own copy, null where there is none. */
+  get(key: string): KvEntryJson | null {
+    const value = this.#store.get(key);
+    return value === null ? null : toJson(value);
+  }
+
+  /** The entries of the own copy whose keys begin with `prefix`, in order of their keys. */
+  list(prefix = ""): readonly (readonly [key: string, entry: KvEntryJson])[] {
+    const found = Array.from(
+      this.#store.entries(prefix),
+      ([key, value]) => [keyToText(key), toJson(value)] as const,
+    );
+    return found.sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
+  }
+
+  /**
+   * The own copy as of now, all of one log index, to be read later and piece by piece while the
+   * client follows on. It costs memory for what changes before it is read. To be ended always.
+   */
+  snapshot(): ObserverSnapshot {
+    const { records, size, end } = this.#store.beginSnapshot();
+    const { leader, term, appliedIndex, members } = this.status();
+    return { leader, term, appliedIndex, members, records, size, end };
+  }
+
+  /**
+   * Changes of the keys that begin with `prefix`, from now on: each once and in the order of the
+   * log, also across lost links and changes of the leader. Where the client was away for longer
+   * than the leader keeps its log, what differs afterwards is told, marked `afterGap`.
+   */
+  watch(prefix = ""): Watch {
+    const watch = this.#watches.open(prefix);
+    if (this.#closing.signal.aborted) watch.end(null);
+    return watch;
+  }
+
+  /**
+   * Sets a key, with Patroni's conditions and an optional time to live.
+   *
+   * @returns the entry as stored, or `false` where the conditions did not hold; a
+   * {@link WriteFailure} where the write is not known to be done.
+   * @throws RangeError where `ttl` is not a positive number of seconds.
+   */
+  set(
+    key: string,
+    value: string,
+    options?: SetOptions,
+  ): Promise<WriteOutcome<KvEntryJson | false>> {
+    return this.#writer.set(key, value, options);
+  }
+
+  /**
+   * Deletes a key, or with `recursive` all keys that begin with it.
+   *
+   * @returns `false` where the key does not exist or the conditions did not hold; a
+   * {@link WriteFailure} where the write is not known to be done.
+   */
+  delete(key: string, options?: DeleteOptions): Promise<WriteOutcome<boolean>> {
+    return this.#writer.delete(key, options);
+  }
+
+  /**
+   * Submits any command, made with the encoders of `quorate/protocol`. One that would stop
+   * PySyncObj's members is refused with `REQUEST_DENIED`.
+   */
+  submit(command: Uint8Array, options?: WriteOptions): Promise<WriteOutcome> {
+    return this.#writer.submit(command, options);
+  }
+
+  /** How the client is, at this moment. */
+  status(): ObserverStatus {
+    const links = this.#network.links().filter(({ connected }) => connected);
+    return {
+      leader: this.#follower.leader,
+      term: this.#follower.term,
+      appliedIndex: this.#follower.appliedIndex,
+      members: this.#membership.addresses,
+      connected: links.map(({ id }) => id).sort(),
+      writesInFlight: this.#pending.size,
+      dumps: this.#dumps,
+      startsOver: this.#startsOver,
+    };
+  }
+
+  /** Writes under way end with CLOSED, watches end. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#search.stop();
+    this.#writer.close();
+    this.#watches.end(null);
+    await this.#network.close();
+    await this.#dumpWork;
+  }
+
+  #makeNetwork(password: string | null): Network {
+    const { connectionRetryMs, dnsCacheMs, dnsFailCacheMs, leaderSilentMs } = clientLimits;
+    return new Network({
+      selfAddr: null,
+      bindAddr: null,
+      password,
+      timeouts: {
+        connectionTimeoutMs: leaderSilentMs,
+        connectionRetryMs,
+        dnsCacheMs,
+        dnsFailCacheMs,
+      },
+      logger: this.#logger,
+      softwareVersion: quorateVersion,
+      events: {
+        peerConnected: () => {},
+        peerDisconnected: (address) => this.#follower.lost(address),
+        peerHello: () => {},
+        observerConnected: () => {},
+        observerDisconnected: () => {},
+        message: (from, message) => this.#take(from, message),
+        utility: () => {},
+        drained: () => {},
+      },
+    });
+  }
+
+  async #begin(): Promise<void> {
+    await this.#membership.learn();
+    await this.#network.listen();
+    this.#search.start();
+  }
+
+  #take(from: string, message: PeerMessage): void {
+    switch (message.type) {
+      case "append_entries":
+      case "append_chunk":
+      case "install_snapshot":
+        this.#follower.take(from, message);
+        if (from === this.#follower.leader) this.#search.heard();
+        this.#settle();
+        break;
+      case "apply_command_response":
+        this.#pending.replied(message.requestId, answerOf(message));
+        break;
+      default:
+        // Votes and the like are for members.
+        break;
+    }
+  }
+
+  /** What waits until the own copy is up to date. */
+  #settle(): void {
+    if (!this.#follower.isCaughtUp) return;
+    if (this.#next !== null) {
+      const before = this.#store;
+      this.#store = this.#next;
+      this.#next = null;
+      this.#watches.replaced(before, this.#store, this.#follower.appliedIndex);
+    }
+    this.#membership.settle();
+    for (const waiter of [...this.#readyWaiters]) waiter();
+  }
+
+  #apply(entry: Entry): void {
+    const outcome = (this.#next ?? this.#store).apply(entry.command, entry.index);
+    this.#membership.apply(entry);
+    if ("raised" in outcome) {
+      this.#logger.warn(`entry ${entry.index} stops PySyncObj's members: ${outcome.raised}`);
+      this.#pending.applied(entry, { result: null });
+      return;
+    }
+    if (this.#next === null && outcome.changed.length > 0) {
+      this.#watches.changed(outcome.changed, this.#store, entry.index);
+    }
+    this.#pending.applied(entry, outcome);
+  }
+
+  #submit(command: Uint8Array, done: OutcomeCallback, deadlineMs: number): void {
+    const { leader } = this.#follower;
+    if (leader === null) {
+      done(notSent("MISSING_LEADER"));
+    } else if (this.#isFull(command.length)) {
+      done(notSent("QUEUE_FULL"));
+    } else {
+      const requestId = this.#pending.nextId();
+      if (this.#network.send(leader, { type: "apply_command", command, requestId })) {
+        this.#pending.ask(requestId, { command, deadlineMs, done });
+      } else done(notSent("MISSING_LEADER"));
+    }
+  }
+
+  /** A single command passes whatever its size, up to the limit of one message. */
+  #isFull(bytes: number): boolean {
+    const { size } = this.#pending;
+    const bytesMax = Math.max(clientLimits.writeBytesInFlightMax, commandBytesMax);
+    return size >= this.#inFlightMax || (size > 0 && this.#pending.bytes + bytes > bytesMax);
+  }
+
+  #takeDumpPiece(from: string, chunk: SnapshotChunk): void {
+    this.#dumpWork = this.#dumpWork
+      .then(() => (this.#closing.signal.aborted ? null : this.#inbox.take(chunk)))
+      .then((read) => {
+        if (read === null || this.#closing.signal.aborted) return;
+        const { dump, store } = read;
+        if (!this.#follower.dumpRead(from, dump)) return;
+        this.#dumps += 1;
+        this.#membership.replace(dump.members);
+        this.#putInPlace(store, dump.last.index);
+      })
+      .catch((error: unknown) => {
+        this.#logger.warn(`the dump from ${from} cannot be used: ${String(error)}`);
+        this.#follower.dumpFailed();
+      });
+  }
+
+  #putInPlace(store: Store, index: number): void {
+    if (this.#next === null) {
+      const before = this.#store;
+      this.#store = store;
+      this.#watches.replaced(before, store, index);
+    } else this.#next = store;
+    this.#pending.appliedByDump(index);
+    this.#settle();
+  }
+
+  #startOver(reason: string): void {
+    this.#startsOver += 1;
+    this.#logger.warn(`starting over: ${reason}`);
+    this.#next = new Store();
+  }
+
+  #isReady(): boolean {
+    return this.#follower.leader !== null && this.#follower.isCaughtUp && this.#next === null;
+  }
+
+  #notReady(timeoutMs: number): NotReadyError {
+    const { leader, appliedIndex, connected, members } = this.status();
+    const what =
+      connected.length === 0
+        ? `none of ${members.join(", ")} can be reached (or the password is another)`
+        : leader === null
+          ? `${connected.join(", ")} can be reached, but no leader is known`
+          : `the own copy is at entry ${appliedIndex} only`;
+    return new NotReadyError(`not ready after ${timeoutMs} ms: ${what}`);
+  }
+}

@@ -1,0 +1,178 @@
+import type { PyDict } from "../../protocol/pickle/values.js";
+import { type KvEntryJson, keyToText, toJson } from "../store/json-view.js";
+import type { Store } from "../store/store.js";
+import { clientLimits } from "./limits.js";
+
+/** One change of one key, as `watch` tells it. */
+export interface KvChange {
+  /** Whether the key has a value now, or is gone. */
+  readonly kind: "set" | "delete";
+  /** The key, as text where somebody stored one that is no str. */
+  readonly key: string;
+  /** The value as it is now; null where the key was deleted, or has expired. */
+  readonly entry: KvEntryJson | null;
+  /** Log index that the own copy had when it saw the change. */
+  readonly index: number;
+  /**
+   * True: what was found different after a gap, several changes of a key in one. The client had
+   * been away for longer than the leader keeps its log.
+   */
+  readonly afterGap: boolean;
+}
+
+/** The reader was too slow: changes would have been lost. */
+export class WatchOverflowError extends Error {
+  constructor() {
+    super(`more than ${clientLimits.watchEventsMax} changes wait for the reader of a watch`);
+    this.name = "WatchOverflowError";
+  }
+}
+
+interface Reader {
+  readonly resolve: (result: IteratorResult<KvChange, undefined>) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Changes of the keys with one prefix, for one reader: `for await (const change of watch)`. Leaving
+ * the loop ends it. Where 100,000 changes wait for the reader it ends with
+ * {@link WatchOverflowError}.
+ */
+export class Watch implements AsyncIterableIterator<KvChange, undefined> {
+  /** What the keys that it tells of begin with. */
+  readonly prefix: string;
+  readonly #onEnd: (watch: Watch) => void;
+  #queue: KvChange[] = [];
+  #head = 0;
+  #readers: Reader[] = [];
+  #end: { readonly error: Error | null } | null = null;
+
+  /** @internal */
+  constructor(prefix: string, onEnd: (watch: Watch) => void) {
+    this.prefix = prefix;
+    this.#onEnd = onEnd;
+  }
+
+  /** For `for await`: the watch itself. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Changes in order, each once. Rejects with what ended the watch, after what came before. */
+  next(): Promise<IteratorResult<KvChange, undefined>> {
+    const change = this.#queue[this.#head];
+    if (change !== undefined) {
+      this.#head += 1;
+      if (this.#head === this.#queue.length) {
+        this.#queue = [];
+        this.#head = 0;
+      }
+      return Promise.resolve({ done: false, value: change });
+    }
+    if (this.#end !== null) {
+      const { error } = this.#end;
+      this.#end = { error: null };
+      return error === null
+        ? Promise.resolve({ done: true, value: undefined })
+        : Promise.reject(error);
+    }
+    return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+  }
+
+  /** Ends the watch; `for await` calls it when it is left. */
+  return(): Promise<IteratorResult<KvChange, undefined>> {
+    this.#queue = [];
+    this.#head = 0;
+    this.end(null);
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /**
+   * For the client.
+   *
+   * @internal
+   */
+  push(change: KvChange): void {
+    if (this.#end !== null) return;
+    const reader = this.#readers.shift();
+    if (reader !== undefined) {
+      reader.resolve({ done: false, value: change });
+    } else if (this.#queue.length - this.#head >= clientLimits.watchEventsMax) {
+      this.end(new WatchOverflowError());
+    } else {
+      this.#queue.push(change);
+    }
+  }
+
+  /**
+   * For the client: no change comes any more.
+   *
+   * @internal
+   */
+  end(error: Error | null): void {
+    if (this.#end !== null) return;
+    this.#end = { error };
+    this.#onEnd(this);
+    const readers = this.#readers;
+    this.#readers = [];
+    for (const [at, { resolve, reject }] of readers.entries()) {
+      if (at === 0 && error !== null) {
+        this.#end = { error: null };
+        reject(error);
+      } else resolve({ done: true, value: undefined });
+    }
+  }
+}
+
+/** All watches of a client, and what they are told. */
+export class Watches {
+  readonly #watches = new Set<Watch>();
+
+  open(prefix: string): Watch {
+    const watch = new Watch(prefix, (ended) => this.#watches.delete(ended));
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  /** The entry at `index` has set or removed these keys. */
+  changed(keys: readonly string[], store: Store, index: number): void {
+    if (this.#watches.size === 0) return;
+    for (const key of keys) this.#tell(key, store.get(key), { index, afterGap: false });
+  }
+
+  /** One store has taken the other's place. */
+  replaced(before: Store, after: Store, index: number): void {
+    if (this.#watches.size === 0) return;
+    for (const [key, value] of before.entries()) {
+      if (after.get(key) === null) this.#tell(keyToText(key), null, { index, afterGap: true });
+      else if (!sameEntry(value, after.get(key))) {
+        this.#tell(keyToText(key), after.get(key), { index, afterGap: true });
+      }
+    }
+    for (const [key, value] of after.entries()) {
+      if (before.get(key) === null) this.#tell(keyToText(key), value, { index, afterGap: true });
+    }
+  }
+
+  end(error: Error | null): void {
+    for (const watch of [...this.#watches]) watch.end(error);
+  }
+
+  #tell(
+    key: string,
+    value: PyDict | null,
+    { index, afterGap }: { readonly index: number; readonly afterGap: boolean },
+  ): void {
+    let change: KvChange | null = null;
+    for (const watch of this.#watches) {
+      if (!key.startsWith(watch.prefix)) continue;
+      const entry = value === null ? null : toJson(value);
+      change ??= { kind: entry === null ? "delete" : "set", key, entry, index, afterGap };
+      watch.push(change);
+    }
+  }
+}
+
+function sameEntry(left: PyDict, right: PyDict | null): boolean {
+  return right !== null && JSON.stringify(toJson(left)) === JSON.stringify(toJson(right));
+}

@@ -1,0 +1,174 @@
+import type { Dump } from "../../protocol/files/dump-format.js";
+import type { FileSystem } from "../storage/file-system.js";
+import type { JournalBatch, JournalStop } from "../storage/journal-pieces.js";
+import { Store } from "../store/store.js";
+import type { MemberPaths } from "./data-path.js";
+import { FilesError } from "./files-error.js";
+import { JournalStream } from "./journal-stream.js";
+import { listedMax } from "./limits.js";
+import { readDump } from "./read-dump.js";
+import type { Watch } from "./watch.js";
+
+/** An entry at which PySyncObj's members stop for good; ours pass over it. */
+export interface RaisedEntry {
+  readonly index: number;
+  readonly reason: string;
+}
+
+export interface FoldOptions {
+  readonly watch?: Watch;
+  /** Begin at entry 1 also where there is a dump. */
+  readonly ignoresDump?: boolean;
+}
+
+/**
+ * The store that a member's files make, entry by entry: from the dump on where it reaches back far
+ * enough, otherwise from the first entry. Goes forward only. In memory are the store, and a piece of
+ * the journal.
+ */
+export class StoreFold {
+  readonly store: Store;
+  /** The index of which the fold began: of the dump, or 0. */
+  readonly baseIndex: number;
+  /** The first of the entries that raise, as many as `listedMax`. */
+  readonly raised: RaisedEntry[] = [];
+  raisedCount = 0;
+  /** Of the dump's last entry; null without a dump. */
+  readonly #baseTerm: number | null;
+  readonly #path: string;
+  readonly #journal: JournalStream | null;
+  readonly #batches: AsyncGenerator<JournalBatch, JournalStop | null> | null;
+  #batch: JournalBatch | null = null;
+  #position = 0;
+  #index: number;
+
+  private constructor(
+    base: { readonly store: Store; readonly index: number; readonly term: number | null },
+    path: string,
+    journal: JournalStream | null,
+  ) {
+    this.store = base.store;
+    this.baseIndex = base.index;
+    this.#index = base.index;
+    this.#baseTerm = base.term;
+    this.#path = path;
+    this.#journal = journal;
+    this.#batches = journal?.records() ?? null;
+  }
+
+  /**
+   * @param until The lowest index that will be asked for: a dump beyond it is of no use.
+   * @throws FilesError `not-held` where the files do not reach back so far.
+   */
+  static async open(
+    fs: FileSystem,
+    paths: Pick<MemberPaths, "journal" | "dump" | "directory" | "address">,
+    until: number,
+    options: FoldOptions = {},
+  ): Promise<StoreFold> {
+    const { watch = {}, ignoresDump = false } = options;
+    const where = paths.journal ?? paths.dump ?? `${paths.directory}/${paths.address}`;
+    const dump = ignoresDump ? null : await dumpUpTo(fs, paths.dump, { until, watch });
+    const base =
+      dump === null
+        ? { store: new Store(), index: 0, term: null }
+        : { store: Store.fromDump(dump.data), index: dump.last.index, term: dump.last.term };
+    if (paths.journal === null) return new StoreFold(base, where, null);
+    const journal = await JournalStream.open(fs, paths.journal, watch);
+    const fold = new StoreFold(base, where, journal);
+    try {
+      await fold.#checkStart(until);
+      return fold;
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
+  }
+
+  /** The last entry that is in the store. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /**
+   * Applies the entries up to an index.
+   *
+   * @throws FilesError `not-held` where the log ends before.
+   */
+  async advance(to: number): Promise<void> {
+    if (to < this.#index) throw new Error(`the fold stands at ${this.#index}, not before ${to}`);
+    await this.#run(to);
+    if (this.#index < to) {
+      const message = `entry ${to} is not in these files: they end at ${this.#index}`;
+      throw new FilesError("not-held", this.#path, message);
+    }
+  }
+
+  /** Applies all that is there. */
+  async advanceToEnd(): Promise<void> {
+    await this.#run(Number.POSITIVE_INFINITY);
+  }
+
+  async close(): Promise<void> {
+    await this.#journal?.close();
+  }
+
+  async #run(to: number): Promise<void> {
+    while (this.#index < to) {
+      const batch = this.#batch ?? (await this.#nextBatch());
+      if (batch === null) return;
+      for (; this.#position < batch.entries.length; this.#position++) {
+        const entry = batch.entries[this.#position];
+        if (entry === undefined || entry.index > to) break;
+        if (entry.index > this.#index) this.#apply(entry.command, entry.index);
+        else if (entry.index === this.baseIndex) this.#checkBase(entry.term);
+      }
+      if (this.#position >= batch.entries.length) this.#batch = null;
+    }
+  }
+
+  #apply(command: Uint8Array, index: number): void {
+    // A value that is bytes would be a view of all the batch.
+    const outcome = this.store.apply(command, index);
+    this.#index = index;
+    if (!("raised" in outcome)) return;
+    this.raisedCount += 1;
+    if (this.raised.length < listedMax) this.raised.push({ index, reason: outcome.raised });
+  }
+
+  #checkBase(term: number): void {
+    if (term === this.#baseTerm) return;
+    const message =
+      `the journal contradicts the dump at entry ${this.baseIndex} (term ${term}, in the dump ` +
+      `${this.#baseTerm}): see quorate verify`;
+    throw new FilesError("not-held", this.#path, message);
+  }
+
+  async #nextBatch(): Promise<JournalBatch | null> {
+    const step = await this.#batches?.next();
+    this.#position = 0;
+    this.#batch = step === undefined || step.done === true ? null : step.value;
+    return this.#batch;
+  }
+
+  async #checkStart(until: number): Promise<void> {
+    const first = (await this.#nextBatch())?.entries[0];
+    if (first === undefined || first.index <= this.#index + 1) return;
+    const begins = `the journal begins at entry ${first.index}`;
+    const message =
+      this.#index === 0
+        ? `${begins}, and no dump holds what came before, up to ${until}`
+        : `${begins}, the dump ends at ${this.#index}: what lies between is not there`;
+    throw new FilesError("not-held", this.#path, message);
+  }
+}
+
+async function dumpUpTo(
+  fs: FileSystem,
+  path: string | null,
+  { until, watch }: { readonly until: number; readonly watch: Watch },
+): Promise<Dump | null> {
+  if (path === null) return null;
+  const read = await readDump(fs, path, watch);
+  return read.kind === "dump" && read.dump.last.index <= until ? read.dump : null;
+}

@@ -1,0 +1,45 @@
+import { encodeMessage } from "../../protocol/wire/message-codec.js";
+import type { PeerMessage } from "../../protocol/wire/messages.js";
+import type { Session } from "../../protocol/wire/session.js";
+
+/**
+ * A message on its way to one receiver or many: pickled when its turn has come and once for all, and
+ * framed once where no password is set.
+ */
+export class SharedMessage {
+  /** What it carries: about as much as it takes on the wire. */
+  readonly bytes: number;
+  readonly #message: PeerMessage;
+  #pickle: Uint8Array | null = null;
+  #frame: Uint8Array | null = null;
+
+  constructor(message: PeerMessage) {
+    this.#message = message;
+    this.bytes = carried(message);
+  }
+
+  frameFor(session: Session): Uint8Array {
+    if (this.#frame !== null && session.framesAreShared) return this.#frame;
+    if (session.framesAreShared) {
+      this.#frame = session.encode(this.#message);
+      return this.#frame;
+    }
+    this.#pickle ??= encodeMessage(this.#message);
+    return session.encodePickle(this.#pickle);
+  }
+}
+
+function carried(message: PeerMessage): number {
+  switch (message.type) {
+    case "append_entries":
+      return message.entries.reduce((sum, { command }) => sum + command.length, 0);
+    case "append_chunk":
+      return message.data.length;
+    case "install_snapshot":
+      return message.chunk?.data.length ?? 0;
+    case "apply_command":
+      return message.command.length;
+    default:
+      return 0;
+  }
+}

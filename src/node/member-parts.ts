@@ -1,0 +1,268 @@
+import type { Logger } from "../logger.js";
+import type { Recovered, Storage } from "../storage/storage.js";
+import { Applier } from "./applier.js";
+import { Compaction } from "./compaction.js";
+import type { Config } from "./config-types.js";
+import type { Discovered } from "./discovery.js";
+import type { Environment, MemberNetwork } from "./environment.js";
+import { Expiry } from "./expiry.js";
+import { KvWriter } from "./kv-writer.js";
+import { nodeLimits } from "./limits.js";
+import { memberNetwork } from "./member-network.js";
+import { Notes } from "./notes.js";
+import { type ProposalHost, Proposals } from "./proposals.js";
+import { memberList, type ReportSources, wireStatus } from "./reports.js";
+import { Runtime, type RuntimeParts } from "./runtime.js";
+import { SnapshotInbox } from "./snapshot-inbox.js";
+import { SnapshotSender } from "./snapshot-sender.js";
+import { initialState, raftConfig } from "./start-state.js";
+import { UtilityService } from "./utility-service.js";
+
+/** What a start has opened and learnt before there is a member. */
+export interface FoundAtStart {
+  readonly environment: Environment;
+  readonly storage: Storage;
+  readonly recovered: Recovered;
+  readonly discovered: Discovered | null;
+}
+
+/**
+ * A running member's parts, each made with what it needs of the others. They know each other in a
+ * circle, so what one asks of another it asks through a function, when all are there.
+ */
+export class MemberParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly environment: Environment;
+  readonly storage: Storage;
+  readonly notes: Notes;
+  readonly runtime: Runtime;
+  readonly network: MemberNetwork;
+  readonly proposals: Proposals;
+  readonly applier: Applier;
+  readonly compaction: Compaction;
+  readonly expiry: Expiry;
+  readonly inbox: SnapshotInbox;
+  readonly sender: SnapshotSender;
+  /** Writes through this member: where it follows they travel to the leader. */
+  readonly writer: KvWriter;
+  readonly #utility: UtilityService;
+  readonly #startedMs: number;
+  readonly #failed: (error: Error) => void;
+  readonly #transfers = new Map<number, (begun: boolean) => void>();
+  #transferId = 0;
+
+  /** @param failed The member cannot go on. May be called more than once, never before this returns. */
+  constructor(config: Config, logger: Logger, found: FoundAtStart, failed: (error: Error) => void) {
+    this.config = config;
+    this.#failed = failed;
+    this.logger = logger;
+    const { environment } = found;
+    const { clock } = environment;
+    this.environment = environment;
+    this.#startedMs = clock.monotonicMs();
+    this.storage = found.storage;
+    this.notes = new Notes(logger, () => clock.monotonicMs());
+    const { recovered } = found;
+    void this.storage.failed.then(failed);
+    for (const { kind, message } of recovered.findings) {
+      if (kind === "lost") this.notes.degrade("files-damaged", message);
+    }
+    this.network = memberNetwork(config, logger, environment, {
+      runtime: () => this.runtime,
+      proposals: () => this.proposals,
+      utility: () => this.#utility,
+    });
+    this.proposals = new Proposals(this.#proposalHost());
+    this.applier = this.#makeApplier(recovered);
+    this.sender = this.#makeSender();
+    this.inbox = new SnapshotInbox(
+      {
+        clock,
+        receiveDump: () => this.storage.receiveDump(),
+        discardDump: (dump) => this.storage.discardDump(dump),
+        received: (from, term, dump) => {
+          const { previous, last, members } = dump.dump;
+          const summary = { previous, last, members };
+          this.runtime.submit({ kind: "snapshot-received", from, term, summary });
+        },
+      },
+      logger,
+    );
+    this.runtime = new Runtime(
+      raftConfig(config, environment),
+      initialState(config, found.discovered, recovered),
+      () => this.#runtimeParts(),
+      clock,
+    );
+    this.compaction = this.#makeCompaction(recovered.dump?.last.index ?? 1);
+    this.expiry = new Expiry({
+      clock,
+      proposals: this.proposals,
+      store: () => this.applier.store,
+      state: () => this.runtime.state,
+    });
+    this.#utility = this.#makeUtility();
+    this.writer = this.#makeWriter();
+  }
+
+  /** Hands leadership over: to the best follower where `target` is null. */
+  transfer(target: string | null, done: (begun: boolean) => void): void {
+    // Proposals count up from 1, transfers down from -1: one core answers both.
+    this.#transferId -= 1;
+    this.#transfers.set(this.#transferId, done);
+    this.runtime.submit({ kind: "transfer", target, id: this.#transferId });
+  }
+
+  /** What reports are made from. */
+  sources(): ReportSources {
+    return {
+      state: this.runtime.state,
+      network: this.network,
+      notes: this.notes,
+      uptimeMs: this.environment.clock.monotonicMs() - this.#startedMs,
+      wallSec: this.environment.clock.wallSec(),
+      codeVersion: this.applier.codeVersion,
+    };
+  }
+
+  #proposalHost(): ProposalHost {
+    const parts = this;
+    return {
+      clock: this.environment.clock,
+      get state() {
+        return parts.runtime.state;
+      },
+      store: () => this.applier.store,
+      appliedIndex: () => this.applier.appliedIndex ?? this.runtime.state.applyingTo,
+      propose: (proposals) => this.runtime.submit({ kind: "propose", proposals }),
+      sendCommand: (to, command, requestId) => {
+        if (!this.network.isConnected(to)) return false;
+        this.runtime.send(to, { type: "apply_command", command, requestId });
+        return true;
+      },
+      fail: (to, requestId, error) =>
+        this.runtime.send(to, { type: "apply_command_response", requestId, error }),
+      refused: (reason, from) =>
+        this.notes.say({
+          level: "warn",
+          code: "refused-command",
+          text: `a command from ${from} was refused: it would stop every PySyncObj member: ${reason}`,
+        }),
+    };
+  }
+
+  #makeApplier(recovered: Recovered): Applier {
+    return new Applier(
+      {
+        clock: this.environment.clock,
+        proposals: this.proposals,
+        notes: this.notes,
+        applied: (index) => {
+          this.runtime.submit({ kind: "applied", index });
+          this.compaction.consider();
+        },
+        replaced: (dumpIndex) => this.compaction.storeReplaced(dumpIndex),
+        readDump: () => this.storage.readDump(),
+        failed: this.#failed,
+      },
+      recovered.dump,
+    );
+  }
+
+  #makeSender(): SnapshotSender {
+    return new SnapshotSender(
+      {
+        clock: this.environment.clock,
+        openDump: () => this.storage.openDump(),
+        makeDump: () => this.compaction.now(),
+        logRange: () => {
+          const { firstIndex, lastIndex } = this.runtime.state.log;
+          return { first: firstIndex, last: lastIndex };
+        },
+        leadership: () => this.runtime.state,
+        send: (to, message) => this.runtime.send(to, message),
+        buffered: (to) => this.network.buffered(to),
+        sent: (to, lastIndex) => this.runtime.submit({ kind: "snapshot-sent", to, lastIndex }),
+        notSent: (to) => this.runtime.submit({ kind: "snapshot-not-sent", to }),
+      },
+      this.logger,
+    );
+  }
+
+  #makeCompaction(dumpIndex: number): Compaction {
+    return new Compaction(
+      {
+        state: this.runtime.state,
+        applier: this.applier,
+        storage: this.storage,
+        notes: this.notes,
+        clock: this.environment.clock,
+        logger: this.logger,
+        dumpWritten: (previousIndex) =>
+          this.runtime.submit({ kind: "dump-written", previousIndex }),
+      },
+      this.config.compaction,
+      dumpIndex,
+    );
+  }
+
+  #makeUtility(): UtilityService {
+    return new UtilityService({
+      selfAddr: this.config.selfAddr,
+      proposals: this.proposals,
+      status: () => wireStatus(this.sources()),
+      members: () => memberList(this.sources()),
+      transfer: (target, done) => this.transfer(target, done),
+    });
+  }
+
+  #makeWriter(): KvWriter {
+    const proposals = this.proposals;
+    return new KvWriter(
+      {
+        store: () => this.applier.store,
+        pending: proposals.pending,
+        submit: (command, done, deadlineMs) => proposals.submit(command, done, deadlineMs),
+        clock: this.environment.clock,
+      },
+      nodeLimits.writeTimeoutMs,
+    );
+  }
+
+  #runtimeParts(): RuntimeParts {
+    const proposals = this.proposals;
+    const transfers = this.#transfers;
+    return {
+      storage: this.storage,
+      network: this.network,
+      applier: this.applier,
+      propose: () => proposals.flush(),
+      answered: (id, outcome) => {
+        const done = transfers.get(id);
+        if (done === undefined) proposals.answered(id, outcome);
+        else {
+          transfers.delete(id);
+          done(outcome.appended);
+        }
+      },
+      snapshotSender: this.sender,
+      snapshotInbox: this.inbox,
+      notes: this.notes,
+      clock: this.environment.clock,
+      logger: this.logger,
+      conflict: ({ entries, leader }, paths) => {
+        const range = `${entries[0]?.index}…${entries.at(-1)?.index}`;
+        const demand = `leader ${leader} makes us drop committed entries, among ${range}`;
+        const text = `${demand}: ${paths === null ? "not kept yet" : `kept in ${paths.join(", ")}`}`;
+        this.notes.degrade("committed-entries-conflict", text);
+        if (paths !== null) this.logger.error(text);
+      },
+      leadershipChanged: ({ role, leader, term }) => {
+        this.logger.info("role", { role, leader, term });
+        this.proposals.pending.leaderChanged();
+      },
+      failed: this.#failed,
+    };
+  }
+}

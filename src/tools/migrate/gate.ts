@@ -1,0 +1,109 @@
+import type { TwoLooks } from "../doctor/looks.js";
+import type { Finding } from "../findings.js";
+import { type Answer, answerOf, isLeader } from "../survey.js";
+
+export type Kind = "quorate" | "pysyncobj";
+
+/** One step of the way: a member, and on which side of its change the cluster is looked at. */
+export interface Step {
+  readonly member: string;
+  readonly when: "before" | "after";
+  /** What the members are to become. */
+  readonly target: Kind;
+}
+
+export interface Gate {
+  /** `go`; `wait`: not yet, it may pass by itself or needs a command; `stop`: something is wrong. */
+  readonly answer: "go" | "wait" | "stop";
+  readonly reasons: readonly Finding[];
+}
+
+/** What the cluster is made of does not stand in the way of changing just that. */
+const ignored: ReadonlySet<string> = new Set([
+  "forgets-term-and-vote",
+  "syncs-nothing",
+  "unknown-version",
+  "number-of-members",
+  "clock-differs-from-here",
+  "not-a-member",
+]);
+
+/** Whether this step may be taken, or has succeeded. */
+export function judge(looks: TwoLooks, findings: readonly Finding[], step: Step): Gate {
+  const reasons = [
+    ...findings.filter(({ code }) => !ignored.has(code)),
+    ...(step.when === "before" ? before(looks, step) : after(looks, step)),
+  ];
+  if (reasons.some(({ severity }) => severity === "ill")) return { answer: "stop", reasons };
+  return { answer: reasons.length > 0 ? "wait" : "go", reasons };
+}
+
+function before({ after: look }: TwoLooks, { member, target }: Step): Finding[] {
+  const own = answerOf(look, member);
+  if (own === null) return [unknownMember(member)];
+  if (own.software.kind === target) {
+    return [
+      reason(
+        "already-changed",
+        member,
+        `${member} runs ${own.software.name} already`,
+        "go on with the next member",
+      ),
+    ];
+  }
+  const others = look.answers.filter(({ self }) => self !== member);
+  if (!isLeader(own) || look.answers.length === 1) return [];
+  return leads(own, others, target);
+}
+
+/** The leader goes last, and hands over first where it can. */
+function leads({ self, software }: Answer, others: readonly Answer[], target: Kind): Finding[] {
+  const waiting = others.filter((each) => each.software.kind !== target);
+  if (waiting.length > 0) {
+    return [
+      reason(
+        "leader-goes-last",
+        self,
+        `${self} leads, and ${waiting.length} other members are not changed yet`,
+        "change those first",
+      ),
+    ];
+  }
+  if (!software.knowsTransfer) return [];
+  return [
+    reason(
+      "hand-over-first",
+      self,
+      `${self} leads, and ${software.name} can hand leadership over`,
+      "`quorate transfer`, then check again: nothing is refused while an election goes on then",
+    ),
+  ];
+}
+
+function after({ after: look }: TwoLooks, { member, target }: Step): Finding[] {
+  const own = answerOf(look, member);
+  if (own === null) return [unknownMember(member)];
+  if (own.software.kind === target) return [];
+  const wanted = target === "quorate" ? "Quorate" : "PySyncObj";
+  return [
+    reason(
+      "not-changed",
+      member,
+      `${member} runs ${own.software.name}, not ${wanted}`,
+      "see which program was started on its machine",
+    ),
+  ];
+}
+
+function unknownMember(member: string): Finding {
+  return reason(
+    "member-does-not-answer",
+    member,
+    `${member} does not answer, or is not a member`,
+    "wait until it is up; `quorate members` shows who is a member",
+  );
+}
+
+function reason(code: string, member: string, says: string, wayOut: string): Finding {
+  return { code, severity: "risk", members: [member], says, wayOut };
+}

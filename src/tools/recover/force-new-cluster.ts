@@ -1,0 +1,146 @@
+import { join } from "node:path";
+import { decodeCommand, encodeNoOp } from "../../../protocol/log/commands.js";
+import type { Entry } from "../../../protocol/log/entry.js";
+import type { MemberPaths } from "../../files/data-path.js";
+import { FilesError } from "../../files/files-error.js";
+import { underLock } from "../../files/under-lock.js";
+import { silentLogger } from "../../logger.js";
+import type { FileSystem } from "../../storage/file-system.js";
+import { nodeFileSystem } from "../../storage/node-file-system.js";
+import { type Recovered, Storage } from "../../storage/storage.js";
+import { Store } from "../../store/store.js";
+import { copyAside, writeText } from "./aside-folder.js";
+
+/**
+ * Added to the highest term that the survivor knows: the others may have held elections that it never
+ * heard of. Whoever of them is added again with its old files must not come with a higher term.
+ */
+export const forcedTermStep = 1000;
+
+/** What was made of the files, and what they had been. Kept as JSON beside the old files. */
+export interface ForcedCluster {
+  readonly address: string;
+  /** Folder with the files as they were. */
+  readonly setAsideTo: string;
+  readonly oldTerm: number;
+  readonly newTerm: number;
+  /** The last entry of the old log. */
+  readonly lastIndex: number;
+  /** Up to here the survivor knew the entries as committed: what comes behind is taken for committed. */
+  readonly commitIndex: number;
+  /** The other members that dump and journal name; those of the first start stand in the configuration only. */
+  readonly formerMembers: readonly string[];
+  readonly keys: number;
+  /** What was wrong with the files already, in words. */
+  readonly findings: readonly string[];
+}
+
+export interface ForceOptions {
+  readonly now: Date;
+  /** Go on where the files themselves say that acknowledged entries may be missing. */
+  readonly acceptsIncomplete: boolean;
+}
+
+/**
+ * Makes of one survivor's files those of a cluster in which it is alone: the whole log counts as
+ * committed, an entry of a higher term ends it, and a dump with one member takes the journal's place.
+ * Each step is durable and leaves files that a member could start on.
+ *
+ * @throws StorageError where the files are in use or cannot be opened; FilesError `refused`.
+ */
+export async function forceNewCluster(
+  member: MemberPaths,
+  { now, acceptsIncomplete }: ForceOptions,
+  fs: FileSystem = nodeFileSystem,
+): Promise<ForcedCluster> {
+  const { address, directory } = member;
+  const setAsideTo = await underLock(fs, member, () => copyAside(fs, member, "recovery", now));
+  const options = { dataDir: directory, selfAddr: address, logger: silentLogger, fileSystem: fs };
+  const { storage, recovered } = await Storage.open({ ...options, now: () => now });
+  try {
+    if (recovered.mustRefetch && !acceptsIncomplete) {
+      throw new FilesError("refused", `${directory}/${address}`, incomplete(recovered, setAsideTo));
+    }
+    const made = await makeAlone(storage, recovered, { address, setAsideTo });
+    await writeText(fs, join(setAsideTo, "recovery.json"), `${JSON.stringify(made, null, 2)}\n`);
+    await fs.syncDirectory(setAsideTo);
+    return made;
+  } catch (cause) {
+    if (cause instanceof FilesError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const advice = `the files as they were are in ${setAsideTo}: put them back before any member is started`;
+    throw new Error(`${reason}. ${advice}`, { cause });
+  } finally {
+    await storage.close();
+  }
+}
+
+async function makeAlone(
+  storage: Storage,
+  recovered: Recovered,
+  { address, setAsideTo }: { readonly address: string; readonly setAsideTo: string },
+): Promise<ForcedCluster> {
+  const { entries, dump, commitIndex, findings } = recovered;
+  const previous = entries.at(-1);
+  if (previous === undefined) throw new Error("a log without its first entry");
+  const store = dump === null ? new Store() : Store.fromDump(dump.data);
+  const told = { members: new Set(dump?.members ?? []), codeVersion: dump?.codeVersion ?? 0 };
+  for (const entry of entries) {
+    if (entry.index <= (dump?.last.index ?? 1)) continue;
+    store.apply(entry.command, entry.index);
+    noteChange(told, entry);
+  }
+  told.members.delete(address);
+  const newTerm = recovered.term + forcedTermStep;
+  const last: Entry = { index: previous.index + 1, term: newTerm, command: encodeNoOp() };
+  // Beside, and first: where there is no room for it nothing has changed yet. A log that ended with the
+  // new term, and still named the old members, would overrule them if they were started after all.
+  const snapshot = store.beginSnapshot();
+  try {
+    const { codeVersion } = told;
+    const { records } = snapshot;
+    await storage.writeDump({ last, previous, members: [address], codeVersion, records });
+  } finally {
+    snapshot.end();
+  }
+  await storage.write([
+    { kind: "meta", term: newTerm, votedFor: null },
+    { kind: "append", entries: [last] },
+    { kind: "compact", keepFrom: previous.index },
+    { kind: "must-refetch", missing: false },
+  ]);
+  storage.saveCommitIndex(last.index);
+  return {
+    address,
+    setAsideTo,
+    oldTerm: recovered.term,
+    newTerm,
+    lastIndex: previous.index,
+    commitIndex,
+    formerMembers: [...told.members].sort(),
+    keys: store.size,
+    findings: findings.map(({ message }) => message),
+  };
+}
+
+function noteChange(told: { members: Set<string>; codeVersion: number }, { command }: Entry): void {
+  const { members } = told;
+  try {
+    const decoded = decodeCommand(command);
+    if (decoded.kind === "version") told.codeVersion = decoded.version;
+    if (decoded.kind !== "membership") return;
+    if (decoded.change === "add") members.add(decoded.address);
+    else members.delete(decoded.address);
+  } catch {
+    // A command that nobody can decode changes neither.
+  }
+}
+
+function incomplete({ findings }: Recovered, setAsideTo: string): string {
+  const what = findings.filter(({ kind }) => kind === "lost").map(({ message }) => message);
+  return (
+    `acknowledged entries may be missing here (${what.join("; ")}). Look for another survivor, ` +
+    "whose files are whole. Where there is none: the same with --accept-incomplete. The files as " +
+    `they were are in ${setAsideTo}`
+  );
+}

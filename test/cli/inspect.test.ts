@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { projectRoot } from "../../interop-tests/support/project.js";
+import type { CliContext } from "../../src/cli/context.js";
+import { progressText } from "../../src/cli/progress-line.js";
+import {
+  deleteEntry,
+  log,
+  pictureOfFolder,
+  setEntry,
+  startSec,
+  temporaryFolder,
+  vanillaJournal,
+} from "../files/support/made-files.js";
+import { runCli } from "./run-cli.js";
+
+const inspect = (args: readonly string[], context: Partial<CliContext> = {}) =>
+  runCli(["inspect", ...args], context);
+
+const vectors = join(projectRoot(), "protocol", "vectors");
+
+/** A data directory with one of the golden members in it. */
+function directoryOf(t: TestContext, version: string, name: string): string {
+  const folder = temporaryFolder(t);
+  const from = join(vectors, version, "files");
+  for (const file of readdirSync(from).filter((each) => each.startsWith(`${name}.`))) {
+    copyFileSync(join(from, file), join(folder, file.replace(name, "127.0.0.1:4001")));
+  }
+  return folder;
+}
+
+interface Place {
+  readonly index: number;
+  readonly term: number;
+}
+
+/** What Python itself reads in the files that were compacted. */
+function manifestOf(version: string): { first: Place; last: Place; dump: Place } {
+  const manifest = JSON.parse(readFileSync(join(vectors, version, "files.json"), "utf8"));
+  const entries = manifest.files.find(
+    ({ file }: { file: string }) => file === "compacted.journal",
+  ).entries;
+  return { first: entries[0], last: entries.at(-1), dump: entries[1] };
+}
+
+function lines(text: string): Record<string, unknown>[] {
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+describe("quorate inspect", () => {
+  for (const version of readdirSync(vectors).filter((name) => /^\d/.test(name))) {
+    it(`shows a directory of ${version}, all of it, and touches nothing`, async (t) => {
+      const folder = directoryOf(t, version, "compacted");
+      const before = pictureOfFolder(folder);
+      const { first, last, dump } = manifestOf(version);
+      const text = await inspect([folder]);
+      assert.deepEqual([text.code, text.err], [0, ""]);
+      assert.match(text.out, new RegExp(`^made by +PySyncObj's format, ${version}$`, "m"));
+      const entries = `^entries +${first.index} to ${last.index}: 3 calls, 0 no-ops, 1 changes of the`;
+      assert.match(text.out, new RegExp(entries, "m"));
+      const { index, term } = dump;
+      assert.match(text.out, new RegExp(`^up to +entry ${index} of term ${term}$`, "m"));
+      assert.match(text.out, new RegExp(`^${index} +${term} +add +127\\.0\\.0\\.1:47614$`, "m"));
+      const { members } = JSON.parse((await inspect([folder, "--json"])).out);
+      assert.equal(members.length, 1);
+      assert.equal(members[0].meta.commitIndex, last.index);
+      assert.deepEqual(members[0].journal.log.last, { index: last.index, term: last.term });
+      assert.equal(members[0].dump.keys, 8);
+      for (const args of [["--entries"], ["--at", "commit"], ["--diff", String(index), "end"]]) {
+        assert.equal((await inspect([folder, ...args])).code, 0, args.join(" "));
+      }
+      assert.deepEqual(pictureOfFolder(folder), before);
+    });
+  }
+
+  it("shows one file under any name", async (t) => {
+    const folder = directoryOf(t, "0.3.17", "stopped");
+    for (const [file, name, what] of [
+      ["127.0.0.1:4001.journal", "old.bin", "journal"],
+      ["127.0.0.1:4001.journal.meta", "meta-of-then", "meta"],
+      ["127.0.0.1:4001.dump", "x", "dump"],
+    ] as const) {
+      copyFileSync(join(folder, file), join(folder, name));
+      const { members } = JSON.parse((await inspect([join(folder, name), "--json"])).out);
+      const shown = ["journal", "meta", "dump"].filter((part) => members[0][part] !== null);
+      assert.deepEqual(shown, [what]);
+    }
+  });
+
+  it("chooses entries by key, index, term and time", async (t) => {
+    const folder = temporaryFolder(t);
+    const entries = [
+      ...log([0, 1, 1, 1, 1, 2, 2, 2], 2),
+      deleteEntry(9, 2, "/k"),
+      setEntry(10, 2, "/other", "x\ny"),
+    ];
+    writeFileSync(join(folder, "a:1.journal"), vanillaJournal(entries));
+    const indices = async (...args: string[]) => {
+      const { code, out } = await inspect([folder, "--entries", "--json", ...args]);
+      assert.equal(code, 0);
+      return out === "" ? [] : lines(out).map(({ index }) => index);
+    };
+    assert.deepEqual(await indices(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert.deepEqual(await indices("--index", "3..5"), [3, 4, 5]);
+    assert.deepEqual(await indices("--index", "9.."), [9, 10]);
+    assert.deepEqual(await indices("--index", "..2"), [1, 2]);
+    assert.deepEqual(await indices("--term", "2"), [6, 7, 8, 9, 10]);
+    assert.deepEqual(await indices("--key", "/k/1"), [3, 5, 7, 9]);
+    assert.deepEqual(await indices("--key", "/k/1", "--term", "1"), [3, 5]);
+    assert.deepEqual(await indices("--since", String(startSec + 8)), [8, 9, 10]);
+    const until = new Date((startSec + 4) * 1000).toISOString();
+    assert.deepEqual(await indices("--since", String(startSec + 4), "--until", until), [4]);
+    // The no-op has the time of the set before it.
+    assert.deepEqual(await indices("--since", String(startSec + 5), "--index", "..6"), [5, 6]);
+    const text = await inspect([folder, "--entries", "--index", "9.."]);
+    const [deleted = "", set = ""] = text.out.split("\n");
+    assert.equal(deleted, "9  2  -  delete  /k  recursive");
+    assert.match(set, /^10 {2}2 {2}\S+ {2}set {2}\/other {2}x\\u000ay$/);
+  });
+
+  it("prints the store at an index, and what is different between two", async (t) => {
+    const folder = temporaryFolder(t);
+    const entries = [
+      ...log([0, 1, 1, 1], 2),
+      setEntry(5, 1, "/k/1", "later"),
+      deleteEntry(6, 1, "/k/0"),
+    ];
+    writeFileSync(join(folder, "a:1.journal"), vanillaJournal(entries));
+    const at = JSON.parse((await inspect([folder, "--at", "4", "--json"])).out);
+    assert.deepEqual([at.index, Object.keys(at.entries).sort()], [4, ["/k/0", "/k/1"]]);
+    assert.equal(at.entries["/k/1"].value, "value 3 of 1");
+    const diff = await inspect([folder, "--diff", "4", "end"]);
+    assert.equal(diff.out, "- /k/0 = value 4 of 1\n~ /k/1 = value 3 of 1 -> later\n");
+    assert.match((await inspect([folder, "--at", "end"])).out, /^KEY +INDEX .*\n\/k\/1 +5 /);
+  });
+
+  it("ends with 2 for what cannot be meant, and with 1 for what is not there", async (t) => {
+    const folder = directoryOf(t, "0.3.15", "compacted");
+    mkdirSync(join(folder, "empty"));
+    const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
+      [["--at", "0"], 2, /"0" is no index/],
+      [["--at", "1", "--entries"], 2, /choose one/],
+      [["--key", "/a"], 2, /choose among --entries/],
+      [["--diff", "5"], 2, /two indices/],
+      [["--diff", "27", "25"], 2, /goes forward/],
+      [["--entries", "--index", "x"], 2, /--index is "x"/],
+      [["--entries", "--since", "soon"], 2, /--since is "soon"/],
+      [["--at", "5"], 1, /begins at entry 23, and no dump holds what came before/],
+      [["--at", "99"], 1, /entry 99 is not in these files: they end at 27/],
+    ];
+    for (const [args, code, message] of cases) {
+      const result = await inspect([folder, ...args]);
+      assert.equal(result.code, code, result.err);
+      assert.match(result.err, message);
+    }
+    for (const [path, message] of [
+      [join(folder, "nothing"), /there is no such file or directory/],
+      [join(folder, "empty"), /no journal, meta or dump is in this directory/],
+    ] as const) {
+      const result = await inspect([path]);
+      assert.deepEqual([result.code, result.out], [1, ""]);
+      assert.match(result.err, message);
+    }
+  });
+
+  it("shows progress on a terminal only, and ends with 130 at Ctrl-C", async (t) => {
+    const folder = temporaryFolder(t);
+    const command = new Uint8Array(100_000);
+    const entries = Array.from({ length: 100 }, (_, at) => ({ index: at + 1, term: 1, command }));
+    writeFileSync(join(folder, "a:1.journal"), vanillaJournal(entries));
+    const stopped = await inspect([folder, "--entries"], {
+      onInterrupt: (listener) => {
+        setTimeout(listener, 0);
+        return () => {};
+      },
+      drained: () => new Promise((resolve) => setTimeout(resolve, 5)),
+    });
+    assert.deepEqual([stopped.code, stopped.err], [130, "quorate: stopped\n"]);
+    const slow = { drained: () => new Promise<void>((resolve) => setTimeout(resolve, 150)) };
+    const shown = await inspect([folder, "--entries"], { ...slow, isErrTerminal: true });
+    assert.match(shown.err, /\rreading: \d+ %, [\d.]+ MiB\/s, \d+ s left/);
+    assert.equal((await inspect([folder, "--entries"], slow)).err, "");
+  });
+});
+
+describe("the progress line", () => {
+  it("tells share, rate and time", () => {
+    assert.equal(progressText(50 * 1024 ** 2, 200 * 1024 ** 2, 1000), "25 %, 50 MiB/s, 3 s left");
+    assert.equal(progressText(0, 0, 0), "100 %, 0.0 MiB/s, 0 s left");
+    assert.equal(progressText(3 * 1024 ** 2, 2 * 1024 ** 2, 2000), "100 %, 1.5 MiB/s, 0 s left");
+  });
+});

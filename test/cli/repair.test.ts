@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import {
+  address,
+  log,
+  pictureOfFolder,
+  temporaryFolder,
+  vanillaJournal,
+  vanillaMeta,
+} from "../files/support/made-files.js";
+import { runCli } from "./run-cli.js";
+
+const entries = log([0, 1, 1, 2]);
+const meta = vanillaMeta({ raftCommitIndex: 4, currentTerm: 2, votedForNodeId: null });
+const stale = vanillaJournal(entries, 0);
+
+function folderWith(t: TestContext, journal: Uint8Array): string {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, `${address}.journal`), journal);
+  writeFileSync(join(folder, `${address}.journal.meta`), meta);
+  return folder;
+}
+
+describe("quorate repair", () => {
+  it("says what it would do and touches nothing with --dry-run", async (t) => {
+    const folder = folderWith(t, stale);
+    const before = pictureOfFolder(folder);
+    const { code, out, err } = await runCli(["repair", folder, "--dry-run"]);
+    assert.deepEqual([code, err], [4, ""]);
+    assert.match(
+      out,
+      /1 to mend\n\njournal-end-offset {2}\S+\n {2}seen: .*\n {2}mend: {3}puts the end offset/,
+    );
+    assert.match(out, /lost: {3}nothing\n/);
+    const json = JSON.parse((await runCli(["repair", folder, "--dry-run", "--json"])).out);
+    assert.deepEqual([json.mends.length, json.isDone, json.kept], [1, false, []]);
+    assert.deepEqual(pictureOfFolder(folder), before);
+  });
+
+  it("asks before it does anything, and does nothing without a yes", async (t) => {
+    const folder = folderWith(t, stale);
+    const before = pictureOfFolder(folder);
+    const asked: string[] = [];
+    const confirm = (isYes: boolean) => async (question: string) => {
+      asked.push(question);
+      return isYes;
+    };
+    const refused = await runCli(["repair", folder], { confirm: confirm(false) });
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /not confirmed: nothing was changed/);
+    assert.deepEqual(pictureOfFolder(folder), before);
+    const done = await runCli(["repair", folder], { confirm: confirm(true) });
+    assert.equal(done.code, 0);
+    assert.match(done.out, /Done\. The member may be started\./);
+    assert.equal(asked.length, 2);
+    assert.match(
+      asked[0] ?? "",
+      /^journal-end-offset: puts the end offset behind the last whole entry/,
+    );
+    const kept = readdirSync(folder).find((name) => name.includes(".journal.before-repair-"));
+    assert.deepEqual(readFileSync(join(folder, kept ?? "")), stale);
+    assert.equal((await runCli(["verify", folder])).code, 0);
+    const again = await runCli(["repair", folder, "--yes"]);
+    assert.deepEqual([again.code, again.out.includes("there is nothing to mend")], [0, true]);
+  });
+
+  it("names what needs a human, and stops", async (t) => {
+    const folder = folderWith(t, Buffer.alloc(3000, 7));
+    const before = pictureOfFolder(folder);
+    const { code, out } = await runCli(["repair", folder, "--yes"]);
+    assert.equal(code, 5);
+    assert.match(
+      out,
+      /a human has to decide\. Nothing was changed\.\n\ndamage {2}journal-not-a-journal/,
+    );
+    assert.deepEqual(pictureOfFolder(folder), before);
+  });
+
+  it("is refused while a process has the journal open", async (t) => {
+    const folder = folderWith(t, stale);
+    const before = pictureOfFolder(folder);
+    const held = openSync(join(folder, `${address}.journal`), "r+");
+    const child = spawn("sleep", ["60"], { stdio: [held, "ignore", "ignore"] });
+    t.after(() => child.kill());
+    await new Promise((resolve) => child.once("spawn", resolve));
+    const { code, err } = await runCli(["repair", folder, "--yes"]);
+    assert.equal(code, 1);
+    assert.match(err, /in use by process \d+: stop it first\. Nothing was touched/);
+    assert.deepEqual(pictureOfFolder(folder), before);
+  });
+
+  it("ends at Ctrl-C amid it with nothing changed", async (t) => {
+    const command = new Uint8Array(100_000);
+    const many = Array.from({ length: 200 }, (_, at) => ({ index: at + 1, term: 1, command }));
+    const folder = folderWith(t, vanillaJournal(many, 0));
+    const bytes = readFileSync(join(folder, `${address}.journal`));
+    const { code, err } = await runCli(["repair", folder, "--yes"], {
+      onInterrupt: (listener) => {
+        setTimeout(listener, 1);
+        return () => {};
+      },
+    });
+    assert.deepEqual([code, err], [130, "quorate: stopped\n"]);
+    assert.deepEqual(readFileSync(join(folder, `${address}.journal`)), bytes);
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.includes("tmp") || name.includes("lock")),
+      [],
+    );
+  });
+
+  it("ends with 2 for what cannot be meant", async (t) => {
+    const folder = folderWith(t, stale);
+    const file = await runCli(["repair", join(folder, `${address}.journal`), "--yes"]);
+    assert.deepEqual([file.code, /one file by itself/.test(file.err)], [2, true]);
+    assert.equal((await runCli(["repair", folder, "--json"])).code, 2);
+  });
+});

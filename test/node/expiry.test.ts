@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import fc from "fast-check";
+import { decodeCommand } from "../../protocol/log/commands.js";
+import { encodeSet } from "../../protocol/log/kv-calls.js";
+import { systemClock } from "../../src/clock.js";
+import { Expiry } from "../../src/node/expiry.js";
+import { nodeLimits } from "../../src/node/limits.js";
+import { RaftState } from "../../src/raft/state.js";
+import { Store } from "../../src/store/store.js";
+import { logOf } from "../raft/solo.js";
+
+const hourSec = 3_600;
+const ttlSec = 30;
+/** A look comes every 100 ms, and a value is noted at the look after it came. */
+const lateSecMax = 0.25;
+const key = "/service/demo/leader";
+
+/** One member: its clocks, its place in the cluster, its store. The true time is `nowSec`. */
+class Stage {
+  nowSec = 1_700_000_000;
+  /** How far this member's wall clock is ahead of the truth. */
+  skewSec = 0;
+  store = new Store();
+  readonly state = new RaftState(
+    {
+      ...{ selfId: "a:1", electionTimeoutMsMin: 400, electionTimeoutMsMax: 1400, heartbeatMs: 100 },
+      ...{ leaderFallbackMs: 30_000, onConflict: "keep", random: () => 0.5 },
+    },
+    {
+      ...{ term: 1, votedFor: null, commitIndex: 1, appliedIndex: 1, entries: logOf([0]) },
+      ...{ members: ["b:1", "c:1"], mustRefetch: false },
+    },
+    0,
+  );
+  #index = 1;
+  readonly #expiry = new Expiry({
+    clock: {
+      ...systemClock,
+      // It began at some other time than the wall clock.
+      monotonicMs: () => (this.nowSec - 1_600_000_000) * 1000,
+      wallSec: () => this.nowSec + this.skewSec,
+    },
+    proposals: {
+      submit: (command, done) => {
+        const decoded = decodeCommand(command);
+        assert.equal(decoded.kind, "regular");
+        this.#apply(command);
+        done({ ok: true, error: 0, result: null, index: this.#index, term: this.state.term });
+      },
+    },
+    store: () => this.store,
+    state: () => this.state,
+  });
+
+  get has(): boolean {
+    return this.store.get(key) !== null;
+  }
+
+  leads(): this {
+    this.state.setRole("leader", "a:1");
+    this.state.noOpIndex = this.state.lastApplied;
+    this.run(1);
+    return this;
+  }
+
+  follows(): this {
+    this.state.setRole("follower", "b:1");
+    this.run(1);
+    return this;
+  }
+
+  /** Somebody, whose clock is `skewSec` ahead of the truth, sets the key. */
+  write(skewSec = 0, ttl = ttlSec): void {
+    const now = this.nowSec + skewSec;
+    this.#apply(encodeSet(key, { value: "node1", updated: now, created: now, expire: now + ttl }));
+  }
+
+  run(sec: number): void {
+    const untilSec = this.nowSec + sec;
+    while (this.nowSec < untilSec - 1e-6) {
+      this.nowSec += nodeLimits.expiryPeriodMs / 1000;
+      if (!this.state.isLeader) this.hear();
+      this.#expiry.look();
+    }
+  }
+
+  hear(): void {
+    this.state.leaderHeardMs = (this.nowSec - 1_600_000_000) * 1000;
+  }
+
+  /** How long from now until the key is gone. */
+  untilGone(): number {
+    const from = this.nowSec;
+    while (this.has && this.nowSec - from < 3 * hourSec) this.run(0.1);
+    return this.nowSec - from;
+  }
+
+  #apply(command: Uint8Array): void {
+    this.#index += 1;
+    this.store.apply(command, this.#index);
+    this.state.lastApplied = this.#index;
+    this.state.commitIndex = this.#index;
+  }
+}
+
+function assertAbout(actualSec: number, expectedSec: number): void {
+  const late = actualSec - expectedSec;
+  assert.ok(late > -0.001 && late < lateSecMax, `${actualSec} s, not ${expectedSec} s`);
+}
+
+suite("keys with a time to live", () => {
+  test("all clocks right: gone when the ttl is over", () => {
+    const stage = new Stage().leads();
+    stage.write();
+    assertAbout(stage.untilGone(), ttlSec);
+  });
+
+  for (const [who, leaderSec, writerSec] of [
+    ["the leader an hour ahead", hourSec, 0],
+    ["the leader an hour behind", -hourSec, 0],
+    ["the writer an hour ahead", 0, hourSec],
+    ["the writer an hour behind", 0, -hourSec],
+  ] as const) {
+    test(`${who}: the key lives for its ttl, neither longer nor shorter`, () => {
+      const stage = new Stage();
+      stage.skewSec = leaderSec;
+      stage.leads();
+      stage.write(writerSec);
+      assertAbout(stage.untilGone(), ttlSec);
+    });
+  }
+
+  for (const jumpSec of [hourSec, -hourSec]) {
+    test(`the leader's clock jumps by ${jumpSec} s: the same`, () => {
+      const stage = new Stage().leads();
+      stage.write();
+      stage.run(10);
+      stage.skewSec += jumpSec;
+      assertAbout(stage.untilGone(), ttlSec - 10);
+    });
+  }
+
+  test("who renews the key keeps it, whatever the leader's clock shows", () => {
+    const stage = new Stage();
+    stage.skewSec = hourSec;
+    stage.leads();
+    for (let round = 0; round < 20; round += 1) {
+      stage.write();
+      stage.run(10);
+      assert.ok(stage.has, `round ${round}`);
+    }
+    assertAbout(stage.untilGone(), ttlSec - 10);
+  });
+
+  for (const skewSec of [0, hourSec, -hourSec]) {
+    test(`a follower ${skewSec} s ahead takes over: the key's life goes on`, () => {
+      const stage = new Stage();
+      stage.skewSec = skewSec;
+      stage.follows();
+      stage.write();
+      stage.run(10);
+      stage.state.term += 1;
+      stage.leads();
+      assertAbout(stage.untilGone(), ttlSec - 11);
+    });
+  }
+
+  test("a member that was catching up takes the wall clock's word: the value may be old", () => {
+    const stage = new Stage().follows();
+    stage.state.commitIndex += 1;
+    stage.run(0.1);
+    // Written 20 s ago, applied only now.
+    stage.nowSec -= 20;
+    stage.write();
+    stage.nowSec += 20;
+    stage.run(0.1);
+    stage.state.term += 1;
+    stage.leads();
+    assertAbout(stage.untilGone(), 10 - 1.1);
+  });
+
+  test("so does one that was paused, and applies what waited before it looks at the time", () => {
+    const stage = new Stage().follows();
+    stage.write();
+    stage.nowSec += 20;
+    stage.hear();
+    stage.run(0.1);
+    stage.state.term += 1;
+    stage.leads();
+    assertAbout(stage.untilGone(), 10 - 1.1);
+  });
+
+  for (const [what, skewSec, expectedSec] of [
+    ["right, and the ttl over long ago: at once", 0, 0],
+    ["an hour behind: one ttl after the start", -hourSec, ttlSec],
+  ] as const) {
+    test(`a leader that has just started on its files, its clock ${what}`, () => {
+      const stage = new Stage();
+      stage.nowSec -= 100;
+      stage.write();
+      stage.nowSec += 100;
+      stage.store = Store.fromDump(new Map(stage.store.entries()));
+      stage.skewSec = skewSec;
+      stage.leads();
+      assertAbout(stage.untilGone() + 1, Math.max(1, expectedSec));
+    });
+  }
+
+  test("clocks that jump at random: never before the ttl is over, never long after it", () => {
+    const skew = fc.double({ min: -2 * hourSec, max: 2 * hourSec, noNaN: true });
+    const jumps = fc.array(fc.tuple(fc.nat(40), skew), { maxLength: 8 });
+    fc.assert(
+      fc.property(
+        skew,
+        skew,
+        jumps,
+        fc.integer({ min: 1, max: 60 }),
+        (leader, writer, plan, ttl) => {
+          const stage = new Stage();
+          stage.skewSec = leader;
+          stage.leads();
+          stage.write(writer, ttl);
+          const began = stage.nowSec;
+          for (const [afterSec, skewSec] of plan) {
+            while (stage.has && stage.nowSec < began + afterSec) stage.run(0.1);
+            stage.skewSec = skewSec;
+          }
+          stage.untilGone();
+          assertAbout(stage.nowSec - began, ttl);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});

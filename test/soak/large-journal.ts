@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { costOf, writeLargeJournal } from "../files/support/large-journal.js";
+import { address } from "../files/support/made-files.js";
+
+/** `npm run soak -- large-journal`: the memory and the time that commands take for a large journal. */
+
+const help = `Makes a journal of a wanted size, and shows what inspect and verify take to read it.
+
+  --mib N          size of the journal in MiB (default 1024)
+  --value-bytes N  bytes of each value (default 1000)
+  --keys N         number of keys (default 1000)
+  --vanilla        without Quorate's checksums, as PySyncObj writes
+  --max-rss-mib N  ends with 1 where a command takes more memory (default 300)
+  --folder PATH    where to make it (default: the folder for temporary files)
+  --help
+`;
+
+const { values } = parseArgs({
+  options: {
+    mib: { type: "string", default: "1024" },
+    "value-bytes": { type: "string", default: "1000" },
+    keys: { type: "string", default: "1000" },
+    vanilla: { type: "boolean", default: false },
+    "max-rss-mib": { type: "string", default: "300" },
+    folder: { type: "string", default: tmpdir() },
+    help: { type: "boolean", default: false },
+  },
+});
+
+function count(name: "mib" | "value-bytes" | "keys" | "max-rss-mib"): number {
+  const number = Number(values[name]);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  console.error(`--${name} is ${JSON.stringify(values[name])} but must be a whole number from 1`);
+  process.exit(2);
+}
+
+const mib = 1024 ** 2;
+
+async function run(): Promise<boolean> {
+  const folder = mkdtempSync(join(values.folder, "quorate-large-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      remove();
+      process.exit(1);
+    });
+  }
+  try {
+    const journal = join(folder, `${address}.journal`);
+    const bytes = count("mib") * mib;
+    const entries = writeLargeJournal(journal, {
+      ...{
+        bytes,
+        valueBytes: count("value-bytes"),
+        keys: count("keys"),
+        isSealed: !values.vanilla,
+      },
+    });
+    console.log(`${(statSync(journal).size / mib).toFixed(0)} MiB, ${entries} entries`);
+    const half = String(Math.floor(entries / 2));
+    let isFine = true;
+    for (const args of [
+      ["inspect", journal, "--json"],
+      ["inspect", journal, "--entries", "--key", "/none"],
+      ["inspect", journal, "--at", half, "--json"],
+      ["inspect", journal, "--diff", half, "end", "--json"],
+      ["verify", journal, "--json"],
+    ]) {
+      const cost = await costOf(args);
+      const shown = args.map((arg) => (arg === journal ? "PATH" : arg)).join(" ");
+      const rss = cost.peakBytes / mib;
+      const figures = `${cost.seconds.toFixed(1)} s (processor ${cost.cpuSeconds.toFixed(1)} s), ${rss.toFixed(0)} MiB`;
+      console.log(`${shown.padEnd(44)} exit ${cost.code}, ${figures}`);
+      isFine = isFine && cost.code === 0 && rss > 0 && rss <= count("max-rss-mib");
+    }
+    return isFine;
+  } finally {
+    remove();
+  }
+}
+
+if (values.help) console.log(help);
+else process.exitCode = (await run()) ? 0 : 1;

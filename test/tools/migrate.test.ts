@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { examine } from "../../src/tools/doctor/examine.js";
+import { judge, type Step } from "../../src/tools/migrate/gate.js";
+import { makePlan } from "../../src/tools/migrate/plan.js";
+import { type Answers, a, b, c, ours, type Told, twoLooks } from "./support/told.js";
+
+const quorate: Told = { extra: ours() };
+const old: Told = { version: "0.3.15" };
+const newer: Told = { version: "0.3.17" };
+
+async function gate(step: Partial<Step>, answers: Answers) {
+  const looks = await twoLooks(answers);
+  const whole: Step = { member: b, when: "before", target: "quorate", ...step };
+  const { answer, reasons } = judge(looks, examine(looks), whole);
+  return [answer, ...reasons.map(({ code }) => code)];
+}
+
+describe("migrate check", () => {
+  const cases: [string, Partial<Step>, Answers, string[]][] = [
+    ["lets a follower go", {}, { [a]: old, [b]: old, [c]: old }, ["go"]],
+    [
+      "keeps the leader for the end",
+      { member: a },
+      { [a]: old, [b]: old, [c]: quorate },
+      ["wait", "leader-goes-last"],
+    ],
+    [
+      "lets the last one go, which cannot hand over",
+      { member: a },
+      { [a]: old, [b]: quorate, [c]: quorate },
+      ["go"],
+    ],
+    [
+      "has a leader hand over first",
+      { member: a },
+      { [a]: newer, [b]: quorate, [c]: quorate },
+      ["wait", "hand-over-first"],
+    ],
+    [
+      "sees who is changed already",
+      {},
+      { [a]: old, [b]: quorate, [c]: old },
+      ["wait", "already-changed"],
+    ],
+    [
+      "waits for a member that is down",
+      {},
+      { [a]: old, [b]: old, [c]: "refused" },
+      ["wait", "no-answer", "no-reserve"],
+    ],
+    [
+      "waits for one that lags",
+      {},
+      { [a]: old, [b]: old, [c]: { ...quorate, commitIdx: 50, lastApplied: 50 } },
+      ["wait", "lagging"],
+    ],
+    [
+      "stops at an applier that is stuck",
+      {},
+      { [a]: old, [b]: old, [c]: { ...old, lastApplied: 50 } },
+      ["stop", "stuck-applier"],
+    ],
+    ["is content after a change", { when: "after" }, { [a]: old, [b]: quorate, [c]: old }, ["go"]],
+    [
+      "sees that nothing was changed",
+      { when: "after" },
+      { [a]: old, [b]: old, [c]: old },
+      ["wait", "not-changed"],
+    ],
+    [
+      "waits for the changed member",
+      { when: "after" },
+      { [a]: old, [b]: "refused", [c]: old },
+      ["wait", "no-answer", "no-reserve", "member-does-not-answer"],
+    ],
+    [
+      "goes the other way as well",
+      { target: "pysyncobj" },
+      { [a]: quorate, [b]: quorate, [c]: quorate },
+      ["go"],
+    ],
+  ];
+  for (const [name, step, answers, expected] of cases) {
+    it(name, async () => assert.deepEqual(await gate(step, answers), expected));
+  }
+});
+
+describe("migrate plan", () => {
+  const options = { target: "quorate", access: "raft.yml", file: "raft.yml" } as const;
+
+  it("takes the followers first and the leader last", async () => {
+    const looks = await twoLooks({ [a]: newer, [b]: quorate, [c]: newer });
+    const plan = makePlan(looks, options);
+    assert.deepEqual(plan.done, [b]);
+    assert.deepEqual(
+      plan.steps.map(({ member }) => member),
+      [c, a],
+    );
+    assert.deepEqual(
+      plan.steps[0]?.commands.map(({ command }) => command),
+      [
+        "quorate migrate check raft.yml --before c:3 --wait 60",
+        "stop `patroni_raft_controller raft.yml` (SIGTERM), and wait until the process has ended",
+        "start `quorate run raft.yml` as the same user",
+        "quorate migrate check raft.yml --after c:3 --wait 60",
+      ],
+    );
+    assert.equal(plan.steps[1]?.commands[0]?.command, "quorate transfer --config raft.yml");
+  });
+
+  it("says that a leader of 0.3.15 cannot hand over, and what the way back costs", async () => {
+    const forth = makePlan(await twoLooks({ [a]: old, [b]: old, [c]: old }), options);
+    assert.match(forth.warnings.join(), /cannot hand leadership over/);
+    const back = makePlan(await twoLooks({ [a]: quorate, [b]: quorate, [c]: quorate }), {
+      ...options,
+      target: "pysyncobj",
+    });
+    assert.match(back.warnings.join(), /forget term and vote/);
+    assert.match(back.steps[0]?.commands[0]?.command ?? "", / --back --wait 60$/);
+  });
+});
