@@ -1,0 +1,44 @@
+import type { PeerMessage } from "../../../protocol/wire/messages.js";
+import type { RaftState } from "../../../src/raft/state.js";
+import type { Store } from "../../../src/store/store.js";
+import type { DurableFiles } from "../durable-files.js";
+import type { Committed } from "../history.js";
+
+/** A Quorate member that runs, as the checkers see it. */
+export interface MemberView {
+  readonly address: string;
+  /** Counts its starts. */
+  readonly life: number;
+  readonly raft: RaftState;
+  readonly store: Store;
+  /** Null while the store is being built again. */
+  readonly appliedIndex: number | null;
+  readonly durable: DurableFiles;
+}
+
+/** What a client of a member was told. */
+export interface Told {
+  readonly by: string;
+  readonly command: Uint8Array;
+  /** One of failReason. */
+  readonly error: number;
+}
+
+/** Looks at one promise. Each hook that it has is called whenever that happens; all throw Violation. */
+export interface Checker {
+  /** Of the promise, as docs/simulation.md names it. */
+  readonly name: string;
+  /** A member has begun, from what its disk held. */
+  started?(member: MemberView): void;
+  /** After each event that a member took part in. */
+  step?(member: MemberView): void;
+  /** A member has put a message on the wire. */
+  sent?(from: MemberView, to: string, message: PeerMessage): void;
+  /** Somebody is the first to know that an entry is committed. */
+  committed?(committed: Committed, members: Iterable<MemberView>): void;
+  told?(told: Told): void;
+  /** A member has lost its disk: its promises went with it. */
+  lostDisk?(address: string): void;
+  /** All faults are over, and all members have had time to agree. */
+  end?(members: Iterable<MemberView>): void;
+}

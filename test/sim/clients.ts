@@ -1,0 +1,65 @@
+import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
+import { failReason } from "../../protocol/wire/messages.js";
+import type { Chance } from "./chance.js";
+import type { Cluster } from "./cluster.js";
+import type { Profile } from "./profiles.js";
+
+/** Clients of all members, which set, delete and let expire, each write different from all others. */
+export class Workload {
+  written = 0;
+  readonly outcomes = new Map<number, number>();
+  readonly #cluster: Cluster;
+  readonly #chance: Chance;
+  readonly #profile: Profile;
+  /** Value of a key, where one may be deleted by it. */
+  readonly #values = new Map<string, string>();
+  #isStopped = false;
+
+  constructor(cluster: Cluster, profile: Profile, chance: Chance) {
+    this.#cluster = cluster;
+    this.#profile = profile;
+    this.#chance = chance;
+  }
+
+  start(): void {
+    const gapMs = -Math.log(1 - this.#chance.next()) * this.#profile.writeGapMs;
+    this.#cluster.timeline.after(gapMs, () => {
+      if (this.#isStopped) return;
+      const seat = this.#chance.pick(this.#cluster.seats);
+      const count = this.#chance.is(0.1) ? 8 : 1;
+      for (let each = 0; each < count; each += 1) {
+        this.#cluster.write(seat, this.command(seat.machine.wallSec()), (error) =>
+          this.outcomes.set(error, (this.outcomes.get(error) ?? 0) + 1),
+        );
+      }
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  get acknowledged(): number {
+    return this.outcomes.get(failReason.success) ?? 0;
+  }
+
+  command(nowSec: number): Uint8Array {
+    const chance = this.#chance;
+    const key = `/k${chance.below(24)}`;
+    const old = this.#values.get(key);
+    if (old !== undefined && chance.is(0.1)) {
+      this.#values.delete(key);
+      return encodeDelete(key, { prevValue: old });
+    }
+    this.written += 1;
+    const token = `w${this.written}`;
+    const isLarge = chance.is(this.#profile.largeShare);
+    const value = isLarge ? `${token}:${"x".repeat(60_000 + chance.below(150_000))}` : token;
+    if (!isLarge) this.#values.set(key, value);
+    const times = { value, created: nowSec, updated: nowSec };
+    if (!chance.is(0.15)) return encodeSet(key, times);
+    const expire = nowSec + chance.between(0.2, 4);
+    return encodeSet(`/ttl${chance.below(6)}`, { ...times, expire });
+  }
+}

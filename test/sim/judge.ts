@@ -1,0 +1,120 @@
+import type { Entry } from "../../protocol/log/entry.js";
+import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { AcknowledgedStays } from "./checkers/acknowledged.js";
+import { AnswerFirst } from "./checkers/answer-first.js";
+import type { Checker, MemberView, Told } from "./checkers/checker.js";
+import { DurableCommit } from "./checkers/durable-commit.js";
+import { DurableBeforeSent } from "./checkers/durable-first.js";
+import { ElectionSafety } from "./checkers/election-safety.js";
+import { IndexOrder } from "./checkers/index-order.js";
+import { LeaderCompleteness } from "./checkers/leader-completeness.js";
+import { LogMatching } from "./checkers/log-matching.js";
+import { OneVoteATerm } from "./checkers/one-vote.js";
+import { ConfirmedIsKept } from "./checkers/promises.js";
+import { StoreIsFold } from "./checkers/store-fold.js";
+import { TermsNeverGoBack } from "./checkers/terms.js";
+import { History } from "./history.js";
+import type { Standing } from "./standing.js";
+
+/** A machine as others see it who ask how its log ends. */
+export interface Holder {
+  /** Null where that is not to be seen from outside. */
+  lastEntry(): Entry | null;
+}
+
+/** Whom the judge may look at. */
+export interface Bench {
+  /** Quorate members that run. */
+  views(): Iterable<MemberView>;
+  /** All members that run. */
+  standings(): Iterable<Standing>;
+  /** Those of all machines that hold the entry, whether their members run or not. */
+  holders(index: number, term: number): readonly Holder[];
+  /** How many machines there are. */
+  readonly size: number;
+  say(who: string, what: string): void;
+}
+
+/** Says whether what happens keeps the promises. Each call throws a Violation where it does not. */
+export interface Judge {
+  readonly acknowledged: number;
+  readonly committed: number;
+  /** A Quorate member has come to rest after an event. */
+  look(member: MemberView, bench: Bench): void;
+  /** A vanilla member has. */
+  lookAtVanilla(standing: Standing, bench: Bench): void;
+  sent(from: MemberView, to: string, message: PeerMessage): void;
+  told(told: Told, bench: Bench): void;
+  lostDisk(address: string): void;
+  end(bench: Bench): void;
+}
+
+/** Of Quorate members alone: every promise holds, always. */
+export class StrictJudge implements Judge {
+  readonly #history = new History();
+  readonly #acknowledged = new AcknowledgedStays(this.#history);
+  readonly #checkers: readonly Checker[] = [
+    new ElectionSafety(),
+    new LogMatching(),
+    new LeaderCompleteness(this.#history),
+    new TermsNeverGoBack(),
+    new OneVoteATerm(),
+    new StoreIsFold(this.#history),
+    new IndexOrder(),
+    this.#acknowledged,
+    new ConfirmedIsKept(),
+    new DurableBeforeSent(),
+    new DurableCommit(this.#history),
+    new AnswerFirst(),
+  ];
+  readonly #looked = new Map<string, { life: number; commit: number }>();
+
+  get acknowledged(): number {
+    return this.#acknowledged.count;
+  }
+
+  get committed(): number {
+    return this.#history.lastIndex;
+  }
+
+  look(view: MemberView, bench: Bench): void {
+    const { raft, life, address } = view;
+    let looked = this.#looked.get(address);
+    if (looked?.life !== life) {
+      looked = { life, commit: raft.log.firstIndex - 1 };
+      this.#looked.set(address, looked);
+      for (const checker of this.#checkers) checker.started?.(view);
+    }
+    const from = Math.max(looked.commit + 1, raft.log.firstIndex);
+    for (let index = from; index <= raft.commitIndex; index += 1) {
+      const entry = raft.log.at(index);
+      if (!this.#history.commit(entry, address, raft.term)) continue;
+      bench.say(address, `commits ${index}/${entry.term}`);
+      const committed = this.#history.at(index);
+      if (committed === undefined) continue;
+      for (const checker of this.#checkers) checker.committed?.(committed, bench.views());
+    }
+    looked.commit = raft.commitIndex;
+    for (const checker of this.#checkers) checker.step?.(view);
+  }
+
+  lookAtVanilla(): void {
+    throw new Error("a vanilla member before the strict judge");
+  }
+
+  sent(from: MemberView, to: string, message: PeerMessage): void {
+    for (const checker of this.#checkers) checker.sent?.(from, to, message);
+  }
+
+  told(told: Told): void {
+    for (const checker of this.#checkers) checker.told?.(told);
+  }
+
+  lostDisk(address: string): void {
+    for (const checker of this.#checkers) checker.lostDisk?.(address);
+  }
+
+  end(bench: Bench): void {
+    for (const checker of this.#checkers) checker.end?.(bench.views());
+  }
+}

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { profiles } from "./profiles.js";
+import { runSeed } from "./run-seed.js";
+
+const fixedSeeds = 30;
+/** For seeds that nobody has run before; they come in addition. */
+const newSeedsMs = 8_000;
+
+async function assertWell(seed: number): Promise<number> {
+  const { failure, profile, acknowledged } = await runSeed({ seed });
+  if (failure === null) return acknowledged;
+  throw new Error(`seed ${seed} (${profile}): npm run sim -- --seed ${seed}`, { cause: failure });
+}
+
+test("one seed makes one run, to the last event", async () => {
+  for (const profile of ["all", "dumps"]) {
+    const options = { seed: 11, profile, faultsMs: 6_000 };
+    const first = await runSeed(options);
+    const second = await runSeed(options);
+    assert.equal(first.failure, null);
+    assert.ok(first.steps > 500, `${first.steps} events were traced`);
+    assert.deepEqual(
+      [second.hash, second.steps, second.acknowledged],
+      [first.hash, first.steps, first.acknowledged],
+    );
+    const other = await runSeed({ ...options, seed: 12 });
+    assert.notEqual(other.hash, first.hash);
+  }
+});
+
+test(`seeds 1 to ${fixedSeeds}: each kind of scenario, and nothing is lost`, async (t) => {
+  assert.ok(fixedSeeds >= 2 * Object.keys(profiles).length);
+  let acknowledged = 0;
+  for (let seed = 1; seed <= fixedSeeds; seed += 1) acknowledged += await assertWell(seed);
+  t.diagnostic(`${acknowledged} writes acknowledged, all of them kept`);
+  assert.ok(acknowledged > 100 * fixedSeeds);
+});
+
+test("seeds that nobody has run before", async (t) => {
+  const first = Math.floor(Date.now() / 10) % 1_000_000_000;
+  const endMs = performance.now() + newSeedsMs;
+  let seed = first;
+  do {
+    await assertWell(seed);
+    seed += 1;
+  } while (performance.now() < endMs);
+  t.diagnostic(`seeds ${first} to ${seed - 1}`);
+});
