@@ -1,0 +1,118 @@
+import type { LoadClient } from "./load-client.js";
+
+export interface LoopOptions {
+  /** Writes in flight at each moment. */
+  readonly concurrency: number;
+  readonly keys: number;
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+/** What was seen between the end of the warm-up and the end. */
+export interface LoopResult {
+  readonly committed: number;
+  readonly failed: number;
+  readonly seconds: number;
+  /** Writes committed a second. */
+  readonly rate: number;
+  /** Milliseconds from the call to the commit. */
+  readonly latencyMs: Percentiles;
+  /** Processor time of this process, in microseconds a committed write. */
+  readonly cpuUsPerWrite: number;
+}
+
+export interface Percentiles {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+/** Latencies kept: at the highest rates each so-manyth of a long run would be enough as well. */
+const samplesMax = 8_000_000;
+
+export function percentiles(samples: Float64Array): Percentiles {
+  const sorted = samples.slice().sort();
+  const at = (part: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  return {
+    p50: at(0.5) ?? 0,
+    p90: at(0.9) ?? 0,
+    p99: at(0.99) ?? 0,
+    p999: at(0.999) ?? 0,
+    max: sorted.at(-1) ?? 0,
+  };
+}
+
+/** Keeps so many writes in flight: each that ends is followed by the next. */
+export class ClosedLoop {
+  readonly #client: LoadClient;
+  readonly #options: LoopOptions;
+  #samples = new Float64Array(65_536);
+  #committed = 0;
+  #failed = 0;
+  #measuring = false;
+  #isStopped = false;
+  #key = 0;
+
+  constructor(client: LoadClient, options: LoopOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async run(): Promise<LoopResult> {
+    const { concurrency, warmUpMs, measureMs } = this.#options;
+    for (let i = 0; i < concurrency; i++) this.#writeNext();
+    await sleep(warmUpMs);
+    const began = performance.now();
+    const cpu = process.cpuUsage();
+    this.#measuring = true;
+    await sleep(measureMs);
+    this.#measuring = false;
+    const seconds = (performance.now() - began) / 1000;
+    const { user, system } = process.cpuUsage(cpu);
+    this.#isStopped = true;
+    const committed = this.#committed;
+    return {
+      committed,
+      failed: this.#failed,
+      seconds,
+      rate: committed / seconds,
+      latencyMs: percentiles(this.#samples.subarray(0, Math.min(committed, samplesMax))),
+      cpuUsPerWrite: committed === 0 ? 0 : (user + system) / committed,
+    };
+  }
+
+  #writeNext(): void {
+    if (this.#isStopped) return;
+    const began = performance.now();
+    this.#key = (this.#key + 1) % this.#options.keys;
+    this.#client.write(this.#key, (committed) => {
+      if (this.#measuring) this.#note(committed, performance.now() - began);
+      this.#writeNext();
+    });
+  }
+
+  #note(committed: boolean, latencyMs: number): void {
+    if (!committed) {
+      this.#failed += 1;
+      return;
+    }
+    if (this.#committed < samplesMax) {
+      if (this.#committed === this.#samples.length) this.#grow();
+      this.#samples[this.#committed] = latencyMs;
+    }
+    this.#committed += 1;
+  }
+
+  #grow(): void {
+    const larger = new Float64Array(this.#samples.length * 2);
+    larger.set(this.#samples);
+    this.#samples = larger;
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
