@@ -17,6 +17,8 @@ export interface Meta {
   readonly commitIndex: number;
   /** The member's state is incomplete: no vote and no leadership until a leader has completed it. */
   readonly mustRefetch: boolean;
+  /** And what terms the member has taken part in is not known: it follows nobody before it has asked. */
+  readonly forgotTerm: boolean;
   /** Address of the Quorate member that wrote the file; null: a vanilla one, or one before this key. */
   readonly owner: string | null;
   /** Keys that this version does not know; they are written back. */
@@ -35,7 +37,9 @@ const termKey = "currentTerm";
 const voteKey = "votedForNodeId";
 const commitKey = "raftCommitIndex";
 const refetchKey = "quorateMustRefetch";
+const forgotKey = "quorateForgotTerm";
 const ownerKey = "quorateMember";
+const ownKeys = [termKey, voteKey, commitKey, refetchKey, forgotKey, ownerKey];
 const magic = Uint8Array.from("QUORATE1", (letter) => letter.charCodeAt(0));
 const sealBytes = magic.length + 8;
 
@@ -59,6 +63,7 @@ export function encodeMetaPickle(meta: Meta): Uint8Array {
   dict.set(voteKey, meta.votedFor);
   dict.set(commitKey, meta.commitIndex);
   if (meta.mustRefetch) dict.set(refetchKey, true);
+  if (meta.forgotTerm) dict.set(forgotKey, true);
   if (meta.owner !== null) dict.set(ownerKey, meta.owner);
   return encodePickle(dict);
 }
@@ -114,7 +119,7 @@ function parseMeta(pickle: Uint8Array): Meta {
     throw malformed("the meta file holds no dict");
   }
   const otherKeys: PyDict = new Map(dict);
-  for (const key of [termKey, voteKey, commitKey, refetchKey, ownerKey]) otherKeys.delete(key);
+  for (const key of ownKeys) otherKeys.delete(key);
   // Every version that stores them stores both (`FileJournal.setCurrentTerm`).
   if (dict.has(termKey) !== dict.has(voteKey)) throw malformed("the term or the vote is missing");
   return {
@@ -123,6 +128,7 @@ function parseMeta(pickle: Uint8Array): Meta {
     // Upstream's own value where the key is missing (`FileJournal.getRaftCommitIndex`).
     commitIndex: countIn(dict, commitKey, 1),
     mustRefetch: dict.get(refetchKey) === true,
+    forgotTerm: dict.get(forgotKey) === true,
     owner: memberIn(dict, ownerKey),
     otherKeys,
   };

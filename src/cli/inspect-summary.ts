@@ -132,6 +132,9 @@ function formatMeta(meta: NonNullable<MemberOverview["meta"]>): string {
     ...(meta.mustRefetch
       ? [["must refetch", "yes: it does not vote before a leader has helped it"] as const]
       : []),
+    ...(meta.forgotTerm
+      ? [["forgot its term", "yes: it follows nobody before others have told theirs"] as const]
+      : []),
   ]);
 }
 

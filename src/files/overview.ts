@@ -38,6 +38,7 @@ export type MetaOverview =
       readonly commitIndex: number;
       readonly owner: string | null;
       readonly mustRefetch: boolean;
+      readonly forgotTerm: boolean;
     };
 
 interface EntryPlace {
@@ -81,21 +82,9 @@ async function metaOverview(fs: FileSystem, path: string): Promise<MetaOverview>
   const read = await readMeta(fs, path);
   if (read.kind === "damaged") return { ...read, path };
   const { bytes, writer, hasTerm, meta } = read;
-  const { term, votedFor, commitIndex, owner, mustRefetch } = meta;
-  return {
-    ...{
-      kind: "meta",
-      path,
-      bytes,
-      writer,
-      hasTerm,
-      term,
-      votedFor,
-      commitIndex,
-      owner,
-      mustRefetch,
-    },
-  };
+  const { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm } = meta;
+  const stored = { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm };
+  return { kind: "meta", path, bytes, writer, hasTerm, ...stored };
 }
 
 async function dumpOverview(fs: FileSystem, path: string, watch: Watch): Promise<DumpOverview> {

@@ -160,6 +160,8 @@ export function targetOf(
     votedFor: stored.term === term ? stored.votedFor : null,
     commitIndex: Math.max(Math.min(stored.commitIndex, lastIndexOf(files)), 1),
     mustRefetch: mayLack && !isAlone,
+    forgotTerm:
+      mayLack && !isAlone && (meta?.kind !== "meta" || !meta.isSealed || stored.forgotTerm),
     owner: paths.address.includes(":") ? paths.address : null,
   };
   return {

@@ -43,10 +43,10 @@ export class Member implements MemberHandle {
     let member: Member | null = null;
     try {
       const discovered = await findCluster(config, logger, environment);
-      const mustRefetch = found.mustRefetch || mayHaveVoted(found, discovered);
-      const flag = [{ kind: "must-refetch", missing: true }] as const;
-      if (mustRefetch) await untilThereIsRoom(() => storage.write(flag), room);
-      const recovered = { ...found, mustRefetch };
+      const cameBack = mayHaveVoted(found, discovered);
+      const recovered = cameBack ? { ...found, mustRefetch: true, forgotTerm: true } : found;
+      const flag = [{ kind: "must-refetch", missing: true, forgotTerm: true }] as const;
+      if (cameBack) await untilThereIsRoom(() => storage.write(flag), room);
       member = new Member(config, logger, { environment, storage, recovered, discovered });
       await member.#begin(discovered);
       return member;

@@ -107,12 +107,17 @@ export function statusReport(sources: ReportSources): StatusReport {
     uptimeMs: Math.round(sources.uptimeMs),
     degraded: [
       ...notes.degraded(),
-      ...(state.mustRefetch
-        ? [{ code: refetchingCode, message: "waits for a leader to bring it up to date: no vote" }]
-        : []),
+      ...(state.mustRefetch ? [{ code: refetchingCode, message: refetching(state) }] : []),
     ],
     counters: { ...network.counters(), ...notes.counters() },
   };
+}
+
+function refetching({ forgotTerm }: RaftState): string {
+  const waits = "waits for a leader to bring it up to date: no vote";
+  return forgotTerm
+    ? `${waits}, and follows nobody before enough others have told their terms`
+    : waits;
 }
 
 function memberReport({ state, network }: ReportSources, address: string): MemberReport {

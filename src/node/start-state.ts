@@ -58,6 +58,7 @@ export function initialState(
     entries,
     members,
     mustRefetch: recovered.mustRefetch,
+    forgotTerm: recovered.forgotTerm,
     isNew: recovered.isNew,
   };
 }

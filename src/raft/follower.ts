@@ -4,6 +4,7 @@ import { decodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, AppendEntries, InstallSnapshot } from "../../protocol/wire/messages.js";
 import { raiseCommit } from "./commit.js";
 import { noteTerm } from "./guards/forgetful-voters.js";
+import { mayFollow } from "./guards/forgotten-term.js";
 import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { raftLimits } from "./limits.js";
 import { adoptTerm, stepDown } from "./role.js";
@@ -35,6 +36,12 @@ function acceptLeader(state: RaftState, from: string, term: number): boolean {
     liftPeer(state, from, term);
     return false;
   }
+  state.meetHistory();
+  if (!mayFollow(state, from)) return false;
+  if (term < state.term) {
+    liftPeer(state, from, term);
+    return false;
+  }
   if (term > state.term) state.setTerm(term, null);
   const known = state.leaderOfTerm;
   if (known !== null && known.term === term && known.leader !== from) {
@@ -53,7 +60,6 @@ function acceptLeader(state: RaftState, from: string, term: number): boolean {
     state.conflictNext = null;
   }
   state.leaderOfTerm = { term, leader: from };
-  state.meetHistory();
   // A slow link may be longer with one piece than our patience: what came before is good all the same.
   if (state.role !== "follower" || state.leader !== from) stepDown(state, from);
   state.round = null;
@@ -148,7 +154,7 @@ function holdsAllCommitted(state: RaftState): boolean {
 
 /** A member that had lost entries holds all committed ones again: it may vote from now on. */
 function caughtUp(state: RaftState): void {
-  state.setMustRefetch(false);
+  state.setMustRefetch(false, false);
   state.note("info", "refetched", `caught up with ${state.leader ?? "the leader"}: voting again`);
 }
 

@@ -95,6 +95,10 @@ export class RaftState {
   owesCommit = false;
 
   mustRefetch: boolean;
+  /** Up to which term we have taken part is lost as well: see forgotten-term.ts. */
+  forgotTerm: boolean;
+  /** When the other members were last asked for their terms for that. */
+  termsAskedMs = Number.NEGATIVE_INFINITY;
   /** Began without any files, and knows no more of its past than that: see `meetHistory`. */
   isBlank: boolean;
   diskUsable = true;
@@ -125,6 +129,7 @@ export class RaftState {
     this.votedFor = initial.votedFor;
     this.durableBallot = { term: initial.term, votedFor: initial.votedFor };
     this.mustRefetch = initial.mustRefetch;
+    this.forgotTerm = initial.forgotTerm === true;
     this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
       Math.max(initial.commitIndex, initial.appliedIndex),
@@ -302,21 +307,23 @@ export class RaftState {
 
   /**
    * The cluster has had a leader. A member without any files may have voted and confirmed entries
-   * before it lost its disk: no vote before a leader has brought it up to date. But of two members
+   * before it lost its disk: no vote before a leader has brought it up to date, and no leader before it
+   * has heard what term the others are in. But of two members
    * the other one holds all that was ever confirmed, and without our vote it could never lead again.
    */
   meetHistory(): void {
     if (!this.isBlank) return;
     this.isBlank = false;
-    if (this.members.size > 1) this.setMustRefetch(true);
+    if (this.members.size > 1) this.setMustRefetch(true, true);
   }
 
-  setMustRefetch(missing: boolean): void {
-    if (missing === this.mustRefetch) return;
+  setMustRefetch(missing: boolean, forgotTerm = this.forgotTerm): void {
+    if (missing === this.mustRefetch && forgotTerm === this.forgotTerm) return;
     this.mustRefetch = missing;
+    this.forgotTerm = forgotTerm;
     this.seq += 1;
     this.metaSeq = this.seq;
-    this.emit({ kind: "must-refetch", seq: this.seq, missing });
+    this.emit({ kind: "must-refetch", seq: this.seq, missing, forgotTerm });
   }
 
   keepConflict(entries: readonly Entry[], leader: string, withDump: boolean): void {

@@ -11,6 +11,7 @@ export const guardNames = [
   "candidate-guard",
   "term-beacon",
   "look-before-truncate",
+  "forgotten-term",
 ] as const;
 
 export type GuardName = (typeof guardNames)[number];
@@ -49,6 +50,8 @@ export interface InitialState {
   readonly members: readonly string[];
   /** Acknowledged entries may be missing: no vote and no campaign until a leader has caught us up. */
   readonly mustRefetch: boolean;
+  /** Nor do we know up to which term we took part: we follow nobody before others have told theirs. */
+  readonly forgotTerm?: boolean;
   /** There were no files at all: a new member, or one that has lost its disk. */
   readonly isNew?: boolean;
 }
@@ -133,8 +136,13 @@ export type Effect =
       readonly votedFor: string | null;
     }
   | { readonly kind: "compact"; readonly seq: number; readonly keepFrom: number }
-  /** Whether acknowledged state may be missing here: kept on disk, a restart must not forget it. */
-  | { readonly kind: "must-refetch"; readonly seq: number; readonly missing: boolean }
+  /** Whether acknowledged state may be missing here, and the term: kept on disk, a restart must not forget it. */
+  | {
+      readonly kind: "must-refetch";
+      readonly seq: number;
+      readonly missing: boolean;
+      readonly forgotTerm: boolean;
+    }
   /** The received dump replaces store and journal; `keep` follows it. */
   | { readonly kind: "install"; readonly seq: number; readonly keep: readonly Entry[] }
   /** The received dump is of no use to us. */

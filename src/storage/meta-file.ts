@@ -27,6 +27,7 @@ export const emptyMeta: Meta = {
   votedFor: null,
   commitIndex: 1,
   mustRefetch: false,
+  forgotTerm: false,
   owner: null,
   otherKeys: new Map(),
 };

@@ -186,9 +186,9 @@ async function storeRecoveredMeta(
   plan: RecoveryPlan,
 ): Promise<MetaFile> {
   const meta = new MetaFile(context.fs, context.files.meta, stored);
-  const { term, votedFor, commitIndex, mustRefetch } = plan;
+  const { term, votedFor, commitIndex, mustRefetch, forgotTerm } = plan;
   const owner = context.files.selfAddr;
-  await meta.store({ term, votedFor, commitIndex, mustRefetch, owner });
+  await meta.store({ term, votedFor, commitIndex, mustRefetch, forgotTerm, owner });
   return meta;
 }
 

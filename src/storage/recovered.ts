@@ -19,6 +19,8 @@ export interface Recovered {
    * member up to date; then write `must-refetch`. Kept across restarts.
    */
   readonly mustRefetch: boolean;
+  /** Up to which term it has taken part is not known either. */
+  readonly forgotTerm: boolean;
   readonly findings: readonly Finding[];
 }
 
@@ -37,6 +39,7 @@ export function reportRecovered(plan: RecoveryPlan, logger: Logger): Recovered {
     dump: plan.dump,
     isNew: plan.isNew,
     mustRefetch: plan.mustRefetch,
+    forgotTerm: plan.forgotTerm,
     findings: plan.findings,
   };
 }

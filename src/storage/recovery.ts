@@ -39,6 +39,8 @@ export interface RecoveryPlan {
   readonly dump: Dump | null;
   readonly isNew: boolean;
   readonly mustRefetch: boolean;
+  /** Nor is it known up to which term the member has taken part. */
+  readonly forgotTerm: boolean;
   readonly findings: Finding[];
   /** The journal must become exactly `entries`; otherwise it holds them already. */
   readonly rewritesJournal: boolean;
@@ -72,6 +74,7 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
     dump,
     isNew,
     mustRefetch: isLost,
+    forgotTerm: isLost && (meta?.forgotTerm !== false || !found.isMetaSealed),
     findings,
     implausible: implausibleTerm(found, entryTerm),
   };

@@ -40,8 +40,8 @@ export type StorageWrite =
   | { readonly kind: "compact"; readonly keepFrom: number }
   /** Puts a leader's dump in place; the journal becomes its two entries, then `keep`. */
   | { readonly kind: "install"; readonly dump: ReceivedDump; readonly keep: readonly Entry[] }
-  /** Whether acknowledged state may be missing: while it may, no vote, after restarts too. */
-  | { readonly kind: "must-refetch"; readonly missing: boolean }
+  /** Whether acknowledged state may be missing, and the term too: what to refuse then, after restarts too. */
+  | { readonly kind: "must-refetch"; readonly missing: boolean; readonly forgotTerm: boolean }
   /** Keeps what a leader wants gone in files of its own; see conflict-file.ts. */
   | {
       readonly kind: "keep-conflict";
@@ -264,7 +264,7 @@ export class Storage {
         await this.#log.install(op.dump, op.keep);
         return 1;
       case "must-refetch":
-        await this.#meta.store({ mustRefetch: op.missing });
+        await this.#meta.store({ mustRefetch: op.missing, forgotTerm: op.forgotTerm });
         return 1;
       case "keep-conflict":
         await this.#keepConflict(op);

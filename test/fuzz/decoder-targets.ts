@@ -152,6 +152,7 @@ const meta: Target = {
         votedFor: "a:1",
         commitIndex: 3,
         mustRefetch: true,
+        forgotTerm: true,
         owner: "b:2",
         otherKeys: new Map(),
       },

@@ -52,6 +52,7 @@ suite("a member without any files", () => {
   test("votes once a leader has brought it up to date", () => {
     const solo = new Solo({ isNew: true });
     const [, ...entries] = logOf([0, 1, 3, 3]);
+    solo.status("c:1", { term: 3 });
     solo.receive("b:1", appendFrom(3, [1, 0], entries.slice(0, 2), 2));
     assert.ok(solo.state.mustRefetch);
     solo.receive("b:1", appendFrom(3, [3, 3], entries.slice(2), 4));
@@ -59,5 +60,80 @@ suite("a member without any files", () => {
     solo.take();
     solo.receive("c:1", requestVote(4, 4, 3));
     assert.equal(granted(solo, "c:1"), true);
+  });
+});
+
+/*
+ * It has confirmed entries to a leader of term 6, which the third member holds; a leader of term 5, cut
+ * off from that one, would commit other entries with it.
+ */
+suite("a member that has lost its term with its files follows nobody", () => {
+  const [, ...entries] = logOf([0, 1, 5]);
+  const stale = appendFrom(5, [1, 0], entries, 3);
+
+  function confirmed(solo: Solo, leader: string): boolean {
+    return solo.takeTo(leader, "next_node_idx").some(({ success }) => success);
+  }
+
+  for (const options of [{ isNew: true }, { mustRefetch: true, forgotTerm: true }]) {
+    test(`before the others have told theirs: ${Object.keys(options).join(", ")}`, () => {
+      const solo = new Solo({ ...options, quorate: true });
+      solo.receive("b:1", stale);
+      assert.equal(confirmed(solo, "b:1"), false);
+      assert.equal(solo.state.log.lastIndex, 1);
+      assert.ok(solo.state.forgotTerm);
+      solo.status("c:1", { term: 6 });
+      solo.receive("b:1", stale);
+      assert.equal(confirmed(solo, "b:1"), false, "its term is behind that of the third member");
+      assert.deepEqual([solo.state.term, solo.state.leader], [6, null]);
+      assert.ok(!solo.state.forgotTerm && solo.state.mustRefetch);
+      solo.receive("c:1", appendFrom(6, [1, 0], logOf([1, 5, 6], 2), 4));
+      assert.ok(confirmed(solo, "c:1"));
+      assert.ok(!solo.state.mustRefetch);
+    });
+  }
+
+  test("the term is stored before the member passes for one that knows it", () => {
+    const solo = new Solo({ isNew: true, quorate: true });
+    solo.status("c:1", { term: 6 });
+    solo.receive("b:1", stale);
+    const kinds = solo.effects.flatMap((effect) => {
+      if (effect.kind === "must-refetch") return [effect.forgotTerm ? "forgot" : "knows"];
+      return effect.kind === "meta" ? [`term ${effect.term}`] : [];
+    });
+    assert.deepEqual(kinds, ["forgot", "term 6", "knows"]);
+  });
+
+  test("it asks those that have said nothing, not at every heartbeat", () => {
+    const solo = new Solo({ isNew: true });
+    solo.receive("b:1", stale);
+    assert.deepEqual(solo.takeAsked(), ["c:1"]);
+    solo.receive("b:1", stale);
+    assert.deepEqual(solo.takeAsked(), []);
+    solo.nowMs += 1_000;
+    solo.receive("b:1", stale);
+    assert.deepEqual(solo.takeAsked(), ["c:1"]);
+  });
+
+  test("of five, three others have to be heard: one of them was in every majority with it", () => {
+    const solo = new Solo({ isNew: true, peers: ["b:1", "c:1", "d:1", "e:1"] });
+    solo.status("c:1", { term: 5 });
+    solo.receive("b:1", stale);
+    assert.equal(confirmed(solo, "b:1"), false);
+    solo.status("d:1", { term: 5 });
+    solo.receive("b:1", stale);
+    assert.ok(confirmed(solo, "b:1"));
+  });
+
+  test("of two, the leader itself is enough", () => {
+    const solo = new Solo({ mustRefetch: true, forgotTerm: true, peers: ["b:1"] });
+    solo.receive("b:1", stale);
+    assert.ok(confirmed(solo, "b:1"));
+  });
+
+  test("who has kept its term follows at once, whatever else is lost", () => {
+    const solo = new Solo({ mustRefetch: true, term: 5 });
+    solo.receive("b:1", stale);
+    assert.ok(confirmed(solo, "b:1"));
   });
 });

@@ -20,6 +20,7 @@ export interface SoloOptions {
   readonly guardsOff?: readonly GuardName[];
   readonly onConflict?: "keep" | "halt";
   readonly mustRefetch?: boolean;
+  readonly forgotTerm?: boolean;
   readonly isNew?: boolean;
   /** Whether the peers say quorate_hello when they connect. */
   readonly quorate?: boolean;
@@ -105,6 +106,7 @@ export class Solo {
         entries: options.entries ?? logOf(options.log ?? [0]),
         members: options.members ?? peers,
         mustRefetch: options.mustRefetch ?? false,
+        forgotTerm: options.forgotTerm ?? false,
         isNew: options.isNew ?? false,
       },
       options.nowMs ?? 0,

@@ -145,6 +145,13 @@ export const mutants: readonly Mutant[] = [
     profile: "members",
   },
   {
+    name: "forgotten-term",
+    rule: "a member that has lost its disk follows any leader at once",
+    file: "src/raft/guards/forgotten-term.js",
+    edits: [["!state.forgotTerm || ", "true || "]],
+    profile: "all",
+  },
+  {
     name: "journal-not-synced",
     rule: "an append is not synced",
     file: "src/storage/journal-file.js",

@@ -127,14 +127,30 @@ describe("a member that must refetch", () => {
     assert.equal(recovered.mustRefetch, true);
     assert.equal(recovered.term, 7);
     assert.equal(recovered.votedFor, address);
+    assert.equal(recovered.forgotTerm, false);
     await storage.close();
     ({ storage, recovered } = await open(fs));
     assert.equal(recovered.mustRefetch, true);
-    await storage.write([{ kind: "must-refetch", missing: false }]);
+    await storage.write([{ kind: "must-refetch", missing: false, forgotTerm: false }]);
     await storage.close();
     ({ storage, recovered } = await open(fs));
     assert.equal(recovered.mustRefetch, false);
     assert.deepEqual(recovered.findings, []);
+  });
+  test("has forgotten its term where the meta is lost too, until it is told otherwise", async () => {
+    const { [meta]: _, ...files } = await lived({ dump: false, close: true });
+    const fs = new CrashFileSystem();
+    for (const [path, value] of Object.entries(files)) fs.put(path, value);
+    let { storage, recovered } = await open(fs);
+    assert.deepEqual([recovered.mustRefetch, recovered.forgotTerm], [true, true]);
+    await storage.close();
+    ({ storage, recovered } = await open(fs));
+    assert.deepEqual([recovered.mustRefetch, recovered.forgotTerm], [true, true]);
+    await storage.write([{ kind: "must-refetch", missing: true, forgotTerm: false }]);
+    await storage.close();
+    ({ storage, recovered } = await open(fs));
+    assert.deepEqual([recovered.mustRefetch, recovered.forgotTerm], [true, false]);
+    await storage.close();
   });
   test("also after a crash at any step of the recovery", async () => {
     const files = await lived({ dump: true, close: true });

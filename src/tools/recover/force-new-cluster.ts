@@ -107,7 +107,7 @@ async function makeAlone(
     { kind: "meta", term: newTerm, votedFor: null },
     { kind: "append", entries: [last] },
     { kind: "compact", keepFrom: previous.index },
-    { kind: "must-refetch", missing: false },
+    { kind: "must-refetch", missing: false, forgotTerm: false },
   ]);
   storage.saveCommitIndex(last.index);
   return {

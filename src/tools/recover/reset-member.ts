@@ -45,7 +45,13 @@ export async function resetMember(
     const { term, votedFor } = stored ?? emptyMeta;
     // First: whenever a crash ends this, what is left neither votes nor leads.
     const meta = new MetaFile(fs, path, emptyMeta);
-    await meta.store({ term, votedFor, mustRefetch: true, owner: address });
+    await meta.store({
+      term,
+      votedFor,
+      mustRefetch: true,
+      forgotTerm: stored === null,
+      owner: address,
+    });
     await moveInto(fs, { ...member, meta: null }, setAsideTo);
     return { address, setAsideTo, kept: stored === null ? null : { term, votedFor } };
   });

@@ -99,6 +99,7 @@ describe("the meta file's format", () => {
       commitIndex: count,
       votedFor: fc.option(fc.string()),
       mustRefetch: fc.boolean(),
+      forgotTerm: fc.boolean(),
       owner: fc.option(fc.string()),
       otherKeys: fc.constant<PyDict>(new Map<PyValue, PyValue>([["other", 5]])),
     };

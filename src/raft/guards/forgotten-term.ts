@@ -1,0 +1,50 @@
+import type { PeerKnowledge } from "../peer-knowledge.js";
+import type { RaftState } from "../state.js";
+
+/** Between two questions to a member that has not told its term. */
+const askAgainMs = 500;
+
+/**
+ * Forgotten term: a member without its files has voted and confirmed up to a term that it does not know.
+ * A leader of an older term, cut off from the others, would bring it up to date, and commit with it other
+ * entries than those that it had confirmed to a newer leader. So many of the other members have to have
+ * told their terms since our start that at least one of them was in every majority with us: the highest
+ * of those terms is not older than any in which a majority counted on us.
+ *
+ * @returns false where `leader` may not be followed yet.
+ */
+export function mayFollow(state: RaftState, leader: string): boolean {
+  if (!state.forgotTerm || !state.guarded("forgotten-term")) return true;
+  const members = [...state.members];
+  const silent = members.filter((member) => heardTerm(state.peers.get(member)) === null);
+  const needed = members.length + 2 - state.majority;
+  if (members.length - silent.length < needed) {
+    askTerms(state, leader, silent);
+    return false;
+  }
+  const term = Math.max(...members.map((member) => heardTerm(state.peers.get(member)) ?? 0));
+  if (term > state.term) state.setTerm(term, null);
+  state.setMustRefetch(state.mustRefetch, false);
+  state.note("info", "term-found", `the others are in term ${term} at most: following again`);
+  return true;
+}
+
+/** The highest term that it has shown since our start; null where it has shown none. */
+function heardTerm(known: PeerKnowledge | undefined): number | null {
+  if (known === undefined) return null;
+  const term = Math.max(known.term, known.earlierTerm, known.status?.term ?? 0);
+  return term > 0 || known.status !== null ? term : null;
+}
+
+function askTerms(state: RaftState, leader: string, silent: readonly string[]): void {
+  if (state.nowMs - state.termsAskedMs < askAgainMs) return;
+  state.termsAskedMs = state.nowMs;
+  state.note(
+    "warn",
+    "term-forgotten",
+    `this member has lost its files, and may have confirmed entries to a newer leader than ${leader}: ` +
+      `it follows nobody before it has heard from ${silent.join(", ")}`,
+  );
+  for (const peer of silent)
+    if (state.connected.has(peer)) state.emit({ kind: "ask-status", peer });
+}
