@@ -110,9 +110,11 @@ suite("a member that has lost its term with its files follows nobody", () => {
     assert.deepEqual(solo.takeAsked(), ["c:1"]);
     solo.receive("b:1", stale);
     assert.deepEqual(solo.takeAsked(), []);
+    assert.deepEqual(solo.all("note"), [], "the answer may be on its way");
     solo.nowMs += 1_000;
     solo.receive("b:1", stale);
     assert.deepEqual(solo.takeAsked(), ["c:1"]);
+    assert.match(solo.all("note")[0]?.note.text ?? "", /before it has heard from c:1/u);
   });
 
   test("of five, three others have to be heard: one of them was in every majority with it", () => {

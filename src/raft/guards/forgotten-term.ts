@@ -38,13 +38,17 @@ function heardTerm(known: PeerKnowledge | undefined): number | null {
 
 function askTerms(state: RaftState, leader: string, silent: readonly string[]): void {
   if (state.nowMs - state.termsAskedMs < askAgainMs) return;
+  // A member that comes for the first time has its answers in a moment: nothing to worry anybody with.
+  if (state.termsAskedMs !== Number.NEGATIVE_INFINITY) {
+    state.note(
+      "warn",
+      "term-forgotten",
+      "this member is new, or has lost its files and may have confirmed entries to a newer leader than " +
+        `${leader}: it follows nobody before it has heard from ${silent.join(", ")}`,
+    );
+  }
   state.termsAskedMs = state.nowMs;
-  state.note(
-    "warn",
-    "term-forgotten",
-    `this member has lost its files, and may have confirmed entries to a newer leader than ${leader}: ` +
-      `it follows nobody before it has heard from ${silent.join(", ")}`,
-  );
-  for (const peer of silent)
+  for (const peer of silent) {
     if (state.connected.has(peer)) state.emit({ kind: "ask-status", peer });
+  }
 }
