@@ -19,6 +19,8 @@ export interface Meta {
   readonly mustRefetch: boolean;
   /** And what terms the member has taken part in is not known: it follows nobody before it has asked. */
   readonly forgotTerm: boolean;
+  /** It began without any files, and has neither voted nor met a leader since. */
+  readonly isBlank: boolean;
   /** Address of the Quorate member that wrote the file; null: a vanilla one, or one before this key. */
   readonly owner: string | null;
   /** Keys that this version does not know; they are written back. */
@@ -38,8 +40,9 @@ const voteKey = "votedForNodeId";
 const commitKey = "raftCommitIndex";
 const refetchKey = "quorateMustRefetch";
 const forgotKey = "quorateForgotTerm";
+const blankKey = "quorateBlank";
 const ownerKey = "quorateMember";
-const ownKeys = [termKey, voteKey, commitKey, refetchKey, forgotKey, ownerKey];
+const ownKeys = [termKey, voteKey, commitKey, refetchKey, forgotKey, blankKey, ownerKey];
 const magic = Uint8Array.from("QUORATE1", (letter) => letter.charCodeAt(0));
 const sealBytes = magic.length + 8;
 
@@ -64,6 +67,7 @@ export function encodeMetaPickle(meta: Meta): Uint8Array {
   dict.set(commitKey, meta.commitIndex);
   if (meta.mustRefetch) dict.set(refetchKey, true);
   if (meta.forgotTerm) dict.set(forgotKey, true);
+  if (meta.isBlank) dict.set(blankKey, true);
   if (meta.owner !== null) dict.set(ownerKey, meta.owner);
   return encodePickle(dict);
 }
@@ -129,6 +133,7 @@ function parseMeta(pickle: Uint8Array): Meta {
     commitIndex: countIn(dict, commitKey, 1),
     mustRefetch: dict.get(refetchKey) === true,
     forgotTerm: dict.get(forgotKey) === true,
+    isBlank: dict.get(blankKey) === true,
     owner: memberIn(dict, ownerKey),
     otherKeys,
   };

@@ -43,7 +43,7 @@ export class Member implements MemberHandle {
     let member: Member | null = null;
     try {
       const discovered = await findCluster(config, logger, environment);
-      const cameBack = mayHaveVoted(found, discovered);
+      const cameBack = mayHaveVoted(selfAddr, found, discovered);
       const recovered = cameBack ? { ...found, mustRefetch: true, forgotTerm: true } : found;
       const flag = [{ kind: "must-refetch", missing: true, forgotTerm: true }] as const;
       if (cameBack) await untilThereIsRoom(() => storage.write(flag), room);

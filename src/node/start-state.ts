@@ -48,8 +48,10 @@ export function initialState(
   recovered: Recovered,
 ): InitialState {
   const { dump, term, votedFor, commitIndex, entries } = recovered;
-  const members =
-    dump?.members ?? discovered?.members.map(({ address }) => address) ?? config.partnerAddrs;
+  const told = discovered?.members.map(({ address }) => address);
+  // Where our files are not whole, what they say of the members may be out of date.
+  const known = recovered.forgotTerm ? (told ?? dump?.members) : (dump?.members ?? told);
+  const members = known ?? config.partnerAddrs;
   return {
     term,
     votedFor,
@@ -60,10 +62,20 @@ export function initialState(
     mustRefetch: recovered.mustRefetch,
     forgotTerm: recovered.forgotTerm,
     isNew: recovered.isNew,
+    isJoining: told !== undefined && !told.includes(config.selfAddr),
   };
 }
 
-/** An empty member that comes to a cluster with a leader may have been there before, and voted. */
-export function mayHaveVoted(recovered: Recovered, discovered: Discovered | null): boolean {
-  return recovered.isNew && discovered?.members.some(({ leader }) => leader) === true;
+/**
+ * An empty member that comes to a cluster with a leader may have been there before, and voted. Not where
+ * that is a cluster of two: see `meetHistory`.
+ */
+export function mayHaveVoted(
+  selfAddr: string,
+  recovered: Recovered,
+  discovered: Discovered | null,
+): boolean {
+  if (!recovered.isNew || discovered === null) return false;
+  const others = discovered.members.filter(({ address }) => address !== selfAddr);
+  return others.length > 1 && discovered.members.some(({ leader }) => leader);
 }

@@ -34,7 +34,10 @@ export function giveOut(state: RaftState): void {
 export function advanceLeaderCommit(state: RaftState): void {
   if (!state.isLeader || state.inquest !== null) return;
   const held = [state.durableIndex];
-  for (const member of state.members) held.push(state.progress.get(member)?.matchIndex ?? 0);
+  for (const member of state.members) {
+    const progress = state.progress.get(member);
+    held.push(progress?.isMatchFresh === true ? progress.matchIndex : 0);
+  }
   held.sort((a, b) => b - a);
   const majorityHolds = Math.min(held[state.majority - 1] ?? 0, state.durableIndex);
   if (majorityHolds <= state.commitIndex) return;

@@ -103,7 +103,8 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
   const verified = prevLogIdx + entries.length;
   answer(state, from, { next: verified + 1, reset: false, success: true });
   raiseCommit(state, Math.min(message.commitIndex, verified));
-  if (state.mustRefetch && holdsAllCommitted(state)) caughtUp(state);
+  const isBehind = message.commitIndex > verified;
+  if (state.mustRefetch && !isBehind && holdsAllCommitted(state)) caughtUp(state);
   healTerm(state);
 }
 
@@ -146,7 +147,7 @@ function takeEntries(state: RaftState, from: string, entries: readonly Entry[]):
 
 /**
  * A leader knows what is committed only once an entry of its own term is: before that the commit index
- * that it tells can be far behind.
+ * that it tells can be far behind. Until we hold all up to there, we may lack what we had confirmed.
  */
 function holdsAllCommitted(state: RaftState): boolean {
   return state.log.termAt(state.commitIndex) === state.term;

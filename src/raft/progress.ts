@@ -4,6 +4,8 @@ export class Progress {
   nextIndex: number;
   /** The follower holds our log up to here, by an answer to this leadership. Never from an old one. */
   matchIndex = 0;
+  /** It has answered on the present link: until then it may have lost its disk, and hold nothing of that. */
+  isMatchFresh = false;
   /** 'probe': one question at a time; 'replicate': pipelined; 'snapshot': a dump is on its way. */
   mode: "probe" | "replicate" | "snapshot" = "probe";
   /** Messages sent on the present link that will be answered, and were not yet. */
@@ -42,6 +44,7 @@ export class Progress {
   /** One answer came; returns false where it belongs to an earlier leadership. */
   answered(nowMs: number): boolean {
     this.lastAnswerMs = nowMs;
+    this.isMatchFresh = true;
     if (this.staleAnswers > 0) {
       this.staleAnswers -= 1;
       return false;
@@ -61,6 +64,7 @@ export class Progress {
     this.staleAnswers = 0;
     this.loading = null;
     this.conflictAt = 0;
+    this.isMatchFresh = false;
     this.nextIndex = this.matchIndex > 0 ? this.matchIndex + 1 : this.nextIndex;
     this.mode = "probe";
   }

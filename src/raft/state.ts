@@ -97,6 +97,8 @@ export class RaftState {
   mustRefetch: boolean;
   /** Up to which term we have taken part is lost as well: see forgotten-term.ts. */
   forgotTerm: boolean;
+  /** The members did not know us when we came. */
+  readonly isJoining: boolean;
   /** When the other members were last asked for their terms for that. */
   termsAskedMs = Number.NEGATIVE_INFINITY;
   /** Began without any files, and knows no more of its past than that: see `meetHistory`. */
@@ -130,6 +132,7 @@ export class RaftState {
     this.durableBallot = { term: initial.term, votedFor: initial.votedFor };
     this.mustRefetch = initial.mustRefetch;
     this.forgotTerm = initial.forgotTerm === true;
+    this.isJoining = initial.isJoining === true;
     this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
       Math.max(initial.commitIndex, initial.appliedIndex),

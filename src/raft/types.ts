@@ -52,6 +52,8 @@ export interface InitialState {
   readonly mustRefetch: boolean;
   /** Nor do we know up to which term we took part: we follow nobody before others have told theirs. */
   readonly forgotTerm?: boolean;
+  /** The members did not count us among them when we asked: what we had confirmed before is no matter. */
+  readonly isJoining?: boolean;
   /** There were no files at all: a new member, or one that has lost its disk. */
   readonly isNew?: boolean;
 }

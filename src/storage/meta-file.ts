@@ -28,6 +28,7 @@ export const emptyMeta: Meta = {
   commitIndex: 1,
   mustRefetch: false,
   forgotTerm: false,
+  isBlank: false,
   owner: null,
   otherKeys: new Map(),
 };

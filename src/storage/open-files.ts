@@ -186,9 +186,10 @@ async function storeRecoveredMeta(
   plan: RecoveryPlan,
 ): Promise<MetaFile> {
   const meta = new MetaFile(context.fs, context.files.meta, stored);
-  const { term, votedFor, commitIndex, mustRefetch, forgotTerm } = plan;
+  const { term, votedFor, commitIndex, mustRefetch, forgotTerm, isNew } = plan;
   const owner = context.files.selfAddr;
-  await meta.store({ term, votedFor, commitIndex, mustRefetch, forgotTerm, owner });
+  const marks = { mustRefetch, forgotTerm, isBlank: isNew };
+  await meta.store({ term, votedFor, commitIndex, ...marks, owner });
   return meta;
 }
 

@@ -56,7 +56,7 @@ export const firstEntry: Entry = { index: 1, term: 0, command: Uint8Array.of(1) 
 /** Decides, from what the three files say, where the member starts. Pure. */
 export function planRecovery(found: FoundFiles): RecoveryPlan {
   const findings: Finding[] = [];
-  const isNew = found.journal === null && found.dump === null && isUntouched(found);
+  const isNew = isBlank(found);
   const dump = found.dump === "damaged" ? null : found.dump;
   const meta = found.meta === "damaged" ? null : found.meta;
   noteFiles(found, isNew, findings);
@@ -81,13 +81,25 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
 }
 
 /**
+ * Nothing was ever stored here; or it was, and no more than that a member began: started again before it
+ * has voted or met a leader, it still cannot tell whether it is new or has lost its disk.
+ */
+function isBlank(found: FoundFiles): boolean {
+  const { journal, meta, dump } = found;
+  if (dump !== null) return false;
+  if (journal === null) return isUntouched(found);
+  if (meta === null || meta === "damaged") return false;
+  return meta.isBlank && !meta.mustRefetch && journal.entries.at(-1)?.index === 1;
+}
+
+/**
  * No meta file, or one that a first start has just made when it ended: the journal comes after it. Who
  * has ever voted, or taken an entry, has stored a term.
  */
 function isUntouched({ meta, isMetaSealed }: FoundFiles): boolean {
   if (meta === null) return true;
   if (meta === "damaged" || !isMetaSealed || meta.mustRefetch) return false;
-  return meta.term === 0 && meta.votedFor === null && meta.commitIndex <= 1;
+  return meta.isBlank || (meta.term === 0 && meta.votedFor === null && meta.commitIndex <= 1);
 }
 
 /** Only where nothing vouches for the stored term: one damaged bit may not set a cluster's term. */

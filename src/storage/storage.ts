@@ -264,7 +264,11 @@ export class Storage {
         await this.#log.install(op.dump, op.keep);
         return 1;
       case "must-refetch":
-        await this.#meta.store({ mustRefetch: op.missing, forgotTerm: op.forgotTerm });
+        await this.#meta.store({
+          mustRefetch: op.missing,
+          forgotTerm: op.forgotTerm,
+          isBlank: false,
+        });
         return 1;
       case "keep-conflict":
         await this.#keepConflict(op);
@@ -288,7 +292,8 @@ export class Storage {
     const { stored } = this.#meta;
     if (term < stored.term) throw new Error(`term ${term} after ${stored.term}`);
     if (term === stored.term && votedFor === stored.votedFor) return;
-    await this.#meta.store({ term, votedFor, commitIndex: this.#commitIndex });
+    const isBlank = stored.isBlank && votedFor === null;
+    await this.#meta.store({ term, votedFor, commitIndex: this.#commitIndex, isBlank });
   }
 
   async #truncate(fromIndex: number): Promise<void> {

@@ -153,6 +153,7 @@ const meta: Target = {
         commitIndex: 3,
         mustRefetch: true,
         forgotTerm: true,
+        isBlank: true,
         owner: "b:2",
         otherKeys: new Map(),
       },

@@ -40,8 +40,29 @@ test("what a dump holds is applied", () => {
 
 test("an empty member that comes to a cluster with a leader may have voted there", () => {
   const led = told({ address: "b:1", leader: false }, { address: "c:1", leader: true });
-  assert.equal(mayHaveVoted(fresh, led), true);
-  assert.equal(mayHaveVoted(fresh, told({ address: "b:1", leader: false })), false);
-  assert.equal(mayHaveVoted(fresh, null), false);
-  assert.equal(mayHaveVoted(withDump, led), false);
+  assert.equal(mayHaveVoted("a:1", fresh, led), true);
+  assert.equal(mayHaveVoted("a:1", fresh, told({ address: "b:1", leader: false })), false);
+  assert.equal(mayHaveVoted("a:1", fresh, null), false);
+  assert.equal(mayHaveVoted("a:1", withDump, led), false);
+});
+
+test("of two the other one holds everything: the empty one may vote for it", () => {
+  const self = { address: "a:1", leader: false };
+  assert.equal(mayHaveVoted("a:1", fresh, told(self, { address: "b:1", leader: true })), false);
+  const third = { address: "c:1", leader: false };
+  assert.equal(
+    mayHaveVoted("a:1", fresh, told(self, { address: "b:1", leader: true }, third)),
+    true,
+  );
+});
+
+test("whose files are not whole asks the members first who they are, and joins where they do not know it", () => {
+  const discovered = told({ address: "c:1", leader: true });
+  const lossy = { ...withDump, mustRefetch: true, forgotTerm: true };
+  assert.deepEqual(initialState(config, discovered, lossy).members, ["c:1"]);
+  assert.deepEqual(initialState(config, null, lossy).members, ["a:1", "d:1"]);
+  assert.equal(initialState(config, discovered, lossy).isJoining, true);
+  assert.equal(initialState(config, null, lossy).isJoining, false);
+  const knows = told({ address: "c:1", leader: true }, { address: "a:1", leader: false });
+  assert.equal(initialState(config, knows, lossy).isJoining, false);
 });

@@ -117,15 +117,20 @@ suite("a member that has lost its term with its files follows nobody", () => {
     assert.match(solo.all("note")[0]?.note.text ?? "", /before it has heard from c:1/u);
   });
 
-  test("of five, three others have to be heard: one of them was in every majority with it", () => {
-    const solo = new Solo({ isNew: true, peers: ["b:1", "c:1", "d:1", "e:1"] });
-    solo.status("c:1", { term: 5 });
-    solo.receive("b:1", stale);
-    assert.equal(confirmed(solo, "b:1"), false);
-    solo.status("d:1", { term: 5 });
-    solo.receive("b:1", stale);
-    assert.ok(confirmed(solo, "b:1"));
-  });
+  for (const [isJoining, needed] of [
+    [false, 4],
+    [true, 3],
+  ] as const) {
+    test(`of five, ${needed} others have to be heard where the cluster ${isJoining ? "does not know it" : "lists it"}`, () => {
+      const solo = new Solo({ isNew: true, isJoining, peers: ["b:1", "c:1", "d:1", "e:1"] });
+      for (const peer of ["c:1", "d:1", "e:1"].slice(0, needed - 2)) solo.status(peer, { term: 5 });
+      solo.receive("b:1", stale);
+      assert.equal(confirmed(solo, "b:1"), false);
+      solo.status("e:1", { term: 5 });
+      solo.receive("b:1", stale);
+      assert.ok(confirmed(solo, "b:1"));
+    });
+  }
 
   test("of two, the leader itself is enough", () => {
     const solo = new Solo({ mustRefetch: true, forgotTerm: true, peers: ["b:1"] });

@@ -21,6 +21,7 @@ export interface SoloOptions {
   readonly onConflict?: "keep" | "halt";
   readonly mustRefetch?: boolean;
   readonly forgotTerm?: boolean;
+  readonly isJoining?: boolean;
   readonly isNew?: boolean;
   /** Whether the peers say quorate_hello when they connect. */
   readonly quorate?: boolean;
@@ -86,6 +87,8 @@ export class Solo {
   constructor(options: SoloOptions = {}) {
     const peers = options.peers ?? ["b:1", "c:1"];
     this.nowMs = options.nowMs ?? 0;
+    const { forgotTerm = false, isJoining = false, isNew = false } = options;
+    const marks = { forgotTerm, isJoining, isNew };
     this.core = new RaftCore(
       {
         selfId: options.self ?? "a:1",
@@ -106,8 +109,7 @@ export class Solo {
         entries: options.entries ?? logOf(options.log ?? [0]),
         members: options.members ?? peers,
         mustRefetch: options.mustRefetch ?? false,
-        forgotTerm: options.forgotTerm ?? false,
-        isNew: options.isNew ?? false,
+        ...marks,
       },
       options.nowMs ?? 0,
     );

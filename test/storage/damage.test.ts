@@ -152,6 +152,26 @@ describe("a member that must refetch", () => {
     assert.deepEqual([recovered.mustRefetch, recovered.forgotTerm], [true, false]);
     await storage.close();
   });
+  test("is not what one is that began without any files, however often it starts before it meets anybody", async () => {
+    const fs = new CrashFileSystem();
+    for (let start = 0; start < 3; start += 1) {
+      const { storage, recovered } = await open(fs);
+      assert.deepEqual(
+        [recovered.isNew, recovered.mustRefetch, recovered.findings],
+        [true, false, []],
+      );
+      // A beacon lifts it: that is no vote.
+      await storage.write([{ kind: "meta", term: start + 1, votedFor: null }]);
+      await storage.close();
+    }
+    let { storage, recovered } = await open(fs);
+    assert.deepEqual([recovered.isNew, recovered.term], [true, 3]);
+    await storage.write([{ kind: "meta", term: 4, votedFor: "b:1" }]);
+    await storage.close();
+    ({ storage, recovered } = await open(fs));
+    assert.equal(recovered.isNew, false, "it has voted");
+    await storage.close();
+  });
   test("also after a crash at any step of the recovery", async () => {
     const files = await lived({ dump: true, close: true });
     const bytes = Uint8Array.from(files[journal] ?? []);

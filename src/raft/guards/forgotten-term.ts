@@ -7,9 +7,10 @@ const askAgainMs = 500;
 /**
  * Forgotten term: a member without its files has voted and confirmed up to a term that it does not know.
  * A leader of an older term, cut off from the others, would bring it up to date, and commit with it other
- * entries than those that it had confirmed to a newer leader. So many of the other members have to have
- * told their terms since our start that at least one of them was in every majority with us: the highest
- * of those terms is not older than any in which a majority counted on us.
+ * entries than those that it had confirmed to a newer leader, or while its vote elects another one. So all
+ * other members have to have told their terms since our start: whoever we voted for, or confirmed entries
+ * to, is among them. A member that comes to a cluster which does not know it has promised nothing there;
+ * members that are gone must not keep it out, so as many as are in every majority are enough.
  *
  * @returns false where `leader` may not be followed yet.
  */
@@ -17,7 +18,7 @@ export function mayFollow(state: RaftState, leader: string): boolean {
   if (!state.forgotTerm || !state.guarded("forgotten-term")) return true;
   const members = [...state.members];
   const silent = members.filter((member) => heardTerm(state.peers.get(member)) === null);
-  const needed = members.length + 2 - state.majority;
+  const needed = members.length - (state.isJoining ? state.majority - 2 : 0);
   if (members.length - silent.length < needed) {
     askTerms(state, leader, silent);
     return false;

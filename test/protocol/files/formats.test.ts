@@ -100,6 +100,7 @@ describe("the meta file's format", () => {
       votedFor: fc.option(fc.string()),
       mustRefetch: fc.boolean(),
       forgotTerm: fc.boolean(),
+      isBlank: fc.boolean(),
       owner: fc.option(fc.string()),
       otherKeys: fc.constant<PyDict>(new Map<PyValue, PyValue>([["other", 5]])),
     };

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answerOf, appendFrom, logOf, Solo } from "./solo.js";
+import { requestVote } from "./vanilla-peers.js";
+import { WiredCores } from "./wired-cores.js";
+
+/** Histories in which one disk is lost, and nothing else: what was acknowledged has to stay. */
+
+test("who must refetch does not vote before it holds all that the leader says is committed", () => {
+  const solo = new Solo({ isNew: true, quorate: true });
+  const [, ...entries] = logOf([0, 6, 6, 6, 6]);
+  solo.status("c:1", { term: 6 });
+  // The leader has committed up to 5 (with us, before we lost the disk); its first batch reaches to 3.
+  solo.receive("b:1", appendFrom(6, [1, 0], entries.slice(0, 2), 5));
+  assert.equal(solo.state.log.lastIndex, 3);
+  assert.equal(solo.state.mustRefetch, true);
+  solo.take();
+  solo.receive("c:1", requestVote(7, 3, 6));
+  assert.equal(solo.takeTo("c:1", "response_vote").length, 0);
+});
+
+test("of three, one loses its disk, and the leader is cut off amid bringing it up to date", () => {
+  const ids = ["a:1", "m:1", "x:1"] as const;
+  const net = new WiredCores(ids, { term: 5, log: [0, 1, 5], commit: 3 });
+  const a = net.at("a:1");
+  const x = net.at("x:1");
+  a.timeOut();
+  net.flow("a:1-m:1", "a:1-x:1");
+  assert.ok(a.state.isLeader);
+  net.break("a:1", "x:1");
+  net.break("m:1", "x:1");
+  for (let n = 0; n < 8; n += 1) {
+    a.propose(`${n}`.repeat(40_000));
+    net.flow("a:1-m:1");
+  }
+  const acknowledged = a.state.commitIndex;
+  assert.equal(acknowledged, 12, "committed by a and m");
+  // m's machine is gone, a new one takes its place. It reaches both others.
+  net.cut.clear();
+  net.cut.add("a:1-x:1");
+  const m = net.loseDisk("m:1", ["a:1", "x:1"]);
+  net.deliver("a:1>m:1");
+  net.status("x:1", "m:1");
+  for (let i = 0; i < 200 && m.state.log.lastIndex < 6; i += 1) {
+    if (!net.deliver("a:1>m:1") && !net.deliver("m:1>a:1")) a.tick(50);
+  }
+  // Now a is cut off (its disk is whole). The other two are left.
+  net.break("a:1", "m:1");
+  for (let i = 0; i < 10; i += 1) {
+    m.timeOut();
+    net.flow("m:1-x:1");
+  }
+  const other = [m, x].find((solo) => solo.state.isLeader);
+  if (other !== undefined) other.propose("another at a place that is taken");
+  net.flow("m:1-x:1");
+  net.join("a:1", "m:1");
+  net.join("a:1", "x:1");
+  for (let i = 0; i < 20; i += 1) {
+    m.tick(100);
+    net.flow("a:1-m:1", "a:1-x:1", "m:1-x:1");
+  }
+  assert.equal(other, undefined, "a leader without entries that were acknowledged");
+});
+
+test("of five, one loses its disk while its vote is being counted", () => {
+  const ids = ["a:1", "b:1", "c:1", "m:1", "x:1"] as const;
+  const net = new WiredCores(ids, { term: 5, log: [0, 1, 5], commit: 3, applied: 1 });
+  const [a, b, c, m, x] = ids.map((id) => net.at(id));
+  assert.ok(a && b && c && m && x);
+  // a is elected in term 6 by b and m; c and x hear of the term, not of its first entry.
+  a.timeOut();
+  const toAll = ["a:1>b:1", "a:1>c:1", "a:1>m:1", "a:1>x:1"];
+  net.drain(...toAll);
+  net.drain("b:1>a:1", "m:1>a:1");
+  net.drain(...toAll);
+  net.drain("b:1>a:1", "m:1>a:1");
+  assert.deepEqual([a.state.isLeader, a.state.term, c.state.term, x.state.term], [true, 6, 6, 6]);
+  net.break("a:1", "c:1");
+  net.break("a:1", "x:1");
+  net.break("b:1", "c:1");
+  // c campaigns for term 7 and has m's vote. The request to x is slow.
+  c.timeOut();
+  net.drain("c:1>m:1", "c:1>x:1", "m:1>c:1", "x:1>c:1");
+  net.drain("c:1>m:1", "m:1>c:1");
+  assert.deepEqual(
+    [c.state.role, c.state.term, m.state.votedFor, x.state.term],
+    ["candidate", 7, "c:1", 6],
+  );
+  // m's machine is gone. A new one reaches a, b and x.
+  const blank = net.loseDisk("m:1", ["a:1", "b:1", "x:1"]);
+  net.flow("a:1-m:1");
+  assert.ok(blank.state.forgotTerm, "it has met a leader");
+  net.status("b:1", "m:1");
+  net.status("x:1", "m:1");
+  a.propose("acknowledged?");
+  for (let i = 0; i < 6; i += 1) {
+    a.tick(100);
+    net.flow("a:1-m:1", "a:1-b:1");
+  }
+  assert.ok(blank.state.forgotTerm, "c may have had its vote");
+  // Only now c's request reaches x.
+  net.drain("c:1>x:1", "x:1>c:1");
+  assert.ok(c.state.isLeader, "the vote of the disk that is gone still counts");
+  assert.ok(a.state.commitIndex <= 3, "nothing was committed that the new leader lacks");
+});
+
+test("a leader with a slow disk does not count what a follower confirmed on an earlier link", () => {
+  const solo = new Solo({
+    log: [0, 1],
+    term: 1,
+    peers: ["b:1", "c:1"],
+    connected: ["b:1"],
+    quorate: true,
+  });
+  solo.lead();
+  solo.receive("b:1", answerOf(4));
+  const before = solo.state.commitIndex;
+  solo.autoDisk = false;
+  solo.propose("x");
+  solo.receive("b:1", answerOf(5));
+  // b confirmed entry 4, and comes back with an empty disk.
+  solo.step({ kind: "disconnected", peer: "b:1" });
+  solo.connect("b:1", true);
+  solo.sync();
+  assert.equal(solo.state.commitIndex, before, "nobody else holds it");
+  solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+  assert.equal(solo.state.commitIndex, before);
+  solo.receive("b:1", answerOf(5));
+  assert.equal(solo.state.commitIndex, 4);
+});
