@@ -41,5 +41,12 @@ export const dumpPieceBytes = 64 * 1024;
 /** Size of a dump file that is received: a leader that sends without end fills no disk. */
 export const dumpFileBytesMax = 8 * 1024 ** 3;
 
+/**
+ * How long a start waits for a process that holds the journal open. A PySyncObj member writes its dump in a
+ * process of its own, which holds what the member held, and lives a moment longer than a stopped member.
+ */
+export const holderEndsMsMax = 5_000;
+export const holderPollMs = 200;
+
 /** How long the holder of the lock may take to tell its process id. */
 export const lockHolderAnswerMs = 500;

@@ -4,8 +4,9 @@ import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { FileLock } from "./file-system.js";
-import { lockHolderAnswerMs } from "./limits.js";
+import { holderEndsMsMax, holderPollMs, lockHolderAnswerMs } from "./limits.js";
 import { StorageError, systemCode } from "./storage-error.js";
 
 /**
@@ -24,7 +25,7 @@ export async function lockFiles(journal: string): Promise<FileLock> {
   const name = `\0quorate-${createHash("sha256").update(identity).digest("hex")}`;
   const server = await bind(name, journal);
   try {
-    const other = await findHolder(journal);
+    const other = await holderThatStays(journal);
     if (other !== null) throw locked(journal, other);
     const file = await flockFile(journal);
     return {
@@ -124,6 +125,15 @@ function askHolder(name: string): Promise<number | null> {
     socket.on("end", finish);
     socket.on("error", finish);
   });
+}
+
+async function holderThatStays(journal: string): Promise<number | null> {
+  const endMs = performance.now() + holderEndsMsMax;
+  for (;;) {
+    const holder = await findHolder(journal);
+    if (holder === null || performance.now() >= endMs) return holder;
+    await sleep(holderPollMs);
+  }
 }
 
 /** Another process that holds the journal open, where /proc shows one. Best effort. */

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
@@ -27,5 +29,20 @@ suite("the lock of a data directory", () => {
     const lock = await lockFiles(join(folder, "a:1.journal"));
     assert.equal(lock.remark, undefined);
     await lock.release();
+  });
+
+  test("waits for a process that is about to let the journal go", async () => {
+    const journal = join(folder, "a:1.journal");
+    writeFileSync(journal, "");
+    const script =
+      'require("fs").openSync(process.argv[1]); console.log("open"); setTimeout(() => {}, 700)';
+    const child = spawn(process.execPath, ["-e", script, journal], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    const lock = await lockFiles(journal);
+    await lock.release();
+    await ended;
   });
 });
