@@ -3,7 +3,7 @@ import { Duplex } from "node:stream";
 
 const carriageReturn = 13;
 const lineFeed = 10;
-/** CR LF CR LF: no request has a body, so each ends with its header. */
+/** CR LF CR LF: each request ends with its header, as the connection is closed behind one with a body. */
 const headerEnd = [carriageReturn, lineFeed, carriageReturn, lineFeed];
 
 /**

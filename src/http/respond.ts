@@ -22,6 +22,11 @@ export interface Answer {
   readonly headers?: OutgoingHttpHeaders;
 }
 
+/** No route takes one. */
+export function bringsBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0;
+}
+
 export function sendJson({ request, response }: Exchange, answer: Answer): void {
   const text = `${JSON.stringify(answer.body)}\n`;
   response.writeHead(answer.status, {

@@ -3,7 +3,14 @@ import { healthAnswer } from "./health.js";
 import { isHostAllowed } from "./host-guard.js";
 import { streamKv } from "./kv-stream.js";
 import { kvResponsesMax } from "./limits.js";
-import { type Answer, commonHeaders, type Exchange, problem, sendJson } from "./respond.js";
+import {
+  type Answer,
+  bringsBody,
+  commonHeaders,
+  type Exchange,
+  problem,
+  sendJson,
+} from "./respond.js";
 
 /** Answers requests about one member. */
 export class Routes {
@@ -50,16 +57,10 @@ export class Routes {
       return problem(421, "host", message);
     }
     if (method !== "GET" && method !== "HEAD") {
-      // It may bring a body, which would be taken for the next request.
       const headers = { Allow: "GET, HEAD", Connection: "close" };
       return problem(405, "method", "only GET and HEAD are answered", headers);
     }
-    if (
-      headers["transfer-encoding"] !== undefined ||
-      Number(headers["content-length"] ?? 0) !== 0
-    ) {
-      return problem(413, "body", "requests have no body", { Connection: "close" });
-    }
+    if (bringsBody(request)) return problem(413, "body", "requests have no body");
     return url?.startsWith("/") === true
       ? null
       : problem(400, "target", "the target must be a path");

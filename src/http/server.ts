@@ -15,7 +15,7 @@ import {
   timeoutCheckMs,
 } from "./limits.js";
 import { PacedConnection } from "./paced-connection.js";
-import { problem, sendJson } from "./respond.js";
+import { bringsBody, problem, sendJson } from "./respond.js";
 import { Routes } from "./routes.js";
 
 export interface HttpServer {
@@ -50,6 +50,11 @@ export async function startHttpServer(
   paceConnections(server, shares.http);
   server.timeout = idleMsMax;
   server.on("clientError", refuseClient);
+  server.on("checkExpectation", (request, response) => {
+    begin(request, response);
+    const message = "of expectations only 100-continue is known";
+    sendJson({ request, response }, problem(417, "expect", message, { Connection: "close" }));
+  });
   const port = await listen(server, address);
   server.on("error", (error) => logger.error("HTTP server failed", { reason: error.message }));
   logger.info("HTTP server listens", { host: address.host, port });
@@ -90,12 +95,7 @@ function answer(
   logger: Logger,
 ): void {
   const exchange = { request, response };
-  const connection: unknown = request.socket;
-  response.once("close", () => {
-    if (connection instanceof PacedConnection) connection.answered();
-  });
-  // What a client sends after its header is thrown away rather than kept.
-  request.resume();
+  begin(request, response);
   routes.handle(exchange).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     logger.error("HTTP request failed", { path: request.url?.split("?", 1)[0], reason });
@@ -105,6 +105,18 @@ function answer(
       sendJson(exchange, problem(500, "failed", "the request failed; the log says why"));
     }
   });
+}
+
+/** For each request that is answered, whatever the answer is. */
+function begin(request: IncomingMessage, response: ServerResponse): void {
+  const connection: unknown = request.socket;
+  response.once("close", () => {
+    if (connection instanceof PacedConnection) connection.answered();
+  });
+  // The connection would take a body for further requests, and wait for their answers.
+  if (bringsBody(request)) response.setHeader("Connection", "close");
+  // What a client sends after its header is thrown away rather than kept.
+  request.resume();
 }
 
 /** What is not HTTP, too large or too slow never reaches a route. */

@@ -177,6 +177,29 @@ describe("HTTP: bytes that are no good request", () => {
     });
   }
 
+  for (const [name, bytes, status] of [
+    ["a foreign name", get("/health").replace("localhost", "evil.example"), "421"],
+    ["another method", get("/health").replace("GET", "POST"), "405"],
+    ["an unknown expectation", get("/health", "Expect: tea\r\n"), "417"],
+    ["100-continue", get("/health", "Expect: 100-continue\r\n"), "100, 413"],
+  ] as const) {
+    it(`${name}, a body with an empty line in it and a request behind: ${status}`, {
+      timeout: 5_000,
+    }, async () => {
+      const body = "ab\r\n\r\ncd";
+      const length = `\r\nContent-Length: ${body.length}\r\n\r\n`;
+      const heard = await raw(bytes.replace("\r\n\r\n", length) + body + get("/v1/status"));
+      const statuses = [...heard.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, found]) => found);
+      assert.equal(statuses.join(", "), status, "and the connection is closed");
+    });
+  }
+
+  it("an unknown expectation without a body is refused, and the connection is closed", {
+    timeout: 5_000,
+  }, async () => {
+    assert.match(await raw(get("/health", "Expect: tea\r\n")), /^HTTP\/1\.1 417 /);
+  });
+
   it("a request that is smuggled in a body is not answered", async () => {
     const inner = get("/v1/status");
     const heard = await raw(get("/health", `Content-Length: ${inner.length}\r\n`) + inner);
