@@ -192,7 +192,7 @@ export class Runtime {
         this.#outbox.defer(effect.after, () => storage.saveCommitIndex(effect.index));
         break;
       case "ask-status":
-        this.#askStatus(effect.peer);
+        this.#askStatus(effect.peer, effect.question);
         break;
       case "send-snapshot":
         snapshotSender.start(effect.to);
@@ -260,7 +260,7 @@ export class Runtime {
     }
   }
 
-  #askStatus(peer: string): void {
+  #askStatus(peer: string, question: number): void {
     const ask = this.#parts.network.ask(
       peer,
       encodeUtility({ command: "status" }),
@@ -277,11 +277,11 @@ export class Runtime {
           logLength: status.logLen,
           leader,
         };
-        this.submit({ kind: "peer-status", peer, status: answer });
+        this.submit({ kind: "peer-status", peer, question, status: answer });
       },
       (error: unknown) => {
         this.#parts.logger.debug(`no status from ${peer}: ${String(error)}`);
-        this.submit({ kind: "peer-status", peer, status: null });
+        this.submit({ kind: "peer-status", peer, question, status: null });
       },
     );
   }

@@ -14,6 +14,8 @@ export interface CampaignRound {
   /** When the next question is due; null while answers are awaited. */
   askAgainMs: number | null;
   questions: number;
+  /** Status questions up to this number are older than its latest: their answers decide nothing. */
+  questionBefore: number;
   readonly waiting: Set<string>;
   readonly answers: Map<string, PeerStatus>;
 }
@@ -44,6 +46,7 @@ function startRound(state: RaftState): void {
     startedMs: state.nowMs,
     askAgainMs: null,
     questions: 0,
+    questionBefore: state.question,
     waiting: new Set(),
     answers: new Map(),
   };
@@ -53,17 +56,23 @@ function startRound(state: RaftState): void {
 function askAll(state: RaftState, round: CampaignRound): void {
   round.askAgainMs = null;
   round.questions += 1;
+  round.questionBefore = state.question;
   round.answers.clear();
   round.waiting.clear();
   for (const peer of state.connectedMembers()) {
     if (!isMute(state, peer)) round.waiting.add(peer);
-    state.emit({ kind: "ask-status", peer });
+    state.askStatus(peer);
   }
   if (round.waiting.size === 0) judge(state, round);
 }
 
 /** A peer has told its state, or has not answered. */
-export function onPeerStatus(state: RaftState, peer: string, status: PeerStatus | null): void {
+export function onPeerStatus(
+  state: RaftState,
+  peer: string,
+  question: number,
+  status: PeerStatus | null,
+): void {
   if (status !== null) {
     const known = noteTerm(state, peer, status.term);
     known.status = status;
@@ -72,7 +81,7 @@ export function onPeerStatus(state: RaftState, peer: string, status: PeerStatus 
   }
   noteAnswer(state, peer, status !== null);
   const round = state.round;
-  if (round === null || !round.waiting.has(peer)) return;
+  if (round === null || question <= round.questionBefore || !round.waiting.has(peer)) return;
   if (status === null) {
     putOff(state, "campaign-unanswered", `${peer} is connected and does not tell its state`);
     return;

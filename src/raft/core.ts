@@ -23,7 +23,14 @@ import {
 } from "./snapshot.js";
 import { RaftState } from "./state.js";
 import { giveUp, goOnWithTransfer, onTimeoutNow, onTransfer } from "./transfer.js";
-import type { Effect, InitialState, Input, ProposalOrigin, RaftConfig } from "./types.js";
+import type {
+  Effect,
+  InitialState,
+  Input,
+  PeerStatus,
+  ProposalOrigin,
+  RaftConfig,
+} from "./types.js";
 import { onPreVote, onRequestVote, reconsiderVote } from "./vote.js";
 
 /**
@@ -101,9 +108,7 @@ export class RaftCore {
         if (state.members.has(input.peer)) state.knowledge(input.peer).isQuorate = true;
         break;
       case "peer-status":
-        if (!state.members.has(input.peer)) break;
-        onPeerStatus(state, input.peer, input.status);
-        if (input.status !== null) reconsiderVote(state, input.peer);
+        this.onPeerStatus(input.peer, input.question, input.status);
         break;
       case "durable":
         this.onDurable(input.seq);
@@ -205,6 +210,18 @@ export class RaftCore {
     }
   }
 
+  /**
+   * Questions travel on connections of their own, so an answer may come when the link on which it was
+   * asked has given way to a new one. It tells of a time before it: where the peer's term has risen
+   * since then, of one that looks as if it had gone back.
+   */
+  private onPeerStatus(peer: string, question: number, status: PeerStatus | null): void {
+    const { state } = this;
+    if (!state.members.has(peer) || question <= state.knowledge(peer).questionBefore) return;
+    onPeerStatus(state, peer, question, status);
+    if (status !== null) reconsiderVote(state, peer);
+  }
+
   private onDurable(seq: number): void {
     const { state } = this;
     if (seq <= state.durableSeq) return;
@@ -225,10 +242,10 @@ export class RaftCore {
     const { state } = this;
     if (!state.members.has(peer)) return;
     state.connected.add(peer);
-    state.knowledge(peer).linkOpened();
+    state.knowledge(peer).linkOpened(state.question);
     state.silences.delete(peer);
     // Its version tells whether leadership can be handed to it; its term, whether it forgot.
-    state.emit({ kind: "ask-status", peer });
+    state.askStatus(peer);
     this.greet(peer);
   }
 

@@ -16,11 +16,18 @@ export class PeerKnowledge {
   isQuorate = false;
   /** Its vote says nothing about its log: see forgetful-voters.ts. */
   isForgetful = false;
-  /** Latest answer to a status question on the present link. */
+  /** Latest answer to a status question that was asked on the present link. */
   status: PeerStatus | null = null;
+  /** Status questions up to this number were asked before the present link. */
+  questionBefore = 0;
 
-  /** A new link: what it said on an earlier one may be gone with a restart. */
-  linkOpened(): void {
+  /**
+   * A new link: what it said on an earlier one may be gone with a restart.
+   *
+   * @param question Number of the latest status question.
+   */
+  linkOpened(question: number): void {
+    this.questionBefore = question;
     this.earlierTerm = Math.max(this.earlierTerm, this.term);
     this.lastIndex = 0;
     this.lastTerm = 0;

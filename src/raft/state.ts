@@ -75,6 +75,8 @@ export class RaftState {
   /** The log ends of which our requests for a vote claimed the term, where ours is lower. */
   readonly claims = new Map<string, LogEnd>();
   round: CampaignRound | null = null;
+  /** Number of the latest status question; each has one of its own. */
+  question = 0;
   /** Since when, and until when at least, a connected peer has answered no status question. */
   readonly silences = new Map<string, { sinceMs: number; lastMs: number }>();
   inquest: Inquest | null = null;
@@ -204,6 +206,11 @@ export class RaftState {
 
   note(level: Note["level"], code: string, text: string): void {
     this.emit({ kind: "note", note: { level, code, text } });
+  }
+
+  askStatus(peer: string): void {
+    this.question += 1;
+    this.emit({ kind: "ask-status", peer, question: this.question });
   }
 
   /** Sends what reveals the term only: leaves when the term is durable. */

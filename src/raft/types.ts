@@ -96,10 +96,11 @@ export type Input =
   | { readonly kind: "observer-disconnected"; readonly id: string }
   /** The peer said quorate_hello on its present link. */
   | { readonly kind: "peer-is-quorate"; readonly peer: string }
-  /** Answer to `ask-status`; null where none came. */
+  /** Answer to the `ask-status` of this number; null where none came. */
   | {
       readonly kind: "peer-status";
       readonly peer: string;
+      readonly question: number;
       readonly status: PeerStatus | null;
     }
   /** All writes up to this sequence number are durable. */
@@ -164,7 +165,7 @@ export type Effect =
    * would vouch, after a crash, for the entries that were to go.
    */
   | { readonly kind: "save-commit"; readonly index: number; readonly after: number }
-  | { readonly kind: "ask-status"; readonly peer: string }
+  | { readonly kind: "ask-status"; readonly peer: string; readonly question: number }
   | { readonly kind: "send-snapshot"; readonly to: string }
   | { readonly kind: "cancel-snapshot"; readonly to: string }
   | {

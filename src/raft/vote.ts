@@ -27,7 +27,7 @@ export function onRequestVote(state: RaftState, from: string, message: RequestVo
   if (weGaveWayTo(state, from, message)) grant(state, from);
   else if (!voteGuardAllows(state, message)) return;
   else if (isUpToDate(state, message)) grant(state, from);
-  else if (wantsCoveredVote(state, from, message)) state.emit({ kind: "ask-status", peer: from });
+  else if (wantsCoveredVote(state, from, message)) state.askStatus(from);
 }
 
 /** How far its log goes it says only when it wants to lead. */

@@ -326,7 +326,7 @@ export class SimCluster {
         this.saveCommits(member);
         break;
       case "ask-status":
-        this.answerStatus(member, effect.peer);
+        this.answerStatus(member, effect.peer, effect.question);
         break;
       case "send-snapshot":
         this.sendSnapshot(member, effect.to);
@@ -353,7 +353,7 @@ export class SimCluster {
     this.noteShown(member.id, item);
   }
 
-  private answerStatus(member: SimMember, peer: string): void {
+  private answerStatus(member: SimMember, peer: string, question: number): void {
     const state = this.members.get(peer)?.core?.state;
     const status =
       state === undefined || !this.up.has(linkOf(member.id, peer))
@@ -367,7 +367,7 @@ export class SimCluster {
             leader: state.leader,
           };
     // Asked now, answered in a later step: as over a socket.
-    this.later.push(() => this.step(member.id, { kind: "peer-status", peer, status }));
+    this.later.push(() => this.step(member.id, { kind: "peer-status", peer, question, status }));
   }
 
   readonly later: (() => void)[] = [];

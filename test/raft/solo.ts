@@ -83,6 +83,8 @@ export class Solo {
   private durableSeq = 0;
   private writtenSeq = 0;
   private readonly asked: string[] = [];
+  /** The latest status question to each peer. */
+  private readonly questions = new Map<string, number>();
 
   constructor(options: SoloOptions = {}) {
     const peers = options.peers ?? ["b:1", "c:1"];
@@ -166,7 +168,16 @@ export class Solo {
     this.perform(this.core.step({ kind: "durable", seq: this.durableSeq }, this.nowMs));
   }
 
-  status(peer: string, status: Partial<PeerStatus> | null): Effect[] {
+  questionTo(peer: string): number {
+    return this.questions.get(peer) ?? 0;
+  }
+
+  /** The answer to the latest question, or to an earlier one. */
+  status(
+    peer: string,
+    status: Partial<PeerStatus> | null,
+    question = this.questionTo(peer),
+  ): Effect[] {
     const whole =
       status === null
         ? null
@@ -179,7 +190,7 @@ export class Solo {
             leader: null,
             ...status,
           };
-    return this.step({ kind: "peer-status", peer, status: whole });
+    return this.step({ kind: "peer-status", peer, question, status: whole });
   }
 
   /** What has left since the last call. */
@@ -259,8 +270,10 @@ export class Solo {
         for (const to of effect.to) {
           this.held.push({ to, message: effect.message, after: effect.after });
         }
-      } else if (effect.kind === "ask-status") this.asked.push(effect.peer);
-      else if (effect.kind === "apply" && this.autoApply) {
+      } else if (effect.kind === "ask-status") {
+        this.asked.push(effect.peer);
+        this.questions.set(effect.peer, effect.question);
+      } else if (effect.kind === "apply" && this.autoApply) {
         const index = effect.entries.at(-1)?.index ?? 0;
         this.perform(this.core.step({ kind: "applied", index }, this.nowMs));
       }

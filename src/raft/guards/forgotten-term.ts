@@ -50,6 +50,6 @@ function askTerms(state: RaftState, leader: string, silent: readonly string[]): 
   }
   state.termsAskedMs = state.nowMs;
   for (const peer of silent) {
-    if (state.connected.has(peer)) state.emit({ kind: "ask-status", peer });
+    if (state.connected.has(peer)) state.askStatus(peer);
   }
 }
