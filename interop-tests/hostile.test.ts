@@ -3,13 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { frameBytesMax, messageBytesMax } from "../protocol/wire/limits.js";
 import { failReason } from "../protocol/wire/messages.js";
-import {
-  oldGarbageBytesMin,
-  strangersReceiveBytesMax,
-  youngGarbageBytesMax,
-} from "../src/net/limits.js";
+import { attackedMibMax, plateauMibMax } from "./support/attack-bounds.js";
 import { type Attack, attacks, shellCommand, shellPickle } from "./support/attacks.js";
 import { Cluster, startCluster } from "./support/cluster.js";
 import { assertEqualData } from "./support/compare.js";
@@ -26,23 +21,6 @@ import { mainThreadMs, residentMib, VitalSigns } from "./support/vital-signs.js"
 
 const mib = 1024 * 1024;
 
-/** Three halves of V8's young generation, each of 16 MiB unless told otherwise. */
-const youngGenerationMib = 48;
-/**
- * What a member may take under attack beyond what it has when it has served its cluster for a while:
- * the sum of what the limits allow at once. That is one message of a stranger and one of a member inflated,
- * the unfinished frames of strangers and one of the member that we forge, and garbage that is not collected yet.
- */
-const attackedMibMax =
-  (2 * messageBytesMax +
-    strangersReceiveBytesMax +
-    frameBytesMax +
-    youngGarbageBytesMax +
-    oldGarbageBytesMin) /
-    mib +
-  youngGenerationMib;
-/** What the last rounds of attacks may reach beyond the early ones: garbage between two collections. */
-const plateauMibMax = oldGarbageBytesMin / mib;
 /** Rounds of everything at once on every member. */
 const rounds = 24;
 /** The first rounds, against which the last ones are held. */

@@ -174,6 +174,20 @@ describe("README", () => {
       "HTTP connections; readers of all data at once",
       `${http.connectionsMax}; ${http.kvResponsesMax}`,
     );
+    says(
+      "the rest of an observer's message",
+      `${net.unfinishedMsMax / 1000} s, and ${net.unfinishedMsPerKib} ms for each KiB that has come`,
+    );
+  });
+
+  it("names what an attack may cost in memory as it is tested, as docs/security.md does", async () => {
+    const { attackedMibMax } = await import("../interop-tests/support/attack-bounds.js");
+    const prose = (path: string) => read(path).replaceAll(/\s+/g, " ");
+    assert.match(prose("README.md"), new RegExp(`at once is ${attackedMibMax} MiB beyond`));
+    assert.match(
+      prose("docs/security.md"),
+      new RegExp(`in use \\| ${attackedMibMax} MiB: the sum`),
+    );
   });
 });
 

@@ -22,6 +22,7 @@ import {
 import { type FrameSink, SendQueue } from "./send-queue.js";
 import type { SharedMessage } from "./shared-message.js";
 import type { TurnQueue, TurnTaker } from "./turn-queue.js";
+import { Unfinished } from "./unfinished.js";
 
 /** Why a connection is gone. A fixed set: each is a counter of its own. */
 export type CloseCode =
@@ -31,6 +32,7 @@ export type CloseCode =
   | "handshake-timeout"
   | "silent"
   | "unanswered"
+  | "unfinished"
   | "send-buffer-full"
   | "receive-buffer-full"
   | "replaced"
@@ -109,6 +111,7 @@ export class Connection implements ByteHolder, TurnTaker {
   #spentMs = 0;
   #spentIn = -1;
   #isWaiting = false;
+  readonly #unfinished = new Unfinished();
   /** What came while the session was busy. */
   #unparsed: Buffer[] = [];
   readonly #gathered: GatheredWrites;
@@ -167,6 +170,13 @@ export class Connection implements ByteHolder, TurnTaker {
   /** When bytes of it came last. While some wait for their turn here, its silence is our own doing: now. */
   get lastReceivedAt(): number {
     return this.#isWaiting ? this.#now() : this.#lastReceivedAt;
+  }
+
+  /** Closes where a message has been coming for too long; see Unfinished. */
+  closeUnfinished(now: number, msMax: number): void {
+    // While bytes wait for their turn here that is our own doing.
+    const overdue = this.#isWaiting ? null : this.#unfinished.overdue(now, msMax);
+    if (overdue !== null) this.close("unfinished", overdue);
   }
 
   /** Bytes handed over to send that the kernel has not taken yet. */
@@ -360,7 +370,9 @@ export class Connection implements ByteHolder, TurnTaker {
     if (!this.#isWaiting && this.#inputEnd !== null) this.close("ended", this.#inputEnd);
     else if (!this.#isWaiting && this.#socket.isPaused()) this.#socket.resume();
     const unparsed = this.#unparsed.reduce((sum, { length }) => sum + length, 0);
-    this.#budget?.set(this, this.session.bufferedBytes + unparsed);
+    const held = this.session.bufferedBytes + unparsed;
+    this.#unfinished.holds(held, this.#now());
+    this.#budget?.set(this, held);
   }
 
   #hasTime(turns: TurnQueue): boolean {
@@ -381,6 +393,7 @@ export class Connection implements ByteHolder, TurnTaker {
     if (step === null) return "handled";
     if (step === "working") this.#garbage?.add(sliceGarbageBytes);
     if (typeof step === "string") return step;
+    this.#unfinished.whole();
     if (step.output.length > 0) {
       this.sendFrame(step.output);
     }

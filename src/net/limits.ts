@@ -18,6 +18,14 @@ export const connectionsMax = 512;
 /** From accept (or connect) to a known identity. A connection that trickles bytes is cut by it. */
 export const handshakeTimeoutMs = 5_000;
 
+/**
+ * For so long what has come of an observer's message may lie here without the rest; for each KiB that has
+ * come a little longer: half a megabit a second, the slowest line on which anybody follows a log.
+ * Whoever sends a byte a second would hold it for ever. Members are trusted to finish.
+ */
+export const unfinishedMsMax = 30_000;
+export const unfinishedMsPerKib = 16;
+
 /** A utility connection without a request under way is closed after this silence. */
 export const utilityIdleTimeoutMs = 60_000;
 

@@ -14,7 +14,8 @@ export interface LinkOwner {
   linkUnknownMessage(link: Link, name: string): void;
   linkDrained(link: Link): void;
   linkUp(link: Link): void;
-  linkDown(link: Link, reason: CloseReason): void;
+  /** @param connection The one that stood for it. */
+  linkDown(link: Link, reason: CloseReason, connection: Connection): void;
   fault(connection: Connection, error: ProtocolError): void;
   /** Where members' messages get time to be framed. */
   readonly membersSendTurns: TurnQueue;
@@ -70,7 +71,7 @@ export class Link implements ConnectionHandler {
       const reason: CloseReason = { code: "replaced", detail: "the peer has connected again" };
       this.#connection = null;
       old.close(reason.code, reason.detail);
-      this.#owner.linkDown(this, reason);
+      this.#owner.linkDown(this, reason, old);
     }
     connection.handler = this;
     if (this.kind === "member") {
@@ -151,7 +152,7 @@ export class Link implements ConnectionHandler {
   closed(connection: Connection, reason: CloseReason): void {
     if (this.#connection === connection) {
       this.#connection = null;
-      this.#owner.linkDown(this, reason);
+      this.#owner.linkDown(this, reason, connection);
     }
   }
 

@@ -10,6 +10,7 @@ import {
   sendBufferBytesMax,
   tickMsMax,
   tickMsMin,
+  unfinishedMsMax,
   unidentifiedConnectionsMax,
   utilityIdleTimeoutMs,
 } from "./limits.js";
@@ -47,6 +48,7 @@ export interface NetworkLimits {
   readonly connectionsMax: number;
   readonly handshakeTimeoutMs: number;
   readonly utilityIdleTimeoutMs: number;
+  readonly unfinishedMsMax: number;
   readonly sendBufferBytesMax: number;
   readonly observersSendBytesMax: number;
   /** A quarter of connectionTimeoutMs unless given: two pings may be late. */
@@ -75,6 +77,7 @@ export function networkLimits(options: NetworkOptions): NetworkLimits {
     connectionsMax: shares.observers,
     handshakeTimeoutMs,
     utilityIdleTimeoutMs,
+    unfinishedMsMax,
     sendBufferBytesMax,
     observersSendBytesMax,
     pingPeriodMs: options.timeouts.connectionTimeoutMs / 4,
@@ -88,6 +91,7 @@ export function tickMs(options: NetworkOptions, limits: NetworkLimits): number {
     limits.pingPeriodMs,
     limits.handshakeTimeoutMs,
     limits.utilityIdleTimeoutMs,
+    limits.unfinishedMsMax,
     options.timeouts.connectionRetryMs,
   );
   return Math.max(tickMsMin, Math.min(tickMsMax, Math.floor(shortest / 4)));

@@ -208,6 +208,7 @@ export class Network {
       link.tick(now, this.#times);
     }
     for (const link of this.#board.observers.values()) {
+      link.connection?.closeUnfinished(now, this.#limits.unfinishedMsMax);
       link.tick(now, this.#times);
     }
   }

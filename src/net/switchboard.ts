@@ -29,6 +29,15 @@ import { TurnQueue } from "./turn-queue.js";
 /** Version of the messages between Quorate members that our hello announces. */
 export const quorateProtocol = 1;
 
+/** Why we cut somebody who is no member and breaks no rule of the protocol: an operator should hear of it. */
+const cutForTooMuch: ReadonlySet<CloseReason["code"]> = new Set([
+  "handshake-timeout",
+  "unfinished",
+  "crowded",
+  "receive-buffer-full",
+  "send-buffer-full",
+]);
+
 interface Member {
   readonly link: Link;
   /** Null where the other side dials. */
@@ -161,9 +170,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
 
   strangerClosed(connection: Connection, reason: CloseReason): void {
     this.#noteClosed(reason);
-    if (reason.code === "handshake-timeout" || reason.code === "crowded") {
-      this.#warn(reason.code, connection.remote, `connection cut: ${reason.detail}`);
-    }
+    this.#warnOfCut(connection, reason);
   }
 
   handshakeFailed(_connection: Connection, reason: CloseReason): void {
@@ -196,11 +203,11 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     }
   }
 
-  linkDown(link: Link, reason: CloseReason): void {
+  linkDown(link: Link, reason: CloseReason, connection: Connection): void {
     this.#noteClosed(reason);
     if (link.kind === "observer") {
       this.observers.delete(link.id);
-      if (reason.code === "crowded") this.#warn(reason.code, "observers", reason.detail);
+      this.#warnOfCut(connection, reason);
     }
     if (!this.isRunning) {
       return;
@@ -268,8 +275,9 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     connection.close("refused", why);
   }
 
-  #warn(kind: string, remote: string, message: string): void {
-    this.#faults.warn(kind, remote, message, { remote, code: kind });
+  #warnOfCut({ remote }: Connection, { code, detail }: CloseReason): void {
+    if (!cutForTooMuch.has(code)) return;
+    this.#faults.warn(code, remote, `connection cut: ${detail}`, { remote, code });
   }
 
   #noteClosed(reason: CloseReason): void {

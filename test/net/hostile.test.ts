@@ -76,6 +76,35 @@ test("a connection that sends one byte at a time is cut in time", async (t) => {
   assert.equal(node.network.counters()["closed_handshake-timeout"], 1);
 });
 
+test("an observer that sends one byte at a time is cut in time, and an operator is told", async (t) => {
+  const node = await startNetwork(t, {
+    address: await freeAddress("127.0.0.41"),
+    limits: { unfinishedMsMax: 200 },
+  });
+  const idle = await barePeer(t, node.address, "readonly");
+  const slow = await barePeer(t, node.address, "readonly");
+  await until(() => node.network.counters()["observers"] === 2, "both are in");
+  const ping = encodeFrame(deflateSync(encodePickle(new Map([["type", "quorate_ping"]]))));
+  // Each of these is whole in time, however long they go on together.
+  for (let i = 0; i < 30; i += 1) {
+    slow.raw.socket.write(ping.subarray(i % 2 === 0 ? 0 : 9, i % 2 === 0 ? 9 : ping.length));
+    await sleep(20);
+  }
+  assert.ok(!slow.raw.closed, "slow, and in order");
+  const began = performance.now();
+  slow.raw.socket.write(header(1_000_000));
+  while (!slow.raw.closed) {
+    slow.raw.socket.write(Buffer.of(0));
+    await sleep(20);
+    assert.ok(performance.now() - began < 5_000, "it is still connected");
+  }
+  assert.equal(node.network.counters()["closed_unfinished"], 1);
+  const told = node.logged.filter(({ fields }) => fields?.["code"] === "unfinished");
+  assert.match(told[0]?.message ?? "", /^connection cut: \d+ bytes of a message in \d+ ms/);
+  assert.equal(told.length, 1);
+  assert.ok(!idle.raw.closed, "who says nothing stays");
+});
+
 test("unidentified connections are bounded, and do not keep an honest one out", async (t) => {
   const node = await startNetwork(t, {
     address: await freeAddress("127.0.0.41"),
