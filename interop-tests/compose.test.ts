@@ -11,6 +11,7 @@ import { freeAddresses } from "./support/free-ports.js";
 import { parseKvData } from "./support/kv-data.js";
 import { isRecord } from "./support/line-channel.js";
 import { untilListening } from "./support/listening.js";
+import { nodeMajors } from "./support/node-versions.js";
 import type { Child } from "./support/process.js";
 import { projectRoot } from "./support/project.js";
 import { pythonWith } from "./support/python.js";
@@ -152,6 +153,12 @@ test("docker-compose takes the file, and all that it refers to is there", async 
     const file = readFileSync(join(service.context, "Dockerfile"), "utf8");
     assert.match(file, /^USER (node|patroni)$/m, "no root in the container");
     assert.ok(file.includes(`VOLUME ${folders[0]}`), `${service.name} keeps its data in a volume`);
+    // Images without their line would be others tomorrow than those that were tried.
+    const node = /^FROM node:(\d+)-slim$/m.exec(file)?.[1];
+    const lines: readonly number[] = nodeMajors;
+    if (node !== undefined) assert.ok(lines.includes(Number(node)), `Node.js ${node} is tested`);
+    else assert.match(file, /^FROM python:3\.\d+-slim$/m);
+    if (node === undefined) assert.ok(file.includes(`"pysyncobj==${version}"`));
   }
 });
 
