@@ -51,7 +51,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   raft: ["protocol"],
   store: ["protocol"],
-  net: ["protocol", "logger.ts", "clock.ts", "descriptors.ts"],
+  net: ["protocol", "logger.ts", "clock.ts", "descriptors.ts", "line-quota.ts"],
   storage: ["protocol", "logger.ts", "clock.ts"],
   files: ["protocol", "storage", "store", "clock.ts"],
   http: [
@@ -67,7 +67,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   ],
   client: ["protocol", "net", "storage", "store", "raft", "node", "logger.ts", "clock.ts"],
   tools: ["protocol", "net", "storage", "store", "raft", "node", "files", "logger.ts", "clock.ts"],
-  node: ["protocol", "net", "storage", "store", "raft", "logger.ts", "clock.ts"],
+  node: ["protocol", "net", "storage", "store", "raft", "logger.ts", "clock.ts", "line-quota.ts"],
   cli: [
     "protocol",
     "net",
@@ -85,6 +85,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   "logger.ts": [],
   "clock.ts": [],
   "descriptors.ts": [],
+  "line-quota.ts": [],
   "quorate-node.ts": ["node", "client", "http", "store", "logger.ts"],
   "index.ts": ["quorate-node.ts", "node", "client", "storage", "store", "logger.ts"],
 };

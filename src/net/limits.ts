@@ -103,6 +103,9 @@ export const turnMsMaxEach = 4;
 /** One log line for each fault and remote host in this time. */
 export const faultLogPeriodMs = 60_000;
 
+/** Lines for one fault in this time, whoever it is: addresses of peers can be made up. */
+export const faultLogLinesMax = 30;
+
 /** Pairs of fault and remote host that are remembered for that. */
 export const faultLogEntriesMax = 1_024;
 

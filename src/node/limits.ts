@@ -52,4 +52,8 @@ export const nodeLimits = {
   writeTimeoutMs: 10_000,
   /** Distinct notes that are logged within one minute each; the rest is counted only. */
   notesRememberedMax: 256,
+  /** Lines of one kind in a minute, whatever their text: some of it is a peer's. */
+  linesOfAKindMax: 30,
+  /** Of that text. */
+  noteCharsMax: 2_000,
 } as const;

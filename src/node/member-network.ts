@@ -1,6 +1,7 @@
 import type { Logger } from "../logger.js";
 import type { Config } from "./config-types.js";
 import type { Environment, MemberNetwork } from "./environment.js";
+import type { Notes } from "./notes.js";
 import type { Proposals } from "./proposals.js";
 import type { Runtime } from "./runtime.js";
 import type { UtilityService } from "./utility-service.js";
@@ -8,6 +9,7 @@ import { quorateVersion } from "./version.js";
 
 /** Who takes what the network brings. Functions, because the network is made before them. */
 export interface NetworkReceivers {
+  readonly notes: Notes;
   runtime(): Runtime;
   proposals(): Proposals;
   utility(): UtilityService;
@@ -30,11 +32,11 @@ export function memberNetwork(
     softwareVersion: quorateVersion,
     events: {
       peerConnected: (peer) => {
-        logger.info("connected", { peer });
+        to.notes.tell("connected", "connected", { peer });
         to.runtime().submit({ kind: "connected", peer });
       },
       peerDisconnected: (peer, reason) => {
-        logger.info("disconnected", { peer, reason });
+        to.notes.tell("disconnected", "disconnected", { peer, reason });
         to.runtime().linkLost(peer);
         to.proposals().linkLost(peer);
         to.runtime().submit({ kind: "disconnected", peer });

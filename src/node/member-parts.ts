@@ -69,6 +69,7 @@ export class MemberParts {
       if (kind === "lost") this.notes.degrade("files-damaged", message);
     }
     this.network = memberNetwork(config, logger, environment, {
+      notes: this.notes,
       runtime: () => this.runtime,
       proposals: () => this.proposals,
       utility: () => this.#utility,
@@ -186,7 +187,7 @@ export class MemberParts {
         sent: (to, lastIndex) => this.runtime.submit({ kind: "snapshot-sent", to, lastIndex }),
         notSent: (to) => this.runtime.submit({ kind: "snapshot-not-sent", to }),
       },
-      this.logger,
+      this.notes,
     );
   }
 

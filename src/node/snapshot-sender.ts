@@ -1,8 +1,8 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { type Clock, pause } from "../clock.js";
-import type { Logger } from "../logger.js";
 import type { DumpReader } from "../storage/storage.js";
 import { nodeLimits } from "./limits.js";
+import type { Notes } from "./notes.js";
 
 export interface SnapshotSenderHost {
   readonly clock: Clock;
@@ -21,12 +21,12 @@ export interface SnapshotSenderHost {
 /** Streams the dump file to followers and observers whose next entry the log no longer holds. */
 export class SnapshotSender {
   readonly #host: SnapshotSenderHost;
-  readonly #logger: Logger;
+  readonly #notes: Notes;
   readonly #running = new Map<string, AbortController>();
 
-  constructor(host: SnapshotSenderHost, logger: Logger) {
+  constructor(host: SnapshotSenderHost, notes: Notes) {
     this.#host = host;
-    this.#logger = logger;
+    this.#notes = notes;
   }
 
   start(to: string): void {
@@ -35,7 +35,8 @@ export class SnapshotSender {
     this.#running.set(to, abort);
     this.#run(to, abort.signal)
       .catch((error: unknown) => {
-        this.#logger.warn(`cannot send a dump to ${to}: ${String(error)}`);
+        const text = `cannot send a dump to ${to}: ${String(error)}`;
+        this.#notes.say({ level: "warn", code: "dump-not-sent", text });
         if (!abort.signal.aborted) this.#host.notSent(to);
       })
       .finally(() => {
@@ -55,7 +56,7 @@ export class SnapshotSender {
   async #run(to: string, signal: AbortSignal): Promise<void> {
     const dump = await this.#usableDump();
     try {
-      this.#logger.info(`sending a dump up to index ${dump.lastIndex} to ${to}`);
+      this.#notes.tell("dump-sent", `sending a dump up to index ${dump.lastIndex} to ${to}`);
       let isFirst = true;
       for (;;) {
         const data = await dump.read(nodeLimits.snapshotChunkBytes);

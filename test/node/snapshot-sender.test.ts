@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { InstallSnapshot, PeerMessage } from "../../protocol/wire/messages.js";
 import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
+import { Notes } from "../../src/node/notes.js";
 import { SnapshotSender } from "../../src/node/snapshot-sender.js";
 
 /** A dump of two pieces. */
@@ -33,7 +34,7 @@ test("the commit index comes with the last piece of a dump, and not before", asy
         sent: () => resolve(),
         notSent: () => reject(new Error("it was not sent")),
       },
-      silentLogger,
+      new Notes(silentLogger, () => 0),
     );
     sender.start("b:1");
   });
