@@ -12,7 +12,6 @@ const writeMsMax = 15_000;
 const levelMsMax = 25_000;
 /** Writes at once that move a log on. */
 const nudgeWrites = 10;
-const createdSec = 1_700_000_000.25;
 
 export interface Comparison {
   /** Lines about keys whose records differ between two members, or members that stay behind. */
@@ -33,7 +32,8 @@ export class Ledger {
   /** One attempt. Resolves to whether the client's own copy of the log has applied it. */
   async tryWrite(client: VanillaNode, key: string): Promise<boolean> {
     const value = `value of ${key}`;
-    const record = { value, created: createdSec, updated: createdSec };
+    const nowSec = Date.now() / 1000;
+    const record = { value, created: nowSec, updated: nowSec };
     const isDone = await client
       .raw("_set", [key, record], {}, attemptMs)
       .then(({ error }) => error === 0)

@@ -87,7 +87,7 @@ function unsettled(ledger: Ledger, error: unknown): Outcome {
   };
 }
 
-async function hasOvertaken(stage: Stage): Promise<boolean> {
+export async function hasOvertaken(stage: Stage): Promise<boolean> {
   const isVanilla = stage.all.every(({ actor }) => actor !== "quorate");
   const timeoutMs = isVanilla ? overtakeAmongVanillaMsMax : overtakeMsMax;
   try {
@@ -106,7 +106,7 @@ async function hasOvertaken(stage: Stage): Promise<boolean> {
   }
 }
 
-interface Begun {
+export interface Begun {
   readonly stage: Stage;
   readonly client: VanillaNode;
   /** What kept them from it: no leader, no acknowledgement. */
@@ -115,7 +115,7 @@ interface Begun {
 }
 
 /** Up to the point where `a` and `c` have acknowledged what `b` does not hold. */
-async function begin(
+export async function begin(
   scene: Scene,
   options: RunOptions,
   journals: Journals,

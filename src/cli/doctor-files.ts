@@ -1,12 +1,17 @@
 import { findData } from "../files/data-path.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { judgeFiles } from "../tools/doctor/judge-files.js";
-import { compareFiles, type SideBySide } from "../tools/doctor/side-by-side.js";
-import { chosenFiles } from "./chosen-files.js";
+import { compareFiles } from "../tools/doctor/side-by-side.js";
+import { bytesOf, chosenFiles } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
-import { formatFindings, verdictOf, verdictWord } from "./doctor-report.js";
+import { formatSideBySide, verdictOfFiles } from "./doctor-files-report.js";
+import { verdictWord } from "./doctor-report.js";
 import { CliError, exitCode } from "./exit-codes.js";
-import { formatTable, show } from "./table.js";
+import { printJson } from "./kv-session.js";
+import { withProgress } from "./progress-line.js";
+
+/** The logs are compared, and then the data that they make; see `compareFiles`. */
+const passes = 2;
 
 /** @returns the exit code. */
 export async function printSideBySide(
@@ -21,26 +26,19 @@ export async function printSideBySide(
       code: exitCode.usage,
     });
   }
-  const all = await compareFiles(nodeFileSystem, members);
-  const findings = judgeFiles(all);
-  context.out(
-    isJson
-      ? `${JSON.stringify({ verdict: verdictWord(findings), findings, ...all }, null, 2)}\n`
-      : `${verdictOf(findings)}\n\n${table(all)}${formatFindings(findings)}`,
+  const bytes = await bytesOf(members.flatMap(({ journal, dump }) => [journal, dump]));
+  const totalBytes = passes * bytes;
+  const all = await withProgress(context, { doing: "comparing", totalBytes }, (watch) =>
+    compareFiles(nodeFileSystem, members, watch),
   );
-  return { well: exitCode.ok, risk: exitCode.risk, ill: exitCode.harm }[verdictWord(findings)];
-}
-
-function table({ members }: SideBySide): string {
-  const rows = members.map(({ name, log, dumpIndex, commitIndex, storedTerm }) => [
-    name,
-    log.first === null ? "-" : `${log.first} to ${log.last}`,
-    show(dumpIndex),
-    show(commitIndex),
-    log.first === null ? "-" : String(log.lastTerm),
-    show(storedTerm),
-    String(log.dipCount),
-  ]);
-  const headings = ["MEMBER", "JOURNAL", "DUMP", "COMMITTED", "LAST TERM", "STORED TERM", "DIPS"];
-  return formatTable(headings, rows);
+  const findings = judgeFiles(all);
+  const verdict = verdictWord(findings);
+  if (isJson) {
+    const headline = verdictOfFiles(all, findings);
+    printJson(context, { verdict, headline, findings, ...all });
+  } else {
+    context.out(formatSideBySide(all, findings));
+  }
+  await context.drained();
+  return { well: exitCode.ok, risk: exitCode.risk, ill: exitCode.harm }[verdict];
 }

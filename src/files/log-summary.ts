@@ -1,6 +1,7 @@
 import { commandType } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { viewEntry } from "./command-view.js";
+import { isSet, timeOf } from "./entry-time.js";
 import { listedMax } from "./limits.js";
 
 /** Neighbouring entries of one term. */
@@ -159,17 +160,4 @@ function kindOf(command: Uint8Array): keyof LogSummary["kinds"] {
     default:
       return "other";
   }
-}
-
-/**
- * A guess from the pickle's first bytes, type 0, PROTO 2, BININT1 2: so does every version write a
- * call of `_set`. Only the last time of a log depends on it.
- */
-function isSet(command: Uint8Array): boolean {
-  return command[1] === 0x80 && command[3] === 0x4b && command[4] === 2;
-}
-
-function timeOf(entry: Entry): number | null {
-  const view = viewEntry(entry);
-  return view.operation === "set" ? (view.updated ?? null) : null;
 }

@@ -6,11 +6,14 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { membersIn } from "../../src/files/data-path.js";
 import { nodeFileSystem } from "../../src/storage/node-file-system.js";
 import { judgeFiles } from "../../src/tools/doctor/judge-files.js";
-import { compareFiles } from "../../src/tools/doctor/side-by-side.js";
+import { compareFiles, type SideBySide } from "../../src/tools/doctor/side-by-side.js";
+import type { Finding } from "../../src/tools/findings.js";
 import {
   log,
+  noOp,
   pictureOfFolder,
   setEntry,
+  startSec,
   temporaryFolder,
   vanillaJournal,
   vanillaMeta,
@@ -23,6 +26,14 @@ interface Made {
 
 /** Codes with their members. */
 async function found(t: TestContext, members: Readonly<Record<string, Made>>): Promise<string[]> {
+  const { findings } = await compared(t, members);
+  return findings.map(({ severity, code, members: of }) => `${severity} ${code} ${of.join(" ")}`);
+}
+
+async function compared(
+  t: TestContext,
+  members: Readonly<Record<string, Made>>,
+): Promise<{ readonly all: SideBySide; readonly findings: readonly Finding[] }> {
   const folder = temporaryFolder(t);
   const paths = Object.entries(members).flatMap(([name, { entries, commit }]) => {
     const directory = join(folder, name);
@@ -33,10 +44,10 @@ async function found(t: TestContext, members: Readonly<Record<string, Made>>): P
     return membersIn(directory, [`${name}:1.journal`, `${name}:1.journal.meta`]);
   });
   const before = Object.keys(members).map((name) => pictureOfFolder(join(folder, name)));
-  const findings = judgeFiles(await compareFiles(nodeFileSystem, paths));
+  const all = await compareFiles(nodeFileSystem, paths);
   const after = Object.keys(members).map((name) => pictureOfFolder(join(folder, name)));
   assert.deepEqual(after, before, "nothing is touched");
-  return findings.map(({ severity, code, members: of }) => `${severity} ${code} ${of.join(" ")}`);
+  return { all, findings: judgeFiles(all) };
 }
 
 const terms = (counts: readonly (readonly [term: number, count: number])[]) =>
@@ -102,8 +113,94 @@ test("a stale log whose last term wins, beside a term that goes down", async (t)
   };
   assert.deepEqual(await found(t, members), [
     "ill stale-log-wins b:1",
-    "risk term-goes-down a:1",
-    "risk term-goes-down c:1",
-    "note lags b:1",
+    "risk term-goes-down a:1 c:1",
+  ]);
+});
+
+test("an old leader's tail that committed entries contradict is ordinary", async (t) => {
+  const later = [...whole.slice(0, 35), ...log(terms([[4, 40]])).slice(35)];
+  const members = {
+    a: { entries: later, commit: 40 },
+    b: { entries: whole.slice(0, 38), commit: 35 },
+    c: { entries: later, commit: 40 },
+  };
+  assert.deepEqual(await found(t, members), ["note lags b:1", "note tails-differ a:1 c:1 b:1"]);
+});
+
+/** Terms 6, then 1 from entry 21 on: what three members leave that have forgotten their term. */
+const dipped = log(
+  terms([
+    [6, 20],
+    [1, 10],
+  ]),
+);
+
+test("names each write that a stale log would cut off, when it was written, and who has it", async (t) => {
+  const { all, findings } = await compared(t, {
+    a: { entries: dipped, commit: 30 },
+    b: { entries: dipped.slice(0, 20), commit: 20 },
+    c: { entries: dipped.slice(0, 29), commit: 28 },
+  });
+  const { atStake, atStakeCount, committedEnd } = all.histories;
+  assert.equal(committedEnd, 30);
+  assert.equal(atStakeCount, 9, "the first entry of term 1 is nobody's write");
+  assert.deepEqual(
+    atStake.map(({ index, heldBy, lackedBy }) => [index, heldBy.join(" "), lackedBy.join(" ")]),
+    [
+      ...[22, 23, 24, 25, 26, 27, 28, 29].map((index) => [index, "a:1 c:1", "b:1"]),
+      [30, "a:1", "b:1 c:1"],
+    ],
+  );
+  const [first] = atStake;
+  assert.equal(first?.key, "/k/2");
+  assert.equal(first?.value, '"value 22 of 1"');
+  assert.equal(first?.writtenSec, startSec + 22);
+  const ofKey = all.keysAtStake.find(({ key }) => key === "/k/0");
+  assert.deepEqual(
+    ofKey?.held.map(({ name, value }) => [name, value]),
+    [
+      ["a:1", '"value 30 of 1"'],
+      ["b:1", '"value 20 of 6"'],
+      ["c:1", '"value 25 of 1"'],
+    ],
+  );
+  const dip = findings.find(({ code }) => code === "term-goes-down");
+  assert.match(
+    dip?.says ?? "",
+    /goes down from 6 to 1 at entry 21, after 2023-11-14T22:13:40.000Z, before 2023-11-14T22:13:42.000Z/,
+  );
+});
+
+test("two histories that were both committed, and who would win", async (t) => {
+  const other = [...dipped.slice(0, 20), noOp(21, 7), setEntry(22, 7, "/k/2", "of another")];
+  const { all, findings } = await compared(t, {
+    a: { entries: dipped, commit: 30 },
+    b: { entries: other, commit: 22 },
+    c: { entries: other, commit: 30 },
+  });
+  assert.deepEqual(
+    findings.map(({ severity, code, members }) => `${severity} ${code} ${members.join(" ")}`),
+    [
+      "ill committed-entries-differ a:1 b:1 c:1",
+      "ill committed-entries-cut c:1",
+      "ill stale-log-wins b:1",
+      "ill stale-log-wins c:1",
+      "risk term-goes-down a:1",
+    ],
+  );
+  const cut = findings.find(({ code }) => code === "committed-entries-cut");
+  assert.match(cut?.says ?? "", /a:1 still holds what was there/);
+  assert.equal(all.histories.atStakeCount, 10);
+});
+
+test("a majority that holds what nobody has stored as committed yet", async (t) => {
+  const members = {
+    a: { entries: dipped, commit: 20 },
+    b: { entries: dipped.slice(0, 20), commit: 20 },
+    c: { entries: dipped, commit: 20 },
+  };
+  assert.deepEqual(await found(t, members), [
+    "ill stale-log-wins b:1",
+    "risk term-goes-down a:1 c:1",
   ]);
 });

@@ -1,68 +1,102 @@
+import { commandType } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import { viewEntry } from "../../files/command-view.js";
+import { spansMax, valueCharsMax, writesOfSpanMax } from "./limits.js";
 import type { LogCursor } from "./log-cursor.js";
+import { type ComparedLog, LogTrack } from "./log-track.js";
 
-/** Neighbouring entries at which members differ. */
-export interface Difference {
-  readonly first: number;
-  last: number;
-  /** What each of the members that hold the first of them has there. */
-  readonly held: readonly { readonly name: string; readonly term: number; readonly says: string }[];
-}
-
-export interface Dip {
+/** A call that stands in a log and not in every log. */
+export interface DisputedWrite {
   readonly index: number;
-  readonly from: number;
-  readonly to: number;
-  /** Writers' clock of the last write before it, seconds since 1970. */
-  readonly afterSec: number | null;
+  readonly term: number;
+  readonly operation: string;
+  readonly key: string | null;
+  /** As JSON, cut where it is long; null: none. */
+  readonly value: string | null;
+  /** The writer's clock, seconds since 1970. */
+  readonly writtenSec: number | null;
 }
 
-export interface ComparedLog {
-  readonly name: string;
-  first: number | null;
-  last: number | null;
-  lastTerm: number;
-  dipCount: number;
-  readonly dips: Dip[];
-  lastSec: number | null;
+/** What some of the members hold in a stretch. */
+export interface Variant {
+  readonly names: readonly string[];
+  /** Those of them that have stored that it is committed. */
+  readonly claimedBy: readonly string[];
+  /** Of the first entry. */
+  readonly term: number;
+  readonly says: string;
+  /** The first of its writes. */
+  readonly writes: readonly DisputedWrite[];
+  readonly writeCount: number;
+}
+
+/** Neighbouring entries that not all logs hold, where always the same members hold the same. */
+export interface Span {
+  readonly first: number;
+  readonly last: number;
+  readonly variants: readonly Variant[];
+  /** Members whose logs end before. */
+  readonly ended: readonly string[];
 }
 
 export interface LogComparison {
   readonly logs: readonly ComparedLog[];
-  readonly differences: readonly Difference[];
-  readonly differing: number;
+  readonly spans: readonly Span[];
 }
 
-/** Of each kind so many are kept; they are counted beyond. */
-export const shownMax = 20;
+interface Held {
+  readonly at: number;
+  readonly entry: Entry;
+}
+
+/** What a member's other files say of its log. */
+export interface Claim {
+  /** Up to here it has stored that its entries are committed. */
+  readonly committed: number;
+  /** Up to here a dump stands for the entries. */
+  readonly dumped: number;
+}
+
+const noClaim: Claim = { committed: 0, dumped: 0 };
 
 /** Reads all logs side by side, in bounded memory, and compares what stands at each index. */
-export async function compareLogs(cursors: readonly LogCursor[]): Promise<LogComparison> {
-  const logs = cursors.map(({ name }): ComparedLog => {
-    return { name, first: null, last: null, lastTerm: 0, dipCount: 0, dips: [], lastSec: null };
-  });
-  const differences: Difference[] = [];
-  let differing = 0;
+export async function compareLogs(
+  cursors: readonly LogCursor[],
+  claims: readonly Claim[],
+): Promise<LogComparison> {
+  const tracks = cursors.map(({ name }) => new LogTrack(name));
+  const gathering = new SpanGathering(
+    cursors.map(({ name }) => name),
+    claims,
+  );
   for (;;) {
     const index = lowest(cursors);
-    if (index === null) return { logs, differences, differing };
-    const here = cursors.flatMap((cursor) => {
-      const entry = cursor.head;
-      return entry !== null && entry.index === index ? [{ name: cursor.name, entry }] : [];
-    });
-    if (areDifferent(here)) {
-      differing += 1;
-      note(differences, index, here);
-    }
-    for (const [at, cursor] of cursors.entries()) {
-      const [entry, log] = [cursor.head, logs[at]];
-      if (entry === null || log === undefined || entry.index !== index) continue;
-      follow(log, entry);
-      const reading = cursor.advance();
+    if (index === null) break;
+    const { here, ended } = standingAt(index, cursors, claims);
+    if (ended.length > 0 || areDifferent(here)) gathering.add(index, here, ended);
+    else gathering.close();
+    for (const { at, entry } of here) {
+      tracks[at]?.add(entry);
+      const reading = cursors[at]?.advance() ?? null;
       if (reading !== null) await reading;
     }
   }
+  return { logs: tracks.map(({ log }) => log), spans: gathering.spans };
+}
+
+/** Who holds an entry of this index, and whose log ends before it. */
+function standingAt(
+  index: number,
+  cursors: readonly LogCursor[],
+  claims: readonly Claim[],
+): { readonly here: readonly Held[]; readonly ended: readonly number[] } {
+  const here: Held[] = [];
+  const ended: number[] = [];
+  for (const [at, { head }] of cursors.entries()) {
+    if (head?.index === index) here.push({ at, entry: head });
+    else if (head === null && index > (claims[at] ?? noClaim).dumped) ended.push(at);
+  }
+  return { here, ended };
 }
 
 function lowest(cursors: readonly LogCursor[]): number | null {
@@ -71,11 +105,6 @@ function lowest(cursors: readonly LogCursor[]): number | null {
     if (head !== null && (index === null || head.index < index)) index = head.index;
   }
   return index;
-}
-
-interface Held {
-  readonly name: string;
-  readonly entry: Entry;
 }
 
 function areDifferent(here: readonly Held[]): boolean {
@@ -87,40 +116,122 @@ function isSame(a: Entry, b: Entry): boolean {
   return a.term === b.term && Buffer.compare(a.command, b.command) === 0;
 }
 
-function note(differences: Difference[], index: number, here: readonly Held[]): void {
-  const open = differences.at(-1);
-  if (open !== undefined && open.last === index - 1) open.last = index;
-  else if (differences.length < shownMax) {
-    differences.push({
-      first: index,
-      last: index,
-      held: here.map(({ name, entry }) => ({ name, term: entry.term, says: saysOf(entry) })),
-    });
+interface OpenSpan {
+  readonly shape: string;
+  readonly first: number;
+  last: number;
+  readonly variants: readonly OpenVariant[];
+  readonly ended: readonly string[];
+}
+
+type OpenVariant = Omit<Variant, "writes" | "writeCount"> & {
+  readonly writes: DisputedWrite[];
+  writeCount: number;
+};
+
+/** Joins neighbouring indexes at which the same members hold the same. */
+class SpanGathering {
+  readonly spans: OpenSpan[] = [];
+  readonly #names: readonly string[];
+  readonly #claims: readonly Claim[];
+  #open: OpenSpan | null = null;
+
+  constructor(names: readonly string[], claims: readonly Claim[]) {
+    this.#names = names;
+    this.#claims = claims;
   }
+
+  close(): void {
+    this.#open = null;
+  }
+
+  add(index: number, here: readonly Held[], ended: readonly number[]): void {
+    const groups = grouped(here);
+    const claims = groups.map((group) => this.#claimants(group, index));
+    const shape = JSON.stringify([groups.map((group) => group.map(({ at }) => at)), claims, ended]);
+    if (this.#open?.shape !== shape || this.#open.last !== index - 1) {
+      if (this.spans.length >= spansMax) return;
+      this.#open = this.#begin(shape, index, { groups, claims, ended });
+      this.spans.push(this.#open);
+    }
+    const open = this.#open;
+    open.last = index;
+    for (const [at, group] of groups.entries()) {
+      const [variant, entry] = [open.variants[at], group[0]?.entry];
+      if (variant !== undefined && entry !== undefined) noteWrite(variant, entry);
+    }
+  }
+
+  #begin(
+    shape: string,
+    index: number,
+    {
+      groups,
+      claims,
+      ended,
+    }: {
+      readonly groups: readonly (readonly Held[])[];
+      readonly claims: readonly (readonly number[])[];
+      readonly ended: readonly number[];
+    },
+  ): OpenSpan {
+    const variants = groups.map((group, at): OpenVariant => {
+      const entry = group[0]?.entry;
+      return {
+        names: this.#named(group.map((held) => held.at)),
+        claimedBy: this.#named(claims[at] ?? []),
+        term: entry?.term ?? 0,
+        says: entry === undefined ? "" : saysOf(entry),
+        writes: [],
+        writeCount: 0,
+      };
+    });
+    return { shape, first: index, last: index, variants, ended: this.#named(ended) };
+  }
+
+  #claimants(group: readonly Held[], index: number): number[] {
+    return group.flatMap(({ at }) =>
+      (this.#claims[at] ?? noClaim).committed >= index ? [at] : [],
+    );
+  }
+
+  #named(numbers: readonly number[]): string[] {
+    return numbers.map((at) => this.#names[at] ?? "");
+  }
+}
+
+/** By what they hold, in the order of the members. */
+function grouped(here: readonly Held[]): Held[][] {
+  const groups: Held[][] = [];
+  for (const held of here) {
+    const same = groups.find(([one]) => one !== undefined && isSame(one.entry, held.entry));
+    if (same === undefined) groups.push([held]);
+    else same.push(held);
+  }
+  return groups;
+}
+
+function noteWrite(variant: OpenVariant, entry: Entry): void {
+  // A no-op, which every new leader appends, says nothing.
+  if (entry.command[0] === commandType.noOp) return;
+  variant.writeCount += 1;
+  if (variant.writes.length < writesOfSpanMax) variant.writes.push(writeOf(entry));
+}
+
+function writeOf(entry: Entry): DisputedWrite {
+  const { operation, key, value, updated, address } = viewEntry(entry);
+  return {
+    index: entry.index,
+    term: entry.term,
+    operation: address === undefined ? operation : `${operation} ${address}`,
+    key,
+    value: value === undefined ? null : JSON.stringify(value).slice(0, valueCharsMax),
+    writtenSec: updated ?? null,
+  };
 }
 
 function saysOf(entry: Entry): string {
-  const { operation, key, value } = viewEntry(entry);
+  const { operation, key, value } = writeOf(entry);
   if (key === null) return operation;
-  const shown = JSON.stringify(value ?? null);
-  return value === undefined
-    ? `${operation} ${key}`
-    : `${operation} ${key} = ${shown.slice(0, 60)}`;
-}
-
-function follow(log: ComparedLog, entry: Entry): void {
-  if (log.last !== null && entry.term < log.lastTerm) {
-    log.dipCount += 1;
-    if (log.dips.length < shownMax) {
-      const { index, term: to } = entry;
-      log.dips.push({ index, from: log.lastTerm, to, afterSec: log.lastSec });
-    }
-  }
-  log.first ??= entry.index;
-  log.last = entry.index;
-  // Only where the term may go down its time is asked for: a decoding each.
-  if (log.lastTerm !== entry.term || entry.index % 64 === 0) {
-    log.lastSec = viewEntry(entry).updated ?? log.lastSec;
-  }
-  log.lastTerm = entry.term;
+  return value === null ? `${operation} ${key}` : `${operation} ${key} = ${value.slice(0, 60)}`;
 }

@@ -1,80 +1,119 @@
 import { type Finding, listed, sortFindings } from "../findings.js";
-import type { Difference } from "./compare-logs.js";
+import type { Span, Variant } from "./compare-logs.js";
+import { timeRange, timeText } from "./file-times.js";
+import { type Conflict, endOf, type Lack } from "./histories.js";
 import type { FileMember, SideBySide } from "./side-by-side.js";
 
 const keepAll =
-  "start none of these members. Copy all directories away first; what is lost of the data is named above, " +
-  "and can be written again with `quorate kv put` once the cluster is well";
+  "start none of these members before all directories are copied away. Then decide which history is right, " +
+  "let that member's files lead (`quorate recover --help`), and write what the other one alone holds again, " +
+  "with `quorate kv put`: all of it is in `--json` and in `quorate inspect DIR --entries`";
+
+/** Places of a dip that are told in one sentence. */
+const dipsToldMax = 3;
 
 /** What the files of several members, side by side, show. */
 export function judgeFiles(all: SideBySide): Finding[] {
-  const told = all.members.flatMap(({ commitIndex, dumpIndex }) => [
-    commitIndex ?? 0,
-    dumpIndex ?? 0,
-  ]);
-  const committed = Math.max(0, ...told);
   return sortFindings([
-    ...all.members.flatMap((member) => alone(member)),
-    ...all.logs.differences.map((difference) => differs(difference, committed)),
+    ...all.histories.conflicts.map(conflict),
+    ...cutOff(all),
+    ...all.histories.lacks.map((lack) => lacking(all, lack)),
     ...data(all),
-    ...staleWins(all.members, committed),
-    ...behind(all.members, committed),
+    ...droppedEntries(all.members),
+    ...dips(all.members),
+    ...all.members.flatMap(damage),
+    ...all.histories.tails.map(tail),
   ]);
 }
 
-function alone(member: FileMember): Finding[] {
-  const { name, log, commitIndex, dumpIndex, damaged, conflictFiles } = member;
-  const end = Math.max(log.last ?? 0, dumpIndex ?? 0);
-  const found: Finding[] = [];
-  const add = (code: string, severity: Finding["severity"], says: string, wayOut: string) =>
-    found.push({ code, severity, members: [name], says, wayOut });
-  // 1 is the entry that every log begins with.
-  if (commitIndex !== null && commitIndex > Math.max(end, 1)) {
-    const says = `${name} has stored that entries up to ${commitIndex} are committed, and its files end at ${end}: committed entries were cut off`;
-    add("committed-entries-cut", "ill", says, keepAll);
-  }
-  for (const { index, from, to, afterSec } of log.dips) {
-    const when = afterSec === null ? "" : `, after ${new Date(afterSec * 1000).toISOString()}`;
-    const says = `the term in the log of ${name} goes down from ${from} to ${to} at entry ${index}${when}: the cluster had forgotten its term there`;
-    const wayOut =
-      "a log of the old, higher term can overrule what was written since. Do not start PySyncObj's members on these files; Quorate's judge such logs with care (docs/upstream-defect.md)";
-    add("term-goes-down", "risk", says, wayOut);
-  }
-  for (const what of damaged) {
-    add("damaged", "risk", `the ${what} of ${name} is damaged`, "see `quorate inspect` of it");
-  }
-  if (conflictFiles.length > 0) {
-    const says = `${name} was made to drop committed entries by a leader, and has kept them: ${listed(conflictFiles)}`;
-    add("dropped-committed", "ill", says, "see what they hold, and write again what is missing");
-  }
-  return found;
-}
-
-function differs({ first, last, held }: Difference, committed: number): Finding {
-  const range = first === last ? `entry ${first}` : `entries ${first} to ${last}`;
-  const sides = held.map(({ name, term, says }) => `${name} (term ${term}) has ${says}`);
-  const isCommitted = first <= committed;
+function conflict({ span, committed }: Conflict): Finding {
+  const sides = committed.map((variant) => sideText(variant, span.first));
   return {
-    code: isCommitted ? "committed-entries-differ" : "tails-differ",
-    severity: isCommitted ? "ill" : "note",
-    members: held.map(({ name }) => name),
-    says: isCommitted
-      ? `${range} differ, and a member has stored that they are committed: at ${first} ${sides.join("; ")}`
-      : `${range} differ, and nobody has stored that they are committed: at ${first} ${sides.join("; ")}`,
-    wayOut: isCommitted ? keepAll : "nothing: the next leader settles it",
+    code: "committed-entries-differ",
+    severity: "ill",
+    members: span.variants.flatMap(({ names }) => names),
+    says: `${rangeText(span)} exist twice, and each was committed as far as the files tell: ${sides.join("; ")}`,
+    wayOut: keepAll,
   };
 }
 
-function data({ data: differences, comparedAt, members }: SideBySide): Finding[] {
+function sideText({ names, term, says, writeCount, writes }: Variant, first: number): string {
+  const when = timeRange(writes.map(({ writtenSec }) => writtenSec));
+  const counted = writeCount === 1 ? "1 write" : `${writeCount} writes`;
+  return `${listed(names)}: at ${first}, in term ${term}, ${says} (${counted}${when === null ? "" : ` of ${when}`})`;
+}
+
+function cutOff({ members, histories }: SideBySide): Finding[] {
+  return members.flatMap((member): Finding[] => {
+    if (!histories.cut.includes(member.name)) return [];
+    const [end, told] = [endOf(member), member.commitIndex ?? 0];
+    const holders = new Set(
+      histories.atStake.flatMap(({ index, heldBy }) => (index > end ? heldBy : [])),
+    );
+    const where =
+      holders.size > 0
+        ? `${listed([...holders].sort())} still holds what was there`
+        : "none of these files holds them";
+    const says = `${member.name} has stored that entries up to ${told} are committed, and its files end at ${end}: committed entries were cut off; ${where}`;
+    return [
+      {
+        ...{ code: "committed-entries-cut", severity: "ill", members: [member.name] },
+        ...{ says, wayOut: keepAll },
+      },
+    ];
+  });
+}
+
+function lacking({ members, histories }: SideBySide, lack: Lack): Finding {
+  const { name, from, heldBy, wins, isContradiction, isClaimed } = lack;
+  const end = endOf(members.find((each) => each.name === name) ?? none);
+  const what = isContradiction
+    ? `${name} holds others in the place of the committed entries from ${from} on`
+    : `${name} lacks the committed entries from ${from} to ${histories.committedEnd}`;
+  if (!wins) {
+    return {
+      ...{ code: "lags", severity: "note", members: [name] },
+      says: `${isContradiction ? what : `${name} holds entries up to ${end}; ${histories.committedEnd} are committed`}: the next leader settles it`,
+      wayOut: null,
+    };
+  }
+  const holders = members.filter((each) => heldBy.includes(each.name));
+  const basis = isClaimed
+    ? ""
+    : ", which a majority holds though nobody has stored it as committed";
+  const says =
+    `${what} (${listed(heldBy)} ${heldBy.length === 1 ? "has" : "have"} them${basis}), and its last term ` +
+    `${termOf(members, name)} is higher than ${listed(holders.map(({ log }) => String(log.lastTerm)))}: PySyncObj's members would elect it, and cut those entries off`;
+  const severity = isClaimed || holders.some(({ log }) => log.dipCount > 0) ? "ill" : "risk";
+  return {
+    ...{ code: "stale-log-wins", severity, members: [name], says },
+    wayOut: `do not start ${name} on these files beside PySyncObj's members: put its directory aside, and have it begin with an empty one once the others run`,
+  };
+}
+
+const none: Pick<FileMember, "log" | "dumpIndex"> = {
+  log: { name: "", first: null, last: null, lastTerm: 0, dipCount: 0, dips: [] },
+  dumpIndex: null,
+};
+
+function termOf(members: readonly FileMember[], name: string): number {
+  return members.find((each) => each.name === name)?.log.lastTerm ?? 0;
+}
+
+function data({ data: differences, comparedAt, members, spans }: SideBySide): Finding[] {
   const unread = members.filter(({ notCompared }) => notCompared !== null);
+  const isAlike = spans.every(({ first, variants }) => first > comparedAt || variants.length < 2);
+  const defect = isAlike
+    ? ". Their journals are alike: memories differed, as they do where PySyncObj has applied entries that were cut off later"
+    : "";
   return [
     ...differences.map(
       ({ one, other, count, keys }): Finding => ({
         code: "data-differ",
         severity: "ill",
         members: [one, other],
-        says: `the data of ${one} and ${other} differ at entry ${comparedAt} in ${count} keys: ${keys.join(", ")}`,
-        wayOut: `see each with \`quorate inspect DIR --at ${comparedAt}\`, decide which is right, and have the other member begin with an empty directory`,
+        says: `the data of ${one} and ${other} differ at entry ${comparedAt} in ${count} keys: ${keysText(keys, count)}${defect}`,
+        wayOut: `see each with \`quorate inspect DIR --at ${comparedAt}\`, decide which is right, and have the other member begin with an empty directory; write what only the other one holds again with \`quorate kv put\``,
       }),
     ),
     ...unread.map(
@@ -89,38 +128,78 @@ function data({ data: differences, comparedAt, members }: SideBySide): Finding[]
   ];
 }
 
-/** A log that lacks committed entries and has the last term that wins an election. */
-function staleWins(members: readonly FileMember[], committed: number): Finding[] {
-  const holders = members.filter(({ log }) => (log.last ?? 0) >= committed && committed > 0);
-  return members.flatMap(({ name, log }) => {
-    const beaten = holders.filter(
-      (other) => other.name !== name && other.log.lastTerm < log.lastTerm,
-    );
-    if ((log.last ?? 0) >= committed || beaten.length === 0) return [];
+/** Keys told in a sentence: the table has more. */
+const keysToldMax = 5;
+
+function keysText(keys: readonly { readonly key: string }[], count: number): string {
+  const told = keys.slice(0, keysToldMax).map(({ key }) => key);
+  return count > told.length ? `${told.join(", ")} and ${count - told.length} more` : listed(told);
+}
+
+function droppedEntries(members: readonly FileMember[]): Finding[] {
+  return members.flatMap(({ name, conflictFiles }): Finding[] =>
+    conflictFiles.length === 0
+      ? []
+      : [
+          {
+            ...{ code: "dropped-committed", severity: "ill", members: [name] },
+            says: `${name} was made to drop committed entries by a leader, and has kept them: ${listed(conflictFiles)}`,
+            wayOut:
+              "see what they hold with `quorate inspect FILE --entries`, and write again what is missing",
+          },
+        ],
+  );
+}
+
+/** One finding for all members whose logs hold the same dips. */
+function dips(members: readonly FileMember[]): Finding[] {
+  const groups = new Map<string, FileMember[]>();
+  for (const member of members) {
+    if (member.log.dipCount === 0) continue;
+    const shape = JSON.stringify([member.log.dipCount, member.log.dips]);
+    groups.set(shape, [...(groups.get(shape) ?? []), member]);
+  }
+  return [...groups.values()].flatMap((group): Finding[] => {
+    const log = group[0]?.log;
+    if (log === undefined) return [];
+    const names = group.map(({ name }) => name);
+    const places = log.dips
+      .slice(0, dipsToldMax)
+      .map(({ index, from, to, afterSec, beforeSec }) => {
+        const after = afterSec === null ? "" : `, after ${timeText(afterSec)}`;
+        const before = beforeSec === null ? "" : `, before ${timeText(beforeSec)}`;
+        return `from ${from} to ${to} at entry ${index}${after}${before}`;
+      });
+    const more = log.dipCount > places.length ? `; ${log.dipCount - places.length} times more` : "";
     return [
       {
-        code: "stale-log-wins",
-        severity: "ill",
-        members: [name],
-        says: `${name} lacks the committed entries from ${(log.last ?? 0) + 1} to ${committed}, and its last term ${log.lastTerm} is higher than that of ${listed(beaten.map((each) => each.name))}: PySyncObj's members would elect it, and cut those entries off`,
-        wayOut: `do not start ${name} on these files beside PySyncObj's members: put its directory aside, and have it begin with an empty one once the others run`,
-      } satisfies Finding,
+        ...{ code: "term-goes-down", severity: "risk", members: names },
+        says: `the term in the ${names.length === 1 ? "log" : "logs"} of ${listed(names)} goes down ${places.join("; ")}${more}: the cluster had forgotten its term there`,
+        wayOut:
+          "a log of the old, higher term can overrule what was written since. Do not start PySyncObj's members on these files; Quorate's judge such logs with care (docs/upstream-defect.md)",
+      },
     ];
   });
 }
 
-function behind(members: readonly FileMember[], committed: number): Finding[] {
-  return members.flatMap(({ name, log, dumpIndex }) => {
-    const last = Math.max(log.last ?? 0, dumpIndex ?? 0);
-    if (last >= committed) return [];
-    return [
-      {
-        code: "lags",
-        severity: "note",
-        members: [name],
-        says: `${name} holds entries up to ${last}; ${committed} are committed`,
-        wayOut: null,
-      } satisfies Finding,
-    ];
-  });
+function damage({ name, damaged, directory }: FileMember): Finding[] {
+  return damaged.map((what) => ({
+    ...{ code: "damaged", severity: "risk", members: [name] },
+    says: `the ${what} of ${name} is damaged, and is compared as far as it can be read`,
+    wayOut: `see \`quorate verify ${directory}\``,
+  }));
+}
+
+function tail(span: Span): Finding {
+  const sides = span.variants.map((variant) => sideText(variant, span.first));
+  return {
+    ...{ code: "tails-differ", severity: "note" },
+    members: span.variants.flatMap(({ names }) => names),
+    says: `${rangeText(span)} differ, and not more than one side has stored that they are committed: ${sides.join("; ")}`,
+    wayOut: "nothing, where no other finding speaks of them: the next leader settles it",
+  };
+}
+
+function rangeText({ first, last }: Span): string {
+  return first === last ? `entry ${first}` : `entries ${first} to ${last}`;
 }

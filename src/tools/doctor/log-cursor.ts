@@ -1,5 +1,6 @@
 import type { Entry } from "../../../protocol/log/entry.js";
 import { JournalStream } from "../../files/journal-stream.js";
+import type { Watch } from "../../files/watch.js";
 import type { FileSystem } from "../../storage/file-system.js";
 import type { JournalBatch, JournalStop } from "../../storage/journal-pieces.js";
 
@@ -20,11 +21,21 @@ export class LogCursor {
   }
 
   /** @throws FilesError where the journal cannot be read. */
-  static async open(fs: FileSystem, name: string, journal: string | null): Promise<LogCursor> {
-    const stream = journal === null ? null : await JournalStream.open(fs, journal);
+  static async open(
+    fs: FileSystem,
+    name: string,
+    journal: string | null,
+    watch: Watch = {},
+  ): Promise<LogCursor> {
+    const stream = journal === null ? null : await JournalStream.open(fs, journal, watch);
     const cursor = new LogCursor(name, stream);
-    await cursor.#fill();
-    return cursor;
+    try {
+      await cursor.#fill();
+      return cursor;
+    } catch (error) {
+      await cursor.close();
+      throw error;
+    }
   }
 
   /** The entry that it stands at; null behind the last one. */

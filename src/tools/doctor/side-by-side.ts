@@ -1,16 +1,18 @@
 import type { MemberPaths } from "../../files/data-path.js";
-import { FilesError } from "../../files/files-error.js";
 import { readDump } from "../../files/read-dump.js";
 import { readMeta } from "../../files/read-meta.js";
-import { differencesOf, pictureOf, type StorePicture } from "../../files/store-diff.js";
-import { StoreFold } from "../../files/store-fold.js";
+import type { Watch } from "../../files/watch.js";
 import type { FileSystem } from "../../storage/file-system.js";
-import { type ComparedLog, compareLogs, type LogComparison, shownMax } from "./compare-logs.js";
+import { compareData, type DataDifference, type KeyAcross } from "./compare-data.js";
+import { type Claim, compareLogs, type LogComparison } from "./compare-logs.js";
+import { endOf, type Histories, readHistories, toldBy } from "./histories.js";
 import { LogCursor } from "./log-cursor.js";
+import type { ComparedLog } from "./log-track.js";
 
-/** One member's files, as far as its log does not tell. */
+/** One member's files. */
 export interface FileMember {
   readonly name: string;
+  readonly directory: string;
   readonly log: ComparedLog;
   /** Null: no meta file, a damaged one, or one that does not tell. */
   readonly commitIndex: number | null;
@@ -23,61 +25,86 @@ export interface FileMember {
   readonly notCompared: string | null;
 }
 
-export interface DataDifference {
-  readonly one: string;
-  readonly other: string;
-  readonly count: number;
-  readonly keys: readonly string[];
-}
-
 export interface SideBySide {
   readonly members: readonly FileMember[];
-  readonly logs: LogComparison;
+  readonly spans: LogComparison["spans"];
+  readonly histories: Histories;
   /** All stores were folded up to here; 0: none. */
   readonly comparedAt: number;
   readonly data: readonly DataDifference[];
+  /** What each member has, at the end of its files, under the keys of writes at stake. */
+  readonly keysAtStake: readonly KeyAcross[];
 }
 
 /**
- * Compares the files of several members. Only reads.
+ * Compares the files of several members. Only reads: each journal twice, and each dump twice.
  *
- * @throws FilesError where a file cannot be read.
+ * @throws FilesError where a file cannot be read; the reason of the watch's signal when that aborts.
  */
 export async function compareFiles(
   fs: FileSystem,
   paths: readonly MemberPaths[],
+  watch: Watch = {},
 ): Promise<SideBySide> {
-  const names = namesOf(paths);
-  const cursors: LogCursor[] = [];
+  const seats: Seat[] = [];
+  let logs: LogComparison;
   try {
-    for (const [at, path] of paths.entries()) {
-      cursors.push(await LogCursor.open(fs, names[at] ?? path.address, path.journal));
+    for (const [name, path] of namesOf(paths)) {
+      const state = await stateOf(fs, path, watch);
+      const cursor = await LogCursor.open(fs, name, path.journal, watch);
+      seats.push({ name, path, state, cursor });
     }
-    const logs = await compareLogs(cursors);
-    const stops = cursors.map(({ stop }) => stop !== null);
-    const states = await Promise.all(paths.map((path) => stateOf(fs, path)));
-    const ends = logs.logs.map(({ last }, at) => last ?? states[at]?.dumpIndex ?? 0);
-    const { comparedAt, pictures } = await foldWhereMostCan(fs, paths, ends);
-    const members = logs.logs.map((log, at): FileMember => {
-      const state = states[at] ?? emptyState;
-      const picture = pictures[at];
-      const damaged = stops[at] === true ? [...state.damaged, "journal"] : state.damaged;
-      const notCompared = typeof picture === "string" ? picture : null;
-      return { name: log.name, log, ...state, damaged, notCompared };
-    });
-    return { members, logs, comparedAt, data: compareData(names, pictures) };
+    logs = await compareLogs(
+      seats.map(({ cursor }) => cursor),
+      seats.map(({ state }) => claimOf(state)),
+    );
   } finally {
-    for (const cursor of cursors) await cursor.close();
+    for (const { cursor } of seats) await cursor.close();
   }
+  const members = seats.map((seat, at) => memberOf(seat, logs.logs[at] ?? emptyLog));
+  const histories = readHistories(members, logs.spans);
+  const reaches = seats.flatMap(({ path }, at) => {
+    const member = members[at];
+    if (member === undefined) return [];
+    const { name, log, dumpIndex } = member;
+    return [{ name, paths: path, first: log.first, dumpIndex, end: endOf(member) }];
+  });
+  const forks = logs.spans.flatMap(({ first, variants }) => (variants.length > 1 ? first : []));
+  const data = await compareData(fs, reaches, {
+    ...{ alikeUpTo: Math.min(...forks) - 1, wanted: histories.keys, watch },
+  });
+  return {
+    members: members.map((member) => ({
+      ...member,
+      notCompared: data.notCompared.get(member.name) ?? null,
+    })),
+    ...{ spans: logs.spans, histories, comparedAt: data.comparedAt },
+    ...{ data: data.differences, keysAtStake: data.atEnds },
+  };
+}
+
+interface Seat {
+  readonly name: string;
+  readonly path: MemberPaths;
+  readonly state: State;
+  readonly cursor: LogCursor;
+}
+
+function memberOf(
+  { name, path, state, cursor }: Seat,
+  log: ComparedLog,
+): Omit<FileMember, "notCompared"> {
+  const damaged = cursor.stop === null ? state.damaged : [...state.damaged, "journal"];
+  return { name, directory: path.directory, log, ...state, damaged };
 }
 
 /** Addresses; where one comes twice (a copy), with its directory. */
-function namesOf(paths: readonly MemberPaths[]): string[] {
-  return paths.map(({ address, directory }) =>
-    paths.filter((each) => each.address === address).length > 1
-      ? `${directory}/${address}`
-      : address,
-  );
+function namesOf(paths: readonly MemberPaths[]): (readonly [name: string, path: MemberPaths])[] {
+  return paths.map((path) => {
+    const { address, directory } = path;
+    const isAlone = paths.filter((each) => each.address === address).length === 1;
+    return [isAlone ? address : `${directory}/${address}`, path];
+  });
 }
 
 type State = Pick<
@@ -85,17 +112,16 @@ type State = Pick<
   "commitIndex" | "storedTerm" | "dumpIndex" | "damaged" | "conflictFiles"
 >;
 
-const emptyState: State = {
-  commitIndex: null,
-  storedTerm: null,
-  dumpIndex: null,
-  damaged: [],
-  conflictFiles: [],
+const emptyLog: ComparedLog = {
+  ...{ name: "", first: null, last: null, lastTerm: 0, dipCount: 0, dips: [] },
 };
+function claimOf(state: State): Claim {
+  return { committed: toldBy(state), dumped: state.dumpIndex ?? 0 };
+}
 
-async function stateOf(fs: FileSystem, paths: MemberPaths): Promise<State> {
+async function stateOf(fs: FileSystem, paths: MemberPaths, watch: Watch): Promise<State> {
   const meta = paths.meta === null ? null : await readMeta(fs, paths.meta);
-  const dump = paths.dump === null ? null : await readDump(fs, paths.dump);
+  const dump = paths.dump === null ? null : await readDump(fs, paths.dump, watch);
   const isMeta = meta !== null && meta.kind === "meta";
   return {
     commitIndex: isMeta && meta.hasCommitIndex ? meta.meta.commitIndex : null,
@@ -107,74 +133,4 @@ async function stateOf(fs: FileSystem, paths: MemberPaths): Promise<State> {
     ],
     conflictFiles: paths.others.filter((name) => name.includes(".journal.conflict-")),
   };
-}
-
-interface Folded {
-  readonly comparedAt: number;
-  readonly pictures: readonly (StorePicture | string)[];
-}
-
-/**
- * All at the lowest index at which one of them ends, where all reach back to it; otherwise where as many
- * as can be. One that has nothing at all must not keep the others from being compared.
- */
-async function foldWhereMostCan(
-  fs: FileSystem,
-  paths: readonly MemberPaths[],
-  ends: readonly number[],
-): Promise<Folded> {
-  const places = [...new Set(ends.filter((end) => end > 0))].sort((a, b) => a - b);
-  let best: Folded = {
-    comparedAt: 0,
-    pictures: paths.map(() => "no index is held by all of them"),
-  };
-  for (const comparedAt of places) {
-    const pictures: (StorePicture | string)[] = [];
-    for (const path of paths) pictures.push(await fold(fs, path, comparedAt));
-    if (countRead(pictures) > countRead(best.pictures)) best = { comparedAt, pictures };
-    if (countRead(best.pictures) === ends.filter((end) => end > 0).length) break;
-  }
-  return best;
-}
-
-function countRead(pictures: Folded["pictures"]): number {
-  return pictures.filter((picture) => typeof picture !== "string").length;
-}
-
-/** The store at an index, or why it cannot be had. */
-async function fold(
-  fs: FileSystem,
-  paths: MemberPaths,
-  index: number,
-): Promise<StorePicture | string> {
-  try {
-    const store = await StoreFold.open(fs, paths, index);
-    try {
-      await store.advance(index);
-      return pictureOf(store.store);
-    } finally {
-      await store.close();
-    }
-  } catch (error) {
-    if (!(error instanceof FilesError) || error.code !== "not-held") throw error;
-    return error.message;
-  }
-}
-
-/** Each against the first one that could be read. */
-function compareData(
-  names: readonly string[],
-  pictures: readonly (StorePicture | string)[],
-): DataDifference[] {
-  const read = pictures.flatMap((picture, at) =>
-    typeof picture === "string" ? [] : [{ name: names[at] ?? "", picture }],
-  );
-  const [first, ...others] = read;
-  if (first === undefined) return [];
-  return others.flatMap(({ name, picture }) => {
-    const found = differencesOf(first.picture, picture);
-    if (found.length === 0) return [];
-    const keys = found.slice(0, shownMax).map(({ key }) => key);
-    return [{ one: first.name, other: name, count: found.length, keys }];
-  });
 }

@@ -1,0 +1,155 @@
+import { majorityOf } from "../survey.js";
+import type { DisputedWrite, Span, Variant } from "./compare-logs.js";
+import { keysMax } from "./limits.js";
+import type { ComparedLog } from "./log-track.js";
+
+/** What of a member decides about histories. */
+export interface Witness {
+  readonly name: string;
+  readonly log: ComparedLog;
+  /** Null: not stored. */
+  readonly commitIndex: number | null;
+  readonly dumpIndex: number | null;
+}
+
+/** A write of a history that is committed, as far as the files tell, and that some members lack. */
+export interface WriteAtStake extends DisputedWrite {
+  readonly heldBy: readonly string[];
+  readonly lackedBy: readonly string[];
+}
+
+/** A member without entries that are committed, or with others in their place. */
+export interface Lack {
+  readonly name: string;
+  /** The first such entry. */
+  readonly from: number;
+  /** Who holds it. */
+  readonly heldBy: readonly string[];
+  /** It has other entries there; false: its log ends before. */
+  readonly isContradiction: boolean;
+  /** A holder has stored that they are committed; false: a majority holds them. */
+  readonly isClaimed: boolean;
+  /** PySyncObj's members would elect it before a holder, and cut those entries off. */
+  readonly wins: boolean;
+}
+
+/** A stretch of which more than one side has stored that it is committed. */
+export interface Conflict {
+  readonly span: Span;
+  readonly committed: readonly Variant[];
+}
+
+export interface Histories {
+  /** The last entry that is committed, as far as the files tell. */
+  readonly committedEnd: number;
+  /** Members that have stored a commit index beyond the end of their files. */
+  readonly cut: readonly string[];
+  readonly conflicts: readonly Conflict[];
+  /** Stretches that differ, of which at most one side is committed. */
+  readonly tails: readonly Span[];
+  readonly lacks: readonly Lack[];
+  readonly atStake: readonly WriteAtStake[];
+  /** Some more may not be listed. */
+  readonly atStakeCount: number;
+  /** Keys of those writes, the first of them. */
+  readonly keys: readonly string[];
+}
+
+export function endOf({ log, dumpIndex }: Pick<Witness, "log" | "dumpIndex">): number {
+  return Math.max(log.last ?? 0, dumpIndex ?? 0);
+}
+
+/** Up to where a member has stored that entries are committed: a dump holds only such. */
+export function toldBy({ commitIndex, dumpIndex }: Omit<Witness, "name" | "log">): number {
+  return Math.max(commitIndex ?? 0, dumpIndex ?? 0);
+}
+
+/** Which entries are committed as far as the files tell, who lacks them, and what is at stake. */
+export function readHistories(witnesses: readonly Witness[], spans: readonly Span[]): Histories {
+  const cut = witnesses
+    // 1 is the entry that every log begins with.
+    .filter((each) => each.commitIndex !== null && each.commitIndex > Math.max(endOf(each), 1))
+    .map(({ name }) => name);
+  const judge = new SpanJudge(witnesses, cut);
+  const split = spans.map((span) => ({ span, committed: judge.committedIn(span) }));
+  const ends = split.flatMap(({ span, committed }) => (committed.length > 0 ? [span.last] : []));
+  const committedEnd = Math.max(0, ...witnesses.map(toldBy), ...ends);
+  const conflicts = split.filter(({ committed }) => committed.length > 1);
+  const tails = split.flatMap(({ span, committed }) =>
+    span.variants.length > 1 && committed.length < 2 ? [span] : [],
+  );
+  const lacks = witnesses.flatMap((each) => judge.lackOf(each, split) ?? []);
+  const losers = new Set([...cut, ...lacks.flatMap(({ name, wins }) => (wins ? [name] : []))]);
+  const stakes = split.flatMap(({ span, committed }) =>
+    committed.length > 1 || lackedIn(span, committed[0]).some((name) => losers.has(name))
+      ? committed.map((variant) => ({ variant, lackedBy: lackedIn(span, variant) }))
+      : [],
+  );
+  const atStake = stakes.flatMap(({ variant, lackedBy }) =>
+    variant.writes.map((write) => ({ ...write, heldBy: variant.names, lackedBy })),
+  );
+  return {
+    ...{ committedEnd, cut, conflicts, tails, lacks, atStake },
+    atStakeCount: stakes.reduce((sum, { variant }) => sum + variant.writeCount, 0),
+    keys: [...new Set(atStake.flatMap(({ key }) => key ?? []))].slice(0, keysMax),
+  };
+}
+
+/** Who holds other entries in this stretch, or none. */
+function lackedIn({ variants, ended }: Span, held: Variant | undefined): readonly string[] {
+  return [...variants.flatMap((each) => (each === held ? [] : each.names)), ...ended];
+}
+
+interface JudgedSpan {
+  readonly span: Span;
+  readonly committed: readonly Variant[];
+}
+
+class SpanJudge {
+  readonly #witnesses: readonly Witness[];
+  readonly #cut: readonly string[];
+  readonly #majority: number;
+
+  constructor(witnesses: readonly Witness[], cut: readonly string[]) {
+    this.#witnesses = witnesses;
+    this.#cut = cut;
+    this.#majority = majorityOf(witnesses.length);
+  }
+
+  /** What a member whose log was cut has stored is not about the entries that it holds now. */
+  isClaimed({ claimedBy }: Variant): boolean {
+    return claimedBy.some((name) => !this.#cut.includes(name));
+  }
+
+  committedIn({ variants }: Span): readonly Variant[] {
+    return variants.filter(
+      (variant) => this.isClaimed(variant) || variant.names.length >= this.#majority,
+    );
+  }
+
+  lackOf({ name, log }: Witness, split: readonly JudgedSpan[]): Lack | null {
+    for (const { span, committed } of split) {
+      const held = committed.find(({ names }) => !names.includes(name));
+      const isContradiction = span.variants.some(({ names }) => names.includes(name));
+      if (held === undefined || !(isContradiction || span.ended.includes(name))) continue;
+      const beaten = this.#witnesses.filter(
+        (each) => held.names.includes(each.name) && beats(log, each.log),
+      );
+      const isCommittedToo = committed.some(({ names }) => names.includes(name));
+      // Both sides are committed: a conflict, and only news here where this side would win.
+      if (isCommittedToo && beaten.length === 0) continue;
+      const isClaimed = this.isClaimed(held);
+      return {
+        ...{ name, from: span.first, isContradiction, isClaimed },
+        ...{ heldBy: held.names, wins: beaten.length > 0 },
+      };
+    }
+    return null;
+  }
+}
+
+/** As every member compares logs before it votes: by the last term, then by length. */
+function beats(a: ComparedLog, b: ComparedLog): boolean {
+  if (a.lastTerm !== b.lastTerm) return a.lastTerm > b.lastTerm;
+  return (a.last ?? 0) > (b.last ?? 0);
+}
