@@ -30,6 +30,7 @@ interface OpenContext {
   readonly files: MemberFiles;
   readonly now: () => Date;
   readonly tools: DumpTools;
+  readonly beforeChanges?: ((plan: RecoveryPlan) => Promise<void>) | undefined;
 }
 
 type JudgedJournal = ReturnType<typeof judgeJournal>;
@@ -51,7 +52,6 @@ interface BlankJournal {
 /** Reads the three files, decides, repairs: what it returns is durable. */
 export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
   const { fs, files } = context;
-  await removeLeftovers(fs, files);
   const loadedMeta = await loadMeta(fs, files.meta);
   if (loadedMeta.kind === "meta") refuseForeign(files, loadedMeta.meta.owner);
   const isMetaSealed = loadedMeta.kind === "meta" && loadedMeta.isSealed;
@@ -69,6 +69,8 @@ export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
     const message = "one of the two copies of term and vote was damaged";
     plan.findings.push({ file: "meta", kind: "repaired", message });
   }
+  await context.beforeChanges?.(plan);
+  await removeLeftovers(fs, files);
   // The flag first: a crash amid the repairs below must not let an incomplete member vote.
   const stored = loadedMeta.kind === "meta" ? loadedMeta.meta : emptyMeta;
   if (loadedMeta.kind === "damaged") {

@@ -30,6 +30,10 @@ export interface StorageOptions {
   readonly compression?: Compression;
   /** For the names of files that are set aside; the clock's where absent. */
   readonly now?: () => Date;
+  /**
+   * Told what was found before anything is changed; nothing is where it rejects. It holds the lock.
+   */
+  readonly beforeChanges?: (found: Pick<Recovered, "mustRefetch" | "findings">) => Promise<void>;
 }
 
 export type StorageWrite =
@@ -120,7 +124,8 @@ export class Storage {
       if (lock.remark !== undefined) logger.warn(lock.remark);
       const tools = { clock, compression };
       const now = options.now ?? (() => new Date(clock.wallSec() * 1000));
-      const opened = await openFiles({ fs, files, now, tools });
+      const { beforeChanges } = options;
+      const opened = await openFiles({ fs, files, now, tools, beforeChanges });
       const storage = new Storage({ fs, files, logger, tools, lock, opened, now });
       return { storage, recovered: reportRecovered(opened.plan, options.logger) };
     } catch (error) {

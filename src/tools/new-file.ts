@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 
@@ -26,7 +27,9 @@ export class NewFile {
   static async create(path: string, mayReplace: boolean): Promise<NewFile> {
     const place = resolve(path);
     if (!mayReplace && (await exists(place))) throw new FileExistsError(path);
-    const beside = join(dirname(place), `.${basename(place)}.${process.pid}.part`);
+    // Not the process's number: in a container it is the same again, and a killed one leaves its file.
+    const mark = randomBytes(6).toString("hex");
+    const beside = join(dirname(place), `.${basename(place)}.${mark}.part`);
     const handle = await open(beside, "wx", 0o600);
     return new NewFile({ path: place, beside, handle, mayReplace });
   }

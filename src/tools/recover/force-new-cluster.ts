@@ -3,7 +3,6 @@ import { decodeCommand, encodeNoOp } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import { FilesError } from "../../files/files-error.js";
-import { underLock } from "../../files/under-lock.js";
 import { silentLogger } from "../../logger.js";
 import type { FileSystem } from "../../storage/file-system.js";
 import { nodeFileSystem } from "../../storage/node-file-system.js";
@@ -54,19 +53,27 @@ export async function forceNewCluster(
   fs: FileSystem = nodeFileSystem,
 ): Promise<ForcedCluster> {
   const { address, directory } = member;
-  const setAsideTo = await underLock(fs, member, () => copyAside(fs, member, "recovery", now));
-  const options = { dataDir: directory, selfAddr: address, logger: silentLogger, fileSystem: fs };
-  const { storage, recovered } = await Storage.open({ ...options, now: () => now });
+  let refusal: FilesError | null = null;
+  let setAsideTo = "";
+  const { storage, recovered } = await Storage.open({
+    ...{ dataDir: directory, selfAddr: address, logger: silentLogger, fileSystem: fs },
+    now: () => now,
+    beforeChanges: async ({ mustRefetch, findings }) => {
+      if (mustRefetch && !acceptsIncomplete) {
+        refusal = new FilesError("refused", `${directory}/${address}`, incomplete(findings));
+        throw refusal;
+      }
+      setAsideTo = await copyAside(fs, member, "recovery", now);
+    },
+  }).catch((error: unknown) => {
+    throw refusal ?? error;
+  });
   try {
-    if (recovered.mustRefetch && !acceptsIncomplete) {
-      throw new FilesError("refused", `${directory}/${address}`, incomplete(recovered, setAsideTo));
-    }
     const made = await makeAlone(storage, recovered, { address, setAsideTo });
     await writeText(fs, join(setAsideTo, "recovery.json"), `${JSON.stringify(made, null, 2)}\n`);
     await fs.syncDirectory(setAsideTo);
     return made;
   } catch (cause) {
-    if (cause instanceof FilesError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     const advice = `the files as they were are in ${setAsideTo}: put them back before any member is started`;
     throw new Error(`${reason}. ${advice}`, { cause });
@@ -136,11 +143,10 @@ function noteChange(told: { members: Set<string>; codeVersion: number }, { comma
   }
 }
 
-function incomplete({ findings }: Recovered, setAsideTo: string): string {
+function incomplete(findings: Recovered["findings"]): string {
   const what = findings.filter(({ kind }) => kind === "lost").map(({ message }) => message);
   return (
     `acknowledged entries may be missing here (${what.join("; ")}). Look for another survivor, ` +
-    "whose files are whole. Where there is none: the same with --accept-incomplete. The files as " +
-    `they were are in ${setAsideTo}`
+    "whose files are whole. Where there is none: the same with --accept-incomplete. Nothing was changed"
   );
 }
