@@ -27,11 +27,11 @@ export function verdictOfFiles(all: SideBySide, findings: readonly Finding[]): s
   const differing = Math.max(0, ...all.data.map(({ count }) => count));
   const says =
     codes.has("committed-entries-differ") || codes.has("committed-entries-cut")
-      ? `committed entries were taken away; ${counted} are not in every log`
+      ? `committed entries were taken away; ${counted} ${atStakeCount === 1 ? "is" : "are"} not in every log`
       : codes.has("stale-log-wins")
         ? `${counted} will be lost if PySyncObj's members are started on these files`
         : codes.has("data-differ")
-          ? `the members' data differ in ${differing} keys`
+          ? `the members' data differ in ${differing === 1 ? "1 key" : `${differing} keys`}`
           : "a member was made to drop committed entries";
   return escapeControls(`ILL: ${says} [${[...codes].join(", ")}]`);
 }

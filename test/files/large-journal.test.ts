@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { linkSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { runCli } from "../cli/run-cli.js";
 import { costOf, writeLargeJournal } from "./support/large-journal.js";
 import { address, temporaryFolder } from "./support/made-files.js";
 
@@ -28,3 +30,42 @@ for (const isSealed of [true, false]) {
     }
   });
 }
+
+test("two such journals are compared in less memory than one is long, and Ctrl-C ends it", async (t) => {
+  const folder = temporaryFolder(t);
+  const paths = ["a:1", "b:1"].map((name) => join(folder, name));
+  for (const path of paths) mkdirSync(path);
+  const [first = "", second = ""] = ["a:1", "b:1"].map((name, at) =>
+    join(paths[at] ?? "", `${name}.journal`),
+  );
+  const entries = writeLargeJournal(first, {
+    ...{ bytes, valueBytes: 4000, keys: 500, isSealed: false },
+  });
+  linkSync(first, second);
+  const { code, out, peakBytes } = await costOf(["doctor", ...paths, "--json"]);
+  assert.equal(code, 0, out);
+  const { members, comparedAt } = JSON.parse(out);
+  assert.deepEqual(
+    [members[0].log.last, members[1].log.last, comparedAt],
+    [...[entries, entries, entries]],
+  );
+  assert.ok(peakBytes > 20 * mib, "the memory was seen");
+  assert.ok(peakBytes < peakBytesMax, `${Math.round(peakBytes / mib)} MiB`);
+
+  // At the first sight of the progress.
+  let [interrupt, told] = [() => {}, ""];
+  const stopped = await runCli(["doctor", ...paths], {
+    isErrTerminal: true,
+    err: (text) => {
+      told += text;
+      interrupt();
+    },
+    onInterrupt: (listener) => {
+      interrupt = listener;
+      return () => {};
+    },
+  });
+  assert.deepEqual([stopped.code, stopped.out], [130, ""]);
+  assert.match(told, /^\rcomparing: \d+ %, [\d.]+ MiB\/s, \d+ s left/);
+  assert.ok(told.endsWith("\r\u001b[Kquorate: stopped\n"), JSON.stringify(told));
+});

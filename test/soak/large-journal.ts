@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -7,7 +7,7 @@ import { address } from "../files/support/made-files.js";
 
 /** `npm run soak -- large-journal`: the memory and the time that commands take for a large journal. */
 
-const help = `Makes a journal of a wanted size, and shows what inspect and verify take to read it.
+const help = `Makes a journal of a wanted size, and shows what inspect, verify and doctor take to read it.
 
   --mib N          size of the journal in MiB (default 1024)
   --value-bytes N  bytes of each value (default 1000)
@@ -60,6 +60,10 @@ async function run(): Promise<boolean> {
       },
     });
     console.log(`${(statSync(journal).size / mib).toFixed(0)} MiB, ${entries} entries`);
+    // The same once more, as another member's.
+    const other = join(folder, "other");
+    mkdirSync(other);
+    linkSync(journal, join(other, "127.0.0.1:4002.journal"));
     const half = String(Math.floor(entries / 2));
     let isFine = true;
     for (const args of [
@@ -68,9 +72,10 @@ async function run(): Promise<boolean> {
       ["inspect", journal, "--at", half, "--json"],
       ["inspect", journal, "--diff", half, "end", "--json"],
       ["verify", journal, "--json"],
+      ["doctor", folder, other, "--json"],
     ]) {
       const cost = await costOf(args);
-      const shown = args.map((arg) => (arg === journal ? "PATH" : arg)).join(" ");
+      const shown = args.map((arg) => (arg.startsWith(folder) ? "PATH" : arg)).join(" ");
       const rss = cost.peakBytes / mib;
       const figures = `${cost.seconds.toFixed(1)} s (processor ${cost.cpuSeconds.toFixed(1)} s), ${rss.toFixed(0)} MiB`;
       console.log(`${shown.padEnd(44)} exit ${cost.code}, ${figures}`);

@@ -112,7 +112,7 @@ function data({ data: differences, comparedAt, members, spans }: SideBySide): Fi
         code: "data-differ",
         severity: "ill",
         members: [one, other],
-        says: `the data of ${one} and ${other} differ at entry ${comparedAt} in ${count} keys: ${keysText(keys, count)}${defect}`,
+        says: `the data of ${one} and ${other} differ at entry ${comparedAt} in ${count === 1 ? "1 key" : `${count} keys`}: ${keysText(keys, count)}${defect}`,
         wayOut: `see each with \`quorate inspect DIR --at ${comparedAt}\`, decide which is right, and have the other member begin with an empty directory; write what only the other one holds again with \`quorate kv put\``,
       }),
     ),

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { Entry } from "../../protocol/log/entry.js";
+import {
+  dumpOf,
+  log,
+  noOp,
+  pictureOfFolder,
+  setEntry,
+  temporaryFolder,
+  vanillaJournal,
+  vanillaMeta,
+} from "../files/support/made-files.js";
+import { runCli } from "./run-cli.js";
+
+interface Made {
+  readonly entries: readonly Entry[];
+  readonly commit: number;
+  readonly dump?: Uint8Array;
+}
+
+/** A directory for each member. */
+function directories(t: TestContext, members: Readonly<Record<string, Made>>): string[] {
+  const folder = temporaryFolder(t);
+  return Object.entries(members).map(([name, { entries, commit, dump }]) => {
+    const directory = join(folder, name);
+    mkdirSync(directory);
+    writeFileSync(join(directory, `${name}.journal`), vanillaJournal(entries));
+    const meta = vanillaMeta({ raftCommitIndex: commit });
+    writeFileSync(join(directory, `${name}.journal.meta`), meta);
+    if (dump !== undefined) writeFileSync(join(directory, `${name}.dump`), dump);
+    return directory;
+  });
+}
+
+const dipped = [...log([6, 6, 6]), noOp(4, 1), setEntry(5, 1, "/k", "new")];
+const stale: Readonly<Record<string, Made>> = {
+  "a:1": { entries: dipped, commit: 5 },
+  "b:1": { entries: dipped.slice(0, 3), commit: 3 },
+  "c:1": { entries: dipped, commit: 5 },
+};
+
+test("the verdict comes first, then who has what, what was found and the way out", async (t) => {
+  const paths = directories(t, stale);
+  const before = paths.map(pictureOfFolder);
+  const { code, out, err } = await runCli(["doctor", ...paths]);
+  assert.deepEqual([code, err], [5, ""]);
+  assert.equal(
+    out.split("\n\n").slice(0, 4).join("\n\n"),
+    `ILL: 1 committed write (2023-11-14T22:13:25.000Z) will be lost if PySyncObj's members are started on these files [stale-log-wins]
+
+MEMBER  JOURNAL  DUMP  COMMITTED  LAST TERM  STORED TERM  DIPS
+a:1     1 to 5   -     5          1          -            1
+b:1     1 to 3   -     3          6          -            0
+c:1     1 to 5   -     5          1          -            1
+
+COMMITTED WRITES THAT ARE NOT IN EVERY LOG
+ENTRY  TERM  WRITTEN                   WRITE           IN           NOT IN
+5      1     2023-11-14T22:13:25.000Z  set /k = "new"  a:1 and c:1  b:1
+
+WHO HAS WHAT AT THE END OF ITS FILES
+KEY  a:1    b:1  c:1
+/k   "new"  -    "new"`,
+  );
+  assert.match(out, /\n\nFOUND\n1\. ill {3}b:1 lacks the committed entries from 4 to 5 /);
+  assert.match(out, /\n\nWAY OUT\n1\. do not start b:1 on these files beside PySyncObj's members/);
+  assert.deepEqual(paths.map(pictureOfFolder), before);
+});
+
+test("JSON has the same, for scripts", async (t) => {
+  const { code, out } = await runCli(["doctor", ...directories(t, stale), "--json"]);
+  assert.equal(code, 5);
+  const { verdict, headline, findings, histories, keysAtStake } = JSON.parse(out);
+  assert.equal(verdict, "ill");
+  assert.match(headline, /^ILL: 1 committed write /);
+  assert.deepEqual(
+    findings.map((each: { readonly code: string }) => each.code),
+    ["stale-log-wins", "term-goes-down"],
+  );
+  const [write] = histories.atStake;
+  assert.deepEqual(
+    [write.index, write.key, write.value, write.writtenSec, write.lackedBy],
+    [5, "/k", '"new"', 1_700_000_005, ["b:1"]],
+  );
+  assert.deepEqual(
+    keysAtStake[0].held.map((each: { readonly value: string | null }) => each.value),
+    ['"new"', null, '"new"'],
+  );
+});
+
+test("dumps of memories that differ, behind journals that are alike", async (t) => {
+  const entries = log([1, 1, 1, 1, 1, 1]);
+  const made = (text: string): Made => {
+    const change = (data: Map<unknown, unknown>) => {
+      const dict = data.get("/k/2");
+      if (dict instanceof Map) dict.set("value", text);
+    };
+    return { entries: entries.slice(4), commit: 6, dump: dumpOf(entries, 6, { change }) };
+  };
+  const paths = directories(t, { "a:1": made("kept"), "b:1": made("of the stale one") });
+  const { code, out } = await runCli(["doctor", ...paths]);
+  assert.equal(code, 5);
+  assert.match(out, /^ILL: the members' data differ in 1 key \[data-differ\]\n/);
+  assert.match(out, /\nKEY {3}a:1 {5}b:1\n\/k\/2 {2}"kept" {2}"of the stale one"\n/);
+  assert.match(out, /Their journals are alike: memories differed/);
+});
+
+test("Ctrl-C ends it with 130", async (t) => {
+  const { code, out, err } = await runCli(["doctor", ...directories(t, stale)], {
+    onInterrupt: (listener) => {
+      listener();
+      return () => {};
+    },
+  });
+  assert.deepEqual([code, out, err], [130, "", "quorate: stopped\n"]);
+});
