@@ -55,8 +55,8 @@ export class RaftTarget implements RestoreTarget {
   async set(entry: ReadyEntry, condition: RestoreCondition): Promise<boolean> {
     const command = encodeStoredSet(entry.storedKey, entry.dict, condition);
     const deadlineMs = performance.now() + this.#timeoutMs;
-    // Only "where it is absent" can be said twice without doing it twice.
-    const isSafeTwice = condition.prevExist === false;
+    // Done twice it comes to the same, unless the condition is about the value that it replaces.
+    const isSafeTwice = condition.prevValue === undefined && condition.prevIndex === undefined;
     let wasUnknown = false;
     for (;;) {
       const leftMs = Math.max(1, deadlineMs - performance.now());
@@ -69,9 +69,9 @@ export class RaftTarget implements RestoreTarget {
       wasUnknown ||= mayBeDone;
       const isOver = performance.now() + retryMs >= deadlineMs;
       if (isOver || reason === "REQUEST_DENIED" || (mayBeDone && !isSafeTwice)) {
-        const verdict = mayBeDone ? "it may be set or not" : "it is not set";
+        const verdict = wasUnknown ? "it may be set or not" : "it is not set";
         throw new RestoreError(`${JSON.stringify(entry.key)}: ${reason}: ${message}: ${verdict}`, {
-          mayBeDone,
+          mayBeDone: wasUnknown,
         });
       }
       await sleep(retryMs);
