@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ObserverClient } from "../src/client/observer-client.js";
@@ -115,6 +116,7 @@ for (const version of ["0.3.8", "0.3.17"]) {
       else assert.ok(lease !== null && Math.abs(lease - left) < 30, `${key}: ${lease}, ${left}`);
     }
     await conditionsInEtcd(toEtcd, etcd);
+    await withUser(toEtcd, etcd, join(scene.folder, "etcd-password"));
   });
 }
 
@@ -137,6 +139,27 @@ async function conditionsInEtcd(
   );
   assert.equal(nobody.code, 1);
   assert.match(nobody.err, /127\.0\.0\.1:1\/version: .*(ECONNREFUSED|bad port)/);
+}
+
+/** etcd with authentication enabled: without a user, with a wrong password, with the right one. */
+async function withUser(
+  toEtcd: readonly string[],
+  etcd: Awaited<ReturnType<typeof startEtcd>>,
+  passwordFile: string,
+) {
+  await etcd.enableAuthentication("root", "geh\u{e4}im");
+  const restore = [...toEtcd, "--overwrite", "--json"];
+  const nameless = await quorateCli(restore);
+  assert.equal(nameless.code, 1);
+  assert.match(nameless.err, /user name is empty: it wants a user: give --etcd-user/);
+  const named = [...restore, "--etcd-user", "root", "--etcd-password-file", passwordFile];
+  writeFileSync(passwordFile, "wrong\n");
+  const wrong = await quorateCli(named);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.err, /authentication failed, invalid user ID or password/);
+  writeFileSync(passwordFile, "geh\u{e4}im\n");
+  const { set } = JSON.parse(await ok(named));
+  assert.ok(set > 0);
 }
 
 function withoutIndex(record: KvRecord | undefined): Omit<KvRecord, "index"> | undefined {

@@ -43,6 +43,14 @@ export class Etcd {
     return found;
   }
 
+  /** From then on everyone has to say who they are. */
+  async enableAuthentication(name: string, password: string): Promise<void> {
+    await this.#post("/v3/auth/user/add", { name, password });
+    await this.#post("/v3/auth/role/add", { name: "root" });
+    await this.#post("/v3/auth/user/grant", { user: name, role: "root" });
+    await this.#post("/v3/auth/enable", {});
+  }
+
   async #timeLeft(lease: string): Promise<number> {
     const { TTL } = await this.#post("/v3/lease/timetolive", { ID: lease });
     return Number(TTL);

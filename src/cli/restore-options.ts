@@ -1,5 +1,7 @@
 import { type Command, Option } from "commander";
+import { readPasswordFile } from "../node/config-read.js";
 import { ConfigError } from "../node/config-types.js";
+import type { EtcdUser } from "../tools/backup/etcd-api.js";
 import type { RestoreCondition, RestoreOptions } from "../tools/backup/restore.js";
 import { collect } from "./client-options.js";
 import type { ClientFlags } from "./kv-session.js";
@@ -7,6 +9,8 @@ import type { ClientFlags } from "./kv-session.js";
 export interface RestoreFlags extends ClientFlags {
   readonly to: "raft" | "etcd" | "json" | "yaml";
   readonly etcd?: readonly string[];
+  readonly etcdUser?: string;
+  readonly etcdPasswordFile?: string;
   readonly out?: string;
   readonly force?: boolean;
   readonly prefix?: string;
@@ -29,6 +33,8 @@ export function addRestoreOptions(command: Command): Command {
         .default("raft"),
     )
     .option("--etcd <url>", "etcd's address, http://host:2379; may be repeated", collect)
+    .option("--etcd-user <name>", "where etcd has authentication enabled")
+    .option("--etcd-password-file <file>", "that user's password")
     .option("--out <file>", "with --to json or yaml: in the place of standard output")
     .option("--force", "replace that file where it is there")
     .option("--prefix <text>", "only the keys that begin with it")
@@ -55,6 +61,12 @@ export function checkRestoreFlags(flags: RestoreFlags): void {
   refuse(isOne && ways.length > 0, "--prev-value and --prev-index are conditions of their own");
   refuse(to === "etcd" && flags.etcd === undefined, "--to etcd needs --etcd http://host:2379");
   refuse(to !== "etcd" && flags.etcd !== undefined, "--etcd needs --to etcd");
+  const hasUser = flags.etcdUser !== undefined;
+  refuse(hasUser && to !== "etcd", "--etcd-user needs --to etcd");
+  refuse(
+    hasUser !== (flags.etcdPasswordFile !== undefined),
+    "--etcd-user and --etcd-password-file go together",
+  );
   refuse(
     to === "etcd" && flags.prevIndex !== undefined,
     "--prev-index is an index of the raft log, which etcd does not know",
@@ -69,6 +81,11 @@ export function checkRestoreFlags(flags: RestoreFlags): void {
   for (const url of flags.etcd ?? []) {
     const isUrl = URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
     refuse(!isUrl, `--etcd is ${JSON.stringify(url)} but must be http://host:port`);
+    const { username, password } = new URL(url);
+    refuse(
+      username !== "" || password !== "",
+      "--etcd holds a name or password: give --etcd-user and --etcd-password-file",
+    );
   }
 }
 
@@ -96,4 +113,17 @@ function readIndex(text: string): number {
 
 function refuse(isWrong: boolean, why: string): void {
   if (isWrong) throw new ConfigError(why);
+}
+
+/** @throws ConfigError where the password's file cannot be read. */
+export function etcdUserOf({ etcdUser, etcdPasswordFile }: RestoreFlags): EtcdUser | null {
+  if (etcdUser === undefined || etcdPasswordFile === undefined) return null;
+  try {
+    const password = readPasswordFile(etcdPasswordFile).replace(/\r?\n$/, "");
+    return { name: etcdUser, password };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `--etcd-password-file ${etcdPasswordFile} cannot be read: ${reason}`;
+    throw new ConfigError(message, { cause: error });
+  }
 }

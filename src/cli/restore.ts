@@ -18,6 +18,7 @@ import {
   addRestoreOptions,
   checkRestoreFlags,
   chosenCondition,
+  etcdUserOf,
   type RestoreFlags,
   selectionOf,
 } from "./restore-options.js";
@@ -66,10 +67,9 @@ async function run(context: CliContext, path: string, flags: RestoreFlags): Prom
       }
       const job = { context, file, flags, signal };
       if (flags.to === "etcd") {
-        const api = await EtcdApi.connect(
-          flags.etcd ?? [],
-          Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000),
-        );
+        const timeoutMs = Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000);
+        const user = etcdUserOf(flags);
+        const api = await EtcdApi.connect(flags.etcd ?? [], { timeoutMs, user });
         return await fill(job, new EtcdTarget(api));
       }
       return await withClient(context, flags, ({ client, options }) =>

@@ -224,6 +224,9 @@ test("options that do not go together are refused before anything is done", asyn
     [["--to", "etcd", "--etcd", "localhost"], /must be http:\/\/host:port/],
     [["--to", "etcd", "--etcd", "http://a:1", "--key", "/a", "--prev-index", "1"], /raft log/],
     [["--to", "json", "--overwrite"], /sets nothing/],
+    [["--to", "etcd", "--etcd", "http://me:pw@a:1"], /give --etcd-user/],
+    [["--to", "etcd", "--etcd", "http://a:1", "--etcd-user", "me"], /go together/],
+    [["--etcd-user", "me", "--etcd-password-file", "f"], /--etcd-user needs --to etcd/],
     [["--out", "x"], /--out needs --to json/],
     [["--key", "/a", "--prev-index", "x"], /must be a whole number/],
   ];

@@ -14,30 +14,54 @@ export class EtcdError extends Error {
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Of a user of etcd, where it has authentication enabled. */
+export interface EtcdUser {
+  readonly name: string;
+  readonly password: string;
+}
+
+export interface EtcdOptions {
+  /** For each request. */
+  readonly timeoutMs: number;
+  /** Null: etcd asks nobody who they are. */
+  readonly user: EtcdUser | null;
+}
+
+/** What etcd says to who gives no name, and to a token whose time (5 minutes without use) is over. */
+const noName = "user name is empty";
+const staleToken = "invalid auth token";
+const noNameAdvice =
+  "it wants a user: give --etcd-user and --etcd-password-file (a role that may read and write the keys)";
+
 export class EtcdApi {
   readonly #base: string;
   readonly #timeoutMs: number;
+  readonly #user: EtcdUser | null;
+  #token: string | null = null;
 
-  private constructor(base: string, timeoutMs: number) {
+  private constructor(base: string, { timeoutMs, user }: EtcdOptions) {
     this.#base = base;
     this.#timeoutMs = timeoutMs;
+    this.#user = user;
   }
 
   /**
    * The first of these that answers.
    *
    * @param urls `http://host:port` each.
-   * @param timeoutMs For each request.
-   * @throws EtcdError where none answers, or it is older than 3.4.
+   * @throws EtcdError where none answers, it is older than 3.4, or it does not know the user.
    */
-  static async connect(urls: readonly string[], timeoutMs: number): Promise<EtcdApi> {
+  static async connect(urls: readonly string[], options: EtcdOptions): Promise<EtcdApi> {
     const faults: string[] = [];
     for (const url of urls) {
-      const api = new EtcdApi(url.replace(/\/+$/, ""), timeoutMs);
+      const api = new EtcdApi(url.replace(/\/+$/, ""), options);
       try {
         const { etcdserver } = await api.#request("GET", "/version", null);
         const [major = 0, minor = 0] = String(etcdserver).split(".").map(Number);
-        if (major === 3 && minor >= 4) return api;
+        if (major === 3 && minor >= 4) {
+          await api.#logIn();
+          return api;
+        }
         faults.push(`${url} is etcd ${String(etcdserver)}, and 3.4 or newer is needed`);
       } catch (error) {
         faults.push(error instanceof Error ? error.message : String(error));
@@ -79,8 +103,28 @@ export class EtcdApi {
     return succeeded === true;
   }
 
-  #post(path: string, body: Json): Promise<Json> {
-    return this.#request("POST", path, JSON.stringify(body));
+  async #post(path: string, body: Json): Promise<Json> {
+    const text = JSON.stringify(body);
+    try {
+      return await this.#request("POST", path, text);
+    } catch (error) {
+      // It was refused, and so it is not done.
+      const isStale = error instanceof EtcdError && error.message.includes(staleToken);
+      if (!isStale || this.#user === null) throw error;
+      await this.#logIn();
+      return await this.#request("POST", path, text);
+    }
+  }
+
+  async #logIn(): Promise<void> {
+    if (this.#user === null) return;
+    this.#token = null;
+    const { token } = await this.#request(
+      "POST",
+      "/v3/auth/authenticate",
+      JSON.stringify(this.#user),
+    );
+    this.#token = String(token);
   }
 
   async #request(method: string, path: string, body: string | null): Promise<Json> {
@@ -89,7 +133,8 @@ export class EtcdApi {
     let text: string;
     try {
       const signal = AbortSignal.timeout(this.#timeoutMs);
-      const headers = { "content-type": "application/json" };
+      const token = this.#token === null ? {} : { authorization: this.#token };
+      const headers = { "content-type": "application/json", ...token };
       answer = await fetch(url, { method, body, signal, headers });
       text = await answer.text();
     } catch (error) {
@@ -98,10 +143,11 @@ export class EtcdApi {
     }
     const json = parse(text);
     if (answer.ok && json !== null) return json;
-    const said = json?.["message"] ?? json?.["error"] ?? text.slice(0, 200);
+    const message = String(json?.["message"] ?? json?.["error"] ?? text.slice(0, 200));
+    const said = message.includes(noName) ? `${message}: ${noNameAdvice}` : message;
     // etcd answers 5xx for what timed out on its side: that may come to be done.
     const mayBeDone = answer.status >= 500 && method === "POST";
-    throw new EtcdError(`${url}: ${answer.status} ${String(said)}`, { mayBeDone });
+    throw new EtcdError(`${url}: ${answer.status} ${said}`, { mayBeDone });
   }
 }
 
