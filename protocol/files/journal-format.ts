@@ -59,9 +59,16 @@ export interface JournalHeader {
   readonly isIntact: boolean;
 }
 
-/** @param version At most 7 ASCII characters, as upstream writes its own. */
+/**
+ * @param fields `version`: at most 7 ASCII characters, as upstream writes its own. `seal`: null for a
+ *   header as upstream makes it.
+ */
 export function encodeJournalHeader(
-  fields: { readonly version: string; readonly endOffset: number; readonly seal: JournalSeal },
+  fields: {
+    readonly version: string;
+    readonly endOffset: number;
+    readonly seal: JournalSeal | null;
+  },
   crc32: Crc32,
 ): Uint8Array {
   const bytes = new Uint8Array(journalHeaderBytes);
@@ -72,6 +79,7 @@ export function encodeJournalHeader(
   }
   view.setUint32(formatOffset, formatVersion, true);
   view.setUint32(endOffsetOffset, fields.endOffset, true);
+  if (fields.seal === null) return bytes;
   view.setUint32(previousEndOffset, fields.seal.previousEnd, true);
   view.setUint32(previousCrcOffset, fields.seal.previousCrc, true);
   view.setUint32(endCrcOffset, fields.seal.endCrc, true);

@@ -9,6 +9,7 @@ import { addClientOptions, type Client, parseSeconds, readClient } from "./clien
 import type { CliContext } from "./context.js";
 import { formatFindings, formatLooks } from "./doctor-report.js";
 import { CliError, exitCode } from "./exit-codes.js";
+import { registerMigrateFiles } from "./migrate-files.js";
 
 type ClientFlags = Parameters<typeof readClient>[1];
 type Flags = ClientFlags & { readonly interval: string; readonly back?: boolean };
@@ -31,11 +32,13 @@ export function registerMigrate(
     .summary("move a running cluster from PySyncObj to Quorate, and back")
     .description(
       "One member at a time, on the same addresses, files and passwords. `plan` prints the steps with their\n" +
-        "commands, `check` says before and after each whether to go on. Both only ask the members.",
+        "commands, `check` says before and after each whether to go on; both only ask the members. `import` and\n" +
+        "`export` convert a stopped member's files where that is due.",
     )
     .helpCommand("help [command]", "print help for a command");
   registerPlan(group, context, finish);
   registerCheck(group, context, finish);
+  registerMigrateFiles(group, context, finish);
 }
 
 function registerPlan(group: Command, context: CliContext, finish: (code: number) => void): void {

@@ -123,7 +123,12 @@ async function syncFile(fs: FileSystem, path: string): Promise<void> {
   }
 }
 
-async function replaceMeta(fs: FileSystem, names: MemberFiles, bytes: Uint8Array): Promise<void> {
+/** New content for the meta file, durable when it returns; whenever it is stopped, all old or all new. */
+export async function replaceMeta(
+  fs: FileSystem,
+  names: MemberFiles,
+  bytes: Uint8Array,
+): Promise<void> {
   const temporary = `${names.meta}.tmp`;
   const file = await fs.open(temporary, "create");
   try {

@@ -15,7 +15,7 @@ import {
   judgeJournal,
   needsWholeFile,
 } from "./journal-verdict.js";
-import { emptyMeta, loadMeta, MetaFile } from "./meta-file.js";
+import { emptyMeta, type LoadedMeta, loadMeta, MetaFile } from "./meta-file.js";
 import { type Finding, planRecovery, type RecoveryPlan } from "./recovery.js";
 import { StorageError, storageFault, syncFault, systemCode } from "./storage-error.js";
 
@@ -25,7 +25,7 @@ export interface OpenedFiles {
   readonly meta: MetaFile;
 }
 
-interface OpenContext {
+export interface OpenContext {
   readonly fs: FileSystem;
   readonly files: MemberFiles;
   readonly now: () => Date;
@@ -49,8 +49,18 @@ interface BlankJournal {
   readonly isEmpty: boolean;
 }
 
-/** Reads the three files, decides, repairs: what it returns is durable. */
-export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
+/** The three files as they were found, and what a start makes of them. */
+export interface FoundOnDisk {
+  readonly loadedMeta: LoadedMeta;
+  readonly found: LoadedJournal | BlankJournal | null;
+  /** `found`, where anything was ever stored in it. */
+  readonly journal: LoadedJournal | null;
+  readonly dump: Dump | "damaged" | null;
+  readonly plan: RecoveryPlan;
+}
+
+/** Reads the three files and decides. Nothing is changed. */
+export async function readFiles(context: OpenContext): Promise<FoundOnDisk> {
   const { fs, files } = context;
   const loadedMeta = await loadMeta(fs, files.meta);
   if (loadedMeta.kind === "meta") refuseForeign(files, loadedMeta.meta.owner);
@@ -69,6 +79,13 @@ export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
     const message = "one of the two copies of term and vote was damaged";
     plan.findings.push({ file: "meta", kind: "repaired", message });
   }
+  return { loadedMeta, found, journal, dump, plan };
+}
+
+/** Reads the three files, decides, repairs: what it returns is durable. */
+export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
+  const { fs, files } = context;
+  const { loadedMeta, found, journal, dump, plan } = await readFiles(context);
   await context.beforeChanges?.(plan);
   await removeLeftovers(fs, files);
   // The flag first: a crash amid the repairs below must not let an incomplete member vote.

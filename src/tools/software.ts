@@ -24,6 +24,7 @@ export interface Software {
 /** The key beside upstream's in which a Quorate member tells its own version. */
 const quorateVersionKey = "quorate_version";
 
+const firstLookedAt = 8;
 const lastThatForgets = 15;
 const lastLookedAt = 17;
 
@@ -54,8 +55,19 @@ function durabilityOf(patch: number | null): Durability {
   return patch > lastThatForgets ? "unsynced" : "forgets";
 }
 
+/** Whether this version of PySyncObj keeps term and vote in memory only. */
+export function forgetsTerm(version: string): boolean {
+  return durabilityOf(patchOf(version)) === "forgets";
+}
+
+/** Whether somebody has looked at what this version of PySyncObj makes of files. */
+export function isKnownVersion(version: string): boolean {
+  const patch = patchOf(version);
+  return patch !== null && patch >= firstLookedAt && patch <= lastLookedAt;
+}
+
 /** The last number of `0.3.n`; null for all other versions. */
-function patchOf(version: string): number | null {
+export function patchOf(version: string): number | null {
   const patch = /^0\.3\.(\d+)$/.exec(version)?.[1];
   return patch === undefined ? null : Number(patch);
 }

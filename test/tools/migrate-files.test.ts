@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { crc32 } from "node:zlib";
+import { projectRoot } from "../../interop-tests/support/project.js";
+import { parseJournalHeader } from "../../protocol/files/journal-format.js";
+import { decodeMeta } from "../../protocol/files/meta-format.js";
+import { encodeDelete } from "../../protocol/log/kv-calls.js";
+import { type MemberPaths, membersIn } from "../../src/files/data-path.js";
+import { verifyMember } from "../../src/files/verify.js";
+import { silentLogger } from "../../src/logger.js";
+import { Storage } from "../../src/storage/storage.js";
+import { exportFiles, planExport } from "../../src/tools/migrate/export-files.js";
+import { importFiles, planImport } from "../../src/tools/migrate/import-files.js";
+import { address, dumpOf, log, vanillaJournal, vanillaMeta } from "../files/support/made-files.js";
+import { CrashFileSystem, type Fate, isCrash } from "../storage/crash-file-system.js";
+
+type Kind = "journal" | "journal.meta" | "dump";
+type FileSet = Readonly<Partial<Record<Kind, Uint8Array>>>;
+
+const kinds: readonly Kind[] = ["journal", "journal.meta", "dump"];
+const now = new Date("2026-01-31T23:59:59.123Z");
+const versions = ["0.3.8", "0.3.11", "0.3.14", "0.3.15", "0.3.16", "0.3.17"];
+const entries = log([0, 1, 1, 1, 2, 2, 2, 5, 5, 5]);
+const journal = vanillaJournal(entries);
+const forgetful = vanillaMeta({ raftCommitIndex: 9 });
+
+function diskWith(files: FileSet): CrashFileSystem {
+  const fs = new CrashFileSystem();
+  for (const kind of kinds) {
+    const bytes = files[kind];
+    if (bytes !== undefined) fs.put(`/d/${address}.${kind}`, bytes);
+  }
+  return fs;
+}
+
+async function memberOn(fs: CrashFileSystem): Promise<MemberPaths> {
+  const members = membersIn("/d", await fs.list("/d"));
+  const member = members.find((each) => each.address === address);
+  assert.ok(member !== undefined);
+  return member;
+}
+
+const at = (fs: CrashFileSystem) => ({ fs, now, watch: {} });
+const imported = async (fs: CrashFileSystem) => importFiles(at(fs), await memberOn(fs));
+const exported = async (fs: CrashFileSystem, version = "0.3.15") =>
+  exportFiles(at(fs), await memberOn(fs), version);
+
+/** What a member starts with. */
+async function start(fs: CrashFileSystem) {
+  const given = { dataDir: "/d", selfAddr: address, logger: silentLogger, fileSystem: fs };
+  const { storage, recovered } = await Storage.open({ ...given, now: () => now });
+  await storage.close();
+  const { term, votedFor, commitIndex, mustRefetch, dump } = recovered;
+  const places = recovered.entries.map(
+    (entry) => `${entry.index} ${entry.term} ${Buffer.from(entry.command).toString("hex")}`,
+  );
+  return { term, votedFor, commitIndex, mustRefetch, dumped: dump?.last.index, places };
+}
+
+function bytesOf(fs: CrashFileSystem): ReadonlyMap<Kind, string | undefined> {
+  return new Map(
+    kinds.map((kind) => [kind, fs.read(`/d/${address}.${kind}`)?.toString("hex")] as const),
+  );
+}
+
+function headerOf(fs: CrashFileSystem) {
+  return parseJournalHeader(fs.read(`/d/${address}.journal`) ?? Buffer.alloc(0), crc32);
+}
+
+function metaOf(fs: CrashFileSystem) {
+  return decodeMeta(fs.read(`/d/${address}.journal.meta`) ?? Buffer.alloc(0), crc32);
+}
+
+/** The files that each version's own members have left, as far as they are whole. */
+function goldenSets(version: string): [string, FileSet][] {
+  const folder = join(projectRoot(), "protocol", "vectors", version, "files");
+  const names = readdirSync(folder);
+  const stems = names.flatMap((name) => (name.endsWith(".journal") ? [name.slice(0, -8)] : []));
+  return stems.map((stem) => {
+    const present = kinds.filter((kind) => names.includes(`${stem}.${kind}`));
+    const files = present.map((kind) => [kind, readFileSync(join(folder, `${stem}.${kind}`))]);
+    return [stem, Object.fromEntries(files) as FileSet];
+  });
+}
+
+async function isDamaged(fs: CrashFileSystem): Promise<boolean> {
+  return (await verifyMember(fs, await memberOn(fs))).worst === "damage";
+}
+
+describe("migrate import and export", () => {
+  for (const version of versions) {
+    it(`takes the golden files of ${version} in and out, and does what a start does`, async () => {
+      let converted = 0;
+      for (const [stem, files] of goldenSets(version)) {
+        const [fs, twin] = [diskWith(files), diskWith(files)];
+        if (await isDamaged(fs)) continue;
+        converted += 1;
+        const done = await imported(fs);
+        assert.notEqual(done.setAsideTo, null, stem);
+        const state = await start(twin);
+        assert.deepEqual(bytesOf(fs), bytesOf(twin), `${stem}: as a start makes them`);
+        assert.deepEqual((await imported(fs)).changes, [], `${stem}: nothing is left to do`);
+        assert.deepEqual(bytesOf(fs), bytesOf(twin), stem);
+        assert.deepEqual([done.term, done.votedFor], [state.term, state.votedFor]);
+
+        await exported(fs, version);
+        assert.equal(headerOf(fs).seal, null, stem);
+        assert.equal(headerOf(fs).version, version);
+        const { meta, isSealed } = metaOf(fs);
+        assert.deepEqual([isSealed, meta.owner], [false, null], stem);
+        assert.equal(await isDamaged(fs), false, stem);
+        const out = bytesOf(fs);
+        assert.deepEqual((await exported(fs, version)).changes, [], `${stem}: nothing is left`);
+        assert.deepEqual(bytesOf(fs), out, stem);
+        assert.deepEqual(await start(fs), state, `${stem}: nothing is lost on the way`);
+      }
+      assert.ok(converted >= 5, `${converted} sets`);
+    });
+  }
+
+  it("stores the highest term of any entry where none was stored", async () => {
+    const dipped = vanillaJournal(log([0, 7, 7, 2, 2]));
+    const fs = diskWith({ journal: dipped, "journal.meta": forgetful });
+    const plan = await planImport(at(fs), await memberOn(fs));
+    assert.deepEqual([plan.term, plan.votedFor], [7, null]);
+    assert.match(plan.warnings.join(), /voted last is in no file.*terms go down/s);
+    await imported(fs);
+    assert.deepEqual([metaOf(fs).meta.term, metaOf(fs).isSealed], [7, true]);
+  });
+
+  it("keeps the files as they were in a folder beside", async () => {
+    const files = { journal, "journal.meta": forgetful, dump: dumpOf(entries, 5) };
+    const fs = diskWith(files);
+    const first = await imported(fs);
+    assert.equal(first.setAsideTo, `/d/${address}.before-import-20260131T235959.123Z`);
+    const ours = bytesOf(fs);
+    const second = await exported(fs);
+    for (const kind of kinds) {
+      assert.deepEqual(fs.read(`${first.setAsideTo}/${address}.${kind}`), Buffer.from(files[kind]));
+      const kept = fs.read(`${second.setAsideTo}/${address}.${kind}`)?.toString("hex");
+      assert.equal(kept, ours.get(kind), kind);
+    }
+  });
+
+  it("says that versions up to 0.3.15 forget term and vote, and leaves both in the file", async () => {
+    const meta = vanillaMeta({ raftCommitIndex: 9, currentTerm: 8, votedForNodeId: "b:2" });
+    const fs = diskWith({ journal, "journal.meta": meta });
+    await imported(fs);
+    const member = await memberOn(fs);
+    const warned = (await planExport(at(fs), member, "0.3.15")).warnings.join();
+    assert.match(warned, /in memory only.*forgotten both \(term 8, vote for b:2\)/s);
+    const newer = (await planExport(at(fs), member, "0.3.16")).warnings.join();
+    assert.doesNotMatch(newer, /memory only/);
+    await exported(fs, "0.3.15");
+    assert.deepEqual([metaOf(fs).meta.term, metaOf(fs).meta.votedFor], [8, "b:2"]);
+  });
+
+  it("leaves room in the journal, as files of PySyncObj that were doubled", async () => {
+    const fs = diskWith({ journal, "journal.meta": forgetful });
+    await imported(fs);
+    await exported(fs);
+    const bytes = fs.read(`/d/${address}.journal`) ?? Buffer.alloc(0);
+    assert.equal(bytes.length, 512 * 1024);
+    assert.ok(bytes.subarray(headerOf(fs).endOffset).every((byte) => byte === 0));
+  });
+
+  it("warns where 0.3.8 could connect to nobody", async () => {
+    const named = dumpOf(entries, 5, { members: [address, "db-2:4002"] });
+    const fs = diskWith({ journal, "journal.meta": forgetful, dump: named });
+    const member = await memberOn(fs);
+    const warns = async (version: string) =>
+      /by host name/.test((await planExport(at(fs), member, version)).warnings.join());
+    assert.deepEqual([await warns("0.3.8"), await warns("0.3.11")], [true, false]);
+  });
+});
+
+describe("migrate import and export refuse", () => {
+  const cases: readonly (readonly [string, FileSet, RegExp])[] = [
+    ["a cut journal", { journal: journal.subarray(0, 300) }, /journal-end-offset/],
+    ["a meta that nobody can read", { journal, "journal.meta": Buffer.alloc(9) }, /meta-damaged/],
+    [
+      "a member that waits for a leader",
+      {
+        journal,
+        "journal.meta": vanillaMeta({
+          ...{ raftCommitIndex: 9, currentTerm: 5, votedForNodeId: null },
+          quorateMustRefetch: true,
+        }),
+      },
+      /no leader has completed it/,
+    ],
+  ];
+  for (const [name, files, reason] of cases) {
+    it(name, async () => {
+      const fs = diskWith({ "journal.meta": forgetful, ...files });
+      const before = fs.paths();
+      const bytes = bytesOf(fs);
+      await assert.rejects(imported(fs), reason);
+      await assert.rejects(exported(fs), reason);
+      assert.deepEqual([fs.paths(), bytesOf(fs)], [before, bytes]);
+    });
+  }
+
+  it("an export with an entry at which PySyncObj stops for ever", async () => {
+    const command = encodeDelete("/nobody", {});
+    const stopping = vanillaJournal([...entries, { index: 11, term: 5, command }]);
+    const fs = diskWith({ journal: stopping, "journal.meta": forgetful });
+    await imported(fs);
+    const bytes = bytesOf(fs);
+    await assert.rejects(exported(fs), /entry 11.*stops there for ever/s);
+    assert.deepEqual(bytesOf(fs), bytes);
+  });
+
+  it("while a member runs", async () => {
+    const fs = diskWith({ journal, "journal.meta": forgetful });
+    const lock = await fs.lock(`/d/${address}.journal`);
+    const bytes = bytesOf(fs);
+    await assert.rejects(imported(fs), /locked/);
+    await assert.rejects(exported(fs), /locked/);
+    assert.deepEqual(bytesOf(fs), bytes);
+    await lock.release();
+  });
+});
+
+describe("migrate import and export, stopped anywhere", () => {
+  const meta = vanillaMeta({ raftCommitIndex: 9, currentTerm: 8, votedForNodeId: "b:2" });
+  const unjoined: FileSet = { journal, "journal.meta": meta, dump: dumpOf(entries, 6) };
+
+  for (const [name, files, isExport] of [
+    ["an import", { journal, "journal.meta": forgetful }, false],
+    ["an import of files amid a compaction", unjoined, false],
+    ["an export of files amid a compaction", unjoined, true],
+    ["an export of Quorate's files", { journal, "journal.meta": meta }, true],
+  ] as const) {
+    it(`${name}: by a kill or a loss of power, nothing is lost`, async () => {
+      const given = await prepared(files, name.includes("of Quorate's"));
+      const state = await start(diskWith(given));
+      let isOver = false;
+      for (let stopAfter = 0; !isOver; stopAfter++) {
+        for (const fate of fates(stopAfter)) {
+          const fs = diskWith(given);
+          fs.stopAfter = stopAfter;
+          isOver = await (isExport ? exported(fs) : imported(fs)).then(
+            () => true,
+            (error: unknown) => {
+              if (!isCrash(error)) throw error;
+              return false;
+            },
+          );
+          fs.restart(fate);
+          const when = `stopped after ${stopAfter}`;
+          assertKept(fs, given, when);
+          assert.deepEqual(await start(fs), state, when);
+        }
+      }
+    });
+  }
+});
+
+/** The same files as Quorate leaves them, where that is asked for. */
+async function prepared(files: FileSet, isOurs: boolean): Promise<FileSet> {
+  if (!isOurs) return files;
+  const fs = diskWith(files);
+  await start(fs);
+  const present = kinds.flatMap((kind) => {
+    const bytes = fs.read(`/d/${address}.${kind}`);
+    return bytes === null ? [] : [[kind, Buffer.from(bytes)] as const];
+  });
+  return Object.fromEntries(present);
+}
+
+/** A kill, and losses of power after which more or less of what was not synced is there. */
+function fates(seed: number): readonly (Fate | null)[] {
+  const some = Array.from({ length: 8 }, (_, number): Fate => {
+    let state = seed * 8 + number + 1;
+    return {
+      pick: (limit) => {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+        return (state >>> 16) % limit;
+      },
+    };
+  });
+  return [null, { pick: () => 0 }, ...some];
+}
+
+/** Every file is somewhere as it was. */
+function assertKept(fs: CrashFileSystem, files: FileSet, when: string): void {
+  for (const kind of kinds) {
+    const bytes = files[kind];
+    if (bytes === undefined) continue;
+    const names = fs.paths().filter((path) => path.endsWith(`/${address}.${kind}`));
+    const isThere = names.some((path) => fs.read(path)?.equals(Buffer.from(bytes)) === true);
+    assert.ok(isThere, `${kind} as it was is nowhere, ${when}`);
+  }
+}
