@@ -71,7 +71,7 @@ function registerCheck(group: Command, context: CliContext, finish: (code: numbe
     )
     .option("--before <host:port>", "the member that is to be changed next")
     .option("--after <host:port>", "the member that was changed")
-    .option("--wait <seconds>", "go on checking for so long while the answer is `wait`", "0")
+    .option("--wait <seconds>", "go on checking for so long while that can change the answer", "0")
     .addHelpText(
       "after",
       "\nExit codes: 0 go on; 4 not yet; 5 stop; 1 nobody answered.\n" +
@@ -121,7 +121,7 @@ async function check(
   for (;;) {
     const { client, looks, findings } = await see(context, path, flags);
     const gate = judge(looks, findings, step);
-    if (gate.answer === "go" || performance.now() >= deadline) {
+    if (gate.answer === "go" || gate.lasts || performance.now() >= deadline) {
       return report(context, client, { gate, step, looks });
     }
     await context.sleep(betweenChecksMs);
@@ -143,7 +143,8 @@ function report(
       stop: `STOP: something is wrong, ${step.when} the change of ${step.member}`,
     };
     const table = formatLooks(looks, []).split("\n").slice(1).join("\n");
-    context.out(`${words[gate.answer]}\n${table}${formatFindings(gate.reasons)}`);
+    const lasts = gate.lasts ? "Waiting does not change this: a person has to look at it.\n" : "";
+    context.out(`${words[gate.answer]}\n${lasts}${table}${formatFindings(gate.reasons)}`);
   }
   return { go: exitCode.ok, wait: exitCode.risk, stop: exitCode.harm }[gate.answer];
 }

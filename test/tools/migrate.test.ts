@@ -86,6 +86,43 @@ describe("migrate check", () => {
   }
 });
 
+describe("migrate check tells what lasts", () => {
+  const step: Step = { member: b, when: "before", target: "quorate" };
+  const well: Answers = { [a]: {}, [b]: {}, [c]: {} };
+  const cases: [string, Answers, Answers, boolean][] = [
+    ["a leader that lacks what was committed", { ...well, [c]: { commitIdx: 120 } }, well, true],
+    ["a term that went down", { ...well, [b]: { raftTerm: 8 } }, well, true],
+    ["two leaders of one term", well, { ...well, [c]: { state: 2, leader: c } }, true],
+    [
+      "members that count other members",
+      { ...well, [c]: { counts: [b, c] } },
+      { ...well, [c]: { counts: [b, c] } },
+      true,
+    ],
+    [
+      "two leaders of two terms, of whom one has not heard yet",
+      well,
+      { ...well, [c]: { state: 2, leader: c, raftTerm: 6 } },
+      false,
+    ],
+    ["a member that is down", { ...well, [c]: "refused" }, { ...well, [c]: "refused" }, false],
+    [
+      "a stuck applier, as 0.3.15 looks before its leader has reached it",
+      { ...well, [c]: { lastApplied: 50 } },
+      { ...well, [c]: { lastApplied: 50 } },
+      false,
+    ],
+  ];
+  for (const [name, before, after, expected] of cases) {
+    it(`${name}: ${expected}`, async () => {
+      const looks = await twoLooks(before, after);
+      const { answer, lasts } = judge(looks, examine(looks), step);
+      assert.notEqual(answer, "go");
+      assert.equal(lasts, expected);
+    });
+  }
+});
+
 describe("migrate plan", () => {
   const options = { target: "quorate", access: "raft.yml", file: "raft.yml" } as const;
 

@@ -16,7 +16,20 @@ export interface Gate {
   /** `go`; `wait`: not yet, it may pass by itself or needs a command; `stop`: something is wrong. */
   readonly answer: "go" | "wait" | "stop";
   readonly reasons: readonly Finding[];
+  /** Time alone does not change the answer, or would only hide what was seen: waiting is of no use. */
+  readonly lasts: boolean;
 }
+
+/**
+ * What a person has to look at. Of a term that went down, and of a leader that lacks what others had
+ * committed, the next look shows nothing any more: waiting would turn a loss into a GO.
+ */
+const lasting: ReadonlySet<string> = new Set([
+  "term-went-down",
+  "committed-more-than-leader",
+  "member-lists-differ",
+  "already-changed",
+]);
 
 /** What the cluster is made of does not stand in the way of changing just that. */
 const ignored: ReadonlySet<string> = new Set([
@@ -34,8 +47,14 @@ export function judge(looks: TwoLooks, findings: readonly Finding[], step: Step)
     ...findings.filter(({ code }) => !ignored.has(code)),
     ...(step.when === "before" ? before(looks, step) : after(looks, step)),
   ];
-  if (reasons.some(({ severity }) => severity === "ill")) return { answer: "stop", reasons };
-  return { answer: reasons.length > 0 ? "wait" : "go", reasons };
+  const lasts = reasons.some(({ code }) => lasting.has(code)) || hasTwoLeadersOfOneTerm(looks);
+  if (reasons.some(({ severity }) => severity === "ill")) return { answer: "stop", reasons, lasts };
+  return { answer: reasons.length > 0 ? "wait" : "go", reasons, lasts };
+}
+
+function hasTwoLeadersOfOneTerm({ after: look }: TwoLooks): boolean {
+  const terms = look.answers.filter(isLeader).map(({ status }) => status.raftTerm);
+  return new Set(terms).size < terms.length;
 }
 
 function before({ after: look }: TwoLooks, { member, target }: Step): Finding[] {
