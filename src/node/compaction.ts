@@ -11,7 +11,7 @@ import type { Notes } from "./notes.js";
 export interface CompactionHost {
   readonly state: RaftState;
   readonly applier: Applier;
-  readonly storage: Pick<Storage, "writeDump" | "needsDump">;
+  readonly storage: Pick<Storage, "writeDump" | "needsDump" | "journalBytes">;
   readonly notes: Notes;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -45,10 +45,9 @@ export class Compaction {
 
   /** Starts a dump where the log has grown long or old enough. */
   consider(): void {
-    const { state, clock, storage, notes } = this.#host;
-    const { minEntries, minTimeMs } = this.#thresholds;
-    const isOld = clock.monotonicMs() - this.#lastMs > minTimeMs;
-    const isDue = state.log.length > minEntries || isOld || storage.needsDump;
+    const { clock, storage, notes } = this.#host;
+    const isOld = clock.monotonicMs() - this.#lastMs > this.#thresholds.minTimeMs;
+    const isDue = this.#isLong() || isOld || storage.needsDump;
     if (storage.needsDump)
       notes.degrade("dump-damaged", "the dump on disk is damaged: check the disk");
     if (clock.monotonicMs() < this.#retryMs || this.#isWaitedFor()) return;
@@ -84,6 +83,22 @@ export class Compaction {
     this.#isStopped = true;
     this.#abort.abort();
     await this.#running?.catch(() => undefined);
+  }
+
+  /**
+   * Longer than it should be, and not because so much has come since the last dump: under load each
+   * member would write several dumps and journals a second, and sync them between its batches.
+   */
+  #isLong(): boolean {
+    const { state, clock, storage } = this.#host;
+    const { minEntries } = this.#thresholds;
+    if (state.log.length <= minEntries) return false;
+    const restMs = minEntries * nodeLimits.dumpRestMsPerEntry;
+    return (
+      clock.monotonicMs() - this.#lastMs >= restMs ||
+      state.log.length > minEntries * nodeLimits.restLogFactor ||
+      storage.journalBytes > nodeLimits.restJournalBytesMax
+    );
   }
 
   /**

@@ -9,8 +9,19 @@ export const nodeLimits = {
   diskHangsMs: 3_000,
   /** After a dump that failed: a full disk stays full for a while, and the log is no danger yet. */
   dumpRetryMs: 60_000,
-  /** How many times longer than usual the log may get while a follower catches up with it. */
-  catchUpLogFactor: 8,
+  /**
+   * Between two dumps, for each entry of `log_compaction_min_entries`: 5 s for 5,000. What comes faster
+   * makes the log longer than that, up to these bounds of it: the memory that it takes, and the time in
+   * which a start reads it.
+   */
+  dumpRestMsPerEntry: 1,
+  restLogFactor: 8,
+  restJournalBytesMax: 64 * 1024 * 1024,
+  /**
+   * How many times longer than usual the log may get while a follower catches up with it. Twice
+   * restLogFactor: a follower that begins when a dump is due has as much time as any other.
+   */
+  catchUpLogFactor: 16,
   /** Upstream's logCompactionBatchSize: one piece of a dump on the wire. */
   snapshotChunkBytes: 65_536,
   /** Bytes of a dump that may wait in a peer's socket: a slow link must not fill the memory. */

@@ -40,6 +40,7 @@ class Bench {
   readonly written: number[] = [];
   attempts = 0;
   nowMs = 0;
+  journalBytes = 0;
   fault: Error | null = null;
 
   private constructor(dataDir: string, storage: Storage, log: readonly Entry[]) {
@@ -70,7 +71,11 @@ class Bench {
       },
       null,
     );
+    const bench = this;
     const writer = {
+      get journalBytes() {
+        return bench.journalBytes;
+      },
       get needsDump() {
         return storage.needsDump;
       },
@@ -171,7 +176,7 @@ test("no dump, for a waiting follower neither, while a change of members may be 
 });
 
 test("a log that a follower is catching up with is left alone, but not without end", async (t) => {
-  const added = entries(2, 120);
+  const added = entries(2, 220);
   const bench = await Bench.open(t, added);
   const progress = new Progress(2, 0);
   bench.raft.role = "leader";
@@ -181,6 +186,7 @@ test("a log that a follower is catching up with is left alone, but not without e
   const log = bench.raft.log;
   log.truncate(51);
   bench.applier.apply(added.slice(0, 49));
+  bench.nowMs += 60_000;
   bench.compaction.consider();
   assert.equal(bench.attempts, 0);
   log.append(added.slice(49));
@@ -194,9 +200,45 @@ test("a log that a follower is catching up with is left alone, but not without e
   await bench.compaction.now();
 });
 
+test("under load there is a rest between two dumps, and a longer log", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  const restMs = 10 * nodeLimits.dumpRestMsPerEntry;
+  const log = bench.raft.log;
+  log.truncate(32);
+  bench.applier.apply(added.slice(0, 20));
+  bench.nowMs += restMs - 1;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
+  bench.nowMs += 1;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 1);
+});
+
+test("the rest ends where the log has grown too long, in entries or in bytes", async (t) => {
+  const added = entries(2, 10 * nodeLimits.restLogFactor + 1);
+  const bench = await Bench.open(t, added);
+  const last = bench.raft.log.lastIndex;
+  const dropped = added.slice(-1);
+  bench.raft.log.truncate(last);
+  bench.applier.apply(added.slice(0, -1));
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
+  bench.journalBytes = nodeLimits.restJournalBytesMax + 1;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 1);
+  await bench.compaction.now();
+  bench.journalBytes = 0;
+  bench.raft.log.append(dropped);
+  bench.applier.apply(dropped);
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 2);
+});
+
 test("what was not possible when the last entry was applied is done later all the same", async (t) => {
   const added = entries(2, 60);
   const bench = await Bench.open(t, added);
+  bench.nowMs += 1_000;
   bench.raft.durableIndex = 30;
   bench.applier.apply(added);
   bench.compaction.consider();
