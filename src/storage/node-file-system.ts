@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { FileHandle, FileLock, LinkingFileSystem } from "./file-system.js";
-import { readChunkBytesMax } from "./limits.js";
+import type { FileLock, LinkingFileSystem } from "./file-system.js";
+import { NodeFileHandle, openDescriptor } from "./node-file-handle.js";
 import { lockFiles } from "./process-lock.js";
 import { StorageError, systemCode } from "./storage-error.js";
 
@@ -12,15 +12,13 @@ const flags = {
   create: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
 } as const;
 
-/** Nobody but the member's user has a reason to read what Patroni stores. */
-const fileMode = 0o600;
 const directoryMode = 0o700;
 
 /** The real file system. All calls run in Node's thread pool, none on the event loop. */
 export const nodeFileSystem: LinkingFileSystem = {
   async open(path, mode) {
     await refuseOther(path);
-    return new NodeFileHandle(await fs.open(path, flags[mode], fileMode));
+    return new NodeFileHandle(path, await openDescriptor(path, flags[mode]));
   },
   rename: (from, to) => fs.rename(from, to),
   link: (from, to) => fs.link(from, to),
@@ -64,51 +62,5 @@ async function syncDirectory(path: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-class NodeFileHandle implements FileHandle {
-  readonly #handle: fs.FileHandle;
-
-  constructor(handle: fs.FileHandle) {
-    this.#handle = handle;
-  }
-
-  async size(): Promise<number> {
-    return (await this.#handle.stat()).size;
-  }
-
-  async read(position: number, length: number): Promise<Uint8Array> {
-    const room = Math.max(0, Math.min(length, (await this.size()) - position));
-    const bytes = Buffer.allocUnsafeSlow(room);
-    let filled = 0;
-    while (filled < room) {
-      const wanted = Math.min(room - filled, readChunkBytesMax);
-      const { bytesRead } = await this.#handle.read(bytes, filled, wanted, position + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    return bytes.subarray(0, filled);
-  }
-
-  async write(bytes: Uint8Array, position: number): Promise<void> {
-    let written = 0;
-    while (written < bytes.length) {
-      const wanted = Math.min(bytes.length - written, readChunkBytesMax);
-      const at = position + written;
-      written += (await this.#handle.write(bytes, written, wanted, at)).bytesWritten;
-    }
-  }
-
-  sync(): Promise<void> {
-    return this.#handle.datasync();
-  }
-
-  truncate(size: number): Promise<void> {
-    return this.#handle.truncate(size);
-  }
-
-  close(): Promise<void> {
-    return this.#handle.close();
   }
 }

@@ -101,17 +101,15 @@ export class WiredCores {
   /** `of` answers the status question of `to`, as src/node does: with what is durable. */
   status(of: string, to: string): void {
     const { shownBallot, commitIndex, lastApplied, log, leader } = this.at(of).state;
-    this.at(to).step({
-      kind: "peer-status",
-      peer: of,
-      status: {
-        version: "0.3.17",
-        term: shownBallot.term,
-        commitIndex,
-        lastApplied,
-        logLength: log.length,
-        leader,
-      },
+    const term = shownBallot.term;
+    const logLength = log.length;
+    this.at(to).status(of, {
+      version: "0.3.17",
+      term,
+      commitIndex,
+      lastApplied,
+      logLength,
+      leader,
     });
     this.pump();
   }
