@@ -77,6 +77,10 @@ describe("after a restart a stale member", { concurrency: 2 }, () => {
       { scenario: "forced", cast: castOf("0.3.15", "0.3.15", "quorate"), runs: 2 },
     ],
     [
+      "not where three Quorate members restart under eager writers",
+      { scenario: "restart", cast: allQuorate, runs: 2 },
+    ],
+    [
       "not where three Quorate members take the journals of 0.3.15 over",
       { scenario: "takeover", cast: allQuorate, runs: 2 },
     ],

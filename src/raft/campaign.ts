@@ -76,6 +76,7 @@ export function onPeerStatus(
   if (status !== null) {
     const known = noteTerm(state, peer, status.term);
     known.status = status;
+    if (status.commitIndex > 1) state.meetHistory();
     // Our beacon lifts its term before the next question: what was seen once stays true.
     known.isForgetful ||= forgetsTerms(state, status);
   }

@@ -43,6 +43,13 @@ suite("a member without any files", () => {
     assert.ok(leading.state.isLeader);
   });
 
+  test("votes for no empty log once it has read that others have committed", () => {
+    const solo = new Solo({ isNew: true, quorate: true });
+    solo.status("b:1", { term: 6, commitIndex: 500 });
+    solo.receive("c:1", requestVote(7, 1, 0));
+    assert.equal(granted(solo, "c:1"), false);
+  });
+
   test("of two votes for the other one, which holds all that was ever confirmed", () => {
     const solo = new Solo({ isNew: true, peers: ["b:1"] });
     solo.receive("b:1", requestVote(4, 7, 3));

@@ -43,13 +43,14 @@ export async function resetMember(
       return { address, setAsideTo, kept: null };
     }
     const { term, votedFor } = stored ?? emptyMeta;
+    const knowsTerm = loaded.kind === "meta" && loaded.isSealed && !loaded.meta.forgotTerm;
     // First: whenever a crash ends this, what is left neither votes nor leads.
     const meta = new MetaFile(fs, path, emptyMeta);
     await meta.store({
       term,
       votedFor,
       mustRefetch: true,
-      forgotTerm: stored === null,
+      forgotTerm: !knowsTerm,
       owner: address,
     });
     await moveInto(fs, { ...member, meta: null }, setAsideTo);
