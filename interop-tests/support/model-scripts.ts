@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { DumpEncoder } from "../../protocol/files/dump-format.js";
+import { encodeMembership } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
@@ -12,7 +13,11 @@ export type Step =
   | { readonly do: "message"; readonly from: string; readonly message: PeerMessage }
   | { readonly do: "connect" | "disconnect"; readonly peer: string }
   | { readonly do: "submit"; readonly command: Uint8Array; readonly number: number }
-  | { readonly do: "restart" };
+  | {
+      readonly do: "restart";
+      /** The last dump is lost, and the one before it is there: the power failed. */
+      readonly losesDump: boolean;
+    };
 
 /** Where the model stands after a step, in the words of the twin. */
 export interface Standing {
@@ -25,15 +30,21 @@ export interface Standing {
   readonly commit: number;
   readonly applied: number;
   readonly log: readonly (readonly [number, number])[];
+  /** The others that it takes for members. */
+  readonly others: readonly string[];
 }
 
 const self = "a:1";
 const peers = ["b:1", "c:1"] as const;
+/** Those that come and go. */
+const everybody = [self, ...peers, "d:1", "e:1"] as const;
 
 /** The model alone, in the place of a whole member: what it sends and answers is kept. */
 export class ModelBench {
   readonly #remembers: boolean;
   readonly #files: VanillaFiles = emptyFiles();
+  /** Before the last one. */
+  #dumpBefore: Uint8Array | null = null;
   #nowMs = 1_000_000;
   #sent: [string, PeerMessage][] = [];
   #told: [number, number][] = [];
@@ -46,6 +57,13 @@ export class ModelBench {
   }
 
   take(step: Step): Standing {
+    const { dump } = this.#files;
+    this.#take(step);
+    if (step.do !== "restart" && this.#files.dump !== dump) this.#dumpBefore = dump;
+    return this.#standing();
+  }
+
+  #take(step: Step): void {
     switch (step.do) {
       case "tick":
         this.#nowMs += step.ms;
@@ -56,19 +74,22 @@ export class ModelBench {
         break;
       case "connect":
         this.#connected.add(step.peer);
+        this.node.connected(step.peer);
         break;
       case "disconnect":
         this.#connected.delete(step.peer);
+        this.node.disconnected(step.peer);
         break;
       case "submit":
         this.node.submit(step.command, (error) => this.#told.push([step.number, error]));
         break;
       case "restart":
         this.#connected = new Set();
+        if (step.losesDump) this.#files.dump = this.#dumpBefore;
+        if (step.losesDump) this.#dumpBefore = null;
         this.node = this.#start();
         break;
     }
-    return this.#standing();
   }
 
   #start(): VanillaNode {
@@ -79,7 +100,8 @@ export class ModelBench {
       compactionEntries: 12,
       random: () => 0.5,
       nowMs: () => this.#nowMs,
-      isConnected: (peer) => this.#connected.has(peer),
+      addPeer: () => {},
+      dropPeer: (peer) => this.#connected.delete(peer),
       send: (to, message) => {
         if (this.#connected.has(to)) this.#sent.push([to, message]);
       },
@@ -105,6 +127,7 @@ export class ModelBench {
       commit: node.commitIndex,
       applied: node.lastApplied,
       log: node.log.map(({ index, term }) => [index, term]),
+      others: [...node.others].sort(),
     };
   }
 }
@@ -126,13 +149,27 @@ export class StepChooser {
     if (waiting !== undefined) return waiting;
     const chance = this.#chance;
     const roll = chance.next();
-    const peer = chance.pick(peers);
+    const peer = this.#peer();
+    // Who was taken out is not listened to, and nobody is left to say anything.
+    if (peer === null) return { do: "tick", ms: 400 };
     if (roll < 0.3) return { do: "tick", ms: chance.pick([1, 50, 50, 120, 400, 1_100]) };
     if (roll < 0.38) return { do: "connect", peer };
     if (roll < 0.4) return { do: "disconnect", peer };
     if (roll < 0.45) return { do: "submit", command: this.#command(), number: this.#count() };
-    if (roll < 0.47) return { do: "restart" };
-    return { do: "message", from: peer, message: this.#message() };
+    if (roll < 0.47) return { do: "restart", losesDump: chance.is(0.3) };
+    if (roll < 0.53) return { do: "submit", command: this.#change(), number: this.#count() };
+    return { do: "message", from: peer, message: this.#message(peer) };
+  }
+
+  #peer(): string | null {
+    const known = [...this.#node().others].sort();
+    return known.length === 0 ? null : this.#chance.pick(known);
+  }
+
+  /** Of who is there already, or is not, as well. */
+  #change(): Uint8Array {
+    const how = this.#chance.is(0.6) ? "add" : "rem";
+    return encodeMembership(how, this.#chance.pick(everybody));
   }
 
   #count(): number {
@@ -149,10 +186,12 @@ export class StepChooser {
     return Math.max(0, this.#node().term + this.#chance.pick([-1, 0, 0, 0, 0, 1, 1, 3]));
   }
 
-  #message(): PeerMessage {
+  #message(from: string): PeerMessage {
     const node = this.#node();
     const chance = this.#chance;
     const term = this.#term();
+    // Without many answers a leader commits nothing.
+    if (node.role === "leader" && chance.is(0.6)) return this.#answer();
     switch (chance.below(node.role === "follower" ? 9 : 12)) {
       case 0:
       case 1:
@@ -167,18 +206,23 @@ export class StepChooser {
       case 3:
         return { type: "apply_command", command: this.#command(), requestId: this.#count() };
       case 4:
-        return chance.is(0.5) ? this.#large(term) : this.#dump(term);
+        return chance.is(0.5) ? this.#large(from, term) : this.#dump(from, term);
       case 9:
-      case 10: {
-        const nextNodeIdx = Math.max(1, node.lastIndex + chance.pick([-6, -2, 0, 1, 1, 1]));
-        const success = chance.is(0.7);
-        return { type: "next_node_idx", nextNodeIdx, success, reset: !success && chance.is(0.7) };
-      }
+      case 10:
+        return this.#answer();
       case 11:
         return { type: "response_vote", term: node.term };
       default:
         return this.#entries(term);
     }
+  }
+
+  #answer(): PeerMessage {
+    const chance = this.#chance;
+    const past = chance.pick([-6, -2, 0, 1, 1, 1]);
+    const nextNodeIdx = Math.max(1, this.#node().lastIndex + past);
+    const success = chance.is(0.7);
+    return { type: "next_node_idx", nextNodeIdx, success, reset: !success && chance.is(0.7) };
   }
 
   #entries(term: number): PeerMessage {
@@ -191,20 +235,19 @@ export class StepChooser {
     const entries: Entry[] = Array.from({ length: count }, (_, at) => ({
       index: prevLogIdx + 1 + at,
       term: chance.is(0.9) ? term : Math.max(0, term - 1),
-      command: this.#command(),
+      command: chance.is(0.2) ? this.#change() : this.#command(),
     }));
     const commitIndex = Math.max(1, node.commitIndex + chance.pick([-2, 0, 1, 3, 9]));
     return { type: "append_entries", term, commitIndex, prevLogIdx, prevLogTerm, entries };
   }
 
   /** Two pieces of a large entry; the second one follows. */
-  #large(term: number): PeerMessage {
+  #large(from: string, term: number): PeerMessage {
     const node = this.#node();
     const entry = { index: node.lastIndex + 1, term, command: this.#command(64) };
     const pickle = encodeEntryTuple(entry);
     const commitIndex = node.commitIndex;
     const place = { term, commitIndex, prevLogIdx: node.lastIndex, prevLogTerm: node.lastTerm };
-    const from = this.#chance.pick(peers);
     const piece = (transmission: "start" | "finish", data: Uint8Array): PeerMessage => ({
       type: "append_chunk",
       transmission,
@@ -216,7 +259,7 @@ export class StepChooser {
   }
 
   /** A whole dump: its data, then the empty piece that ends it. */
-  #dump(term: number): PeerMessage {
+  #dump(from: string, term: number): PeerMessage {
     const node = this.#node();
     const index = node.lastIndex + this.#chance.pick([-1, 2, 5]);
     const commitIndex = node.commitIndex;
@@ -224,9 +267,9 @@ export class StepChooser {
     const encoder = new DumpEncoder(0);
     const last = { index, term, command: this.#command() };
     const previous = { index: index - 1, term, command: this.#command() };
-    encoder.finish(last, previous, [self, ...peers]);
+    const members = everybody.filter((each) => each === self || this.#chance.is(0.6));
+    encoder.finish(last, previous, members);
     const data = gzipSync(encoder.take());
-    const from = this.#chance.pick(peers);
     const piece = (bytes: Uint8Array, isFirst: boolean): PeerMessage => ({
       type: "install_snapshot",
       term,

@@ -19,9 +19,16 @@ from pysyncobj.transport import Transport
 
 class Time:
     now = 1000.0
+    reads = 0
+
+    @classmethod
+    def read(cls):
+        # A leader that has no dump for a peer that needs one says so for as long as it may send.
+        cls.reads += 1
+        return cls.now + (1.0 if cls.reads > 5000 else 0.0)
 
 
-syncobj.monotonicTime = lambda: Time.now
+syncobj.monotonicTime = Time.read
 random.random = lambda: 0.5
 
 out = sys.stdout
@@ -37,8 +44,14 @@ class Scripted(Transport):
     def send(self, node, message):
         if node.id not in self.connected:
             return False
-        self.sent.append([node.id, shown(message)])
+        said = [node.id, shown(message)]
+        if said[1].get('serialized', True) is not None or said not in self.sent[-1:]:
+            self.sent.append(said)
         return True
+
+    def dropNode(self, node):
+        # As TCPTransport's: the link ends, and nobody is told that it did.
+        self.connected.discard(node.id)
 
 
 class KVStoreTTL(SyncObj):
@@ -79,6 +92,8 @@ class Member:
     def __init__(self, folder, own, others):
         self.folder, self.own, self.others = folder, own, others
         self.told = []
+        self.dump = os.path.join(folder, 'm.dump')
+        self.dump_before = None
         self.start()
 
     def start(self):
@@ -86,12 +101,36 @@ class Member:
         path = os.path.join(self.folder, 'm.journal')
         conf = SyncObjConf(
             autoTick=False, dynamicMembershipChange=True, journalFile=path, useFork=False,
-            fullDumpFile=os.path.join(self.folder, 'm.dump'), logCompactionMinEntries=12,
+            fullDumpFile=self.dump, logCompactionMinEntries=12,
             logCompactionMinTime=10**9)
         self.obj = KVStoreTTL(self.own, self.others, conf, self.transport)
 
+    def take(self, step):
+        before = self.dump_now()
+        self.do(step)
+        after = self.dump_now()
+        if step['do'] != 'restart' and after != before:
+            self.dump_before = before[1]
+
+    def dump_now(self):
+        """Which file it is, and what is in it."""
+        try:
+            with open(self.dump, 'rb') as file:
+                return os.fstat(file.fileno()).st_ino, file.read()
+        except FileNotFoundError:
+            return None, None
+
+    def lose_dump(self):
+        if self.dump_before is not None:
+            with open(self.dump, 'wb') as file:
+                file.write(self.dump_before)
+        elif os.path.exists(self.dump):
+            os.remove(self.dump)
+        self.dump_before = None
+
     def do(self, step):
         what = step['do']
+        Time.reads = 0
         if what == 'tick':
             Time.now += step['ms'] / 1000.0
             self.obj._onTick(0)
@@ -112,7 +151,9 @@ class Member:
             self.obj._applyCommand(
                 bytes.fromhex(step['command']), lambda _, error: self.told.append([number, error]))
         elif what == 'restart':
-            # As after SIGKILL: the files are as the system's cache has them.
+            # As after SIGKILL the files are as the system's cache has them, but perhaps for one.
+            if step['losesDump']:
+                self.lose_dump()
             self.start()
 
     def answer(self):
@@ -129,6 +170,7 @@ class Member:
             'vote': getattr(obj, '_SyncObj__votedForNodeId'),
             'commit': obj.raftCommitIndex,
             'applied': obj.raftLastApplied,
+            'others': sorted(node.id for node in obj.otherNodes),
             'log': [[i, t] for _, i, t in getattr(obj, '_SyncObj__raftLog')[:]],
         }
 
@@ -137,5 +179,5 @@ for script in json.load(sys.stdin):
     with tempfile.TemporaryDirectory(prefix='quorate-model-') as folder:
         member = Member(folder, 'a:1', ['b:1', 'c:1'])
         for step in script:
-            member.do(step)
+            member.take(step)
             out.write(json.dumps(member.answer()) + '\n')

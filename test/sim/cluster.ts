@@ -25,6 +25,8 @@ export interface ClusterOptions {
   readonly guardsOff?: ReadonlySet<GuardName>;
   /** Vanilla members are never stopped: then they forget nothing. */
   readonly vanillaStays?: boolean;
+  /** Members come and go: then vanilla ones ask each other who is one, as Patroni's do. */
+  readonly changesMembers?: boolean;
 }
 
 /** Members on their machines, and everything that looks at them. */
@@ -35,6 +37,7 @@ export class Cluster implements Bench {
   readonly network: SimNetwork;
   readonly judge: Judge;
   readonly vanillaStays: boolean;
+  readonly changesMembers: boolean;
   readonly seats: readonly (Seat | VanillaSeat)[];
   /** What brings those back that are away for as long as the others can do without. */
   readonly away: (() => void)[] = [];
@@ -50,6 +53,7 @@ export class Cluster implements Bench {
     this.trace = options.trace;
     this.judge = options.judge;
     this.vanillaStays = options.vanillaStays === true;
+    this.changesMembers = options.changesMembers === true;
     this.network = new SimNetwork({
       timeline: this.timeline,
       chance: this.chance.fork(),
@@ -81,11 +85,12 @@ export class Cluster implements Bench {
       compactionMs,
       fail: (error: unknown) => this.fail(error),
     };
+    const vanilla = { ...host, discovers: this.changesMembers };
     return partners.map((address, at) => {
       const kind = members[at] ?? "quorate";
       return kind === "quorate"
         ? new Seat(address, quorate)
-        : new VanillaSeat(address, { ...host, remembers: kind === "0.3.17" });
+        : new VanillaSeat(address, { ...vanilla, remembers: kind === "0.3.17" });
     });
   }
 
@@ -109,6 +114,10 @@ export class Cluster implements Bench {
       const standing = seat.standing();
       if (standing !== null) yield standing;
     }
+  }
+
+  get isQuorateAlone(): boolean {
+    return this.seats.every((seat) => seat instanceof Seat);
   }
 
   get size(): number {

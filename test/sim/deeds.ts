@@ -1,6 +1,7 @@
 import type { Cluster } from "./cluster.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
 import { Seat } from "./seat.js";
+import type { AnySeat } from "./stage.js";
 import { cutBehindCompaction, falseHeight, figureEight, pileUp } from "./staged-deeds.js";
 import type { VanillaSeat } from "./vanilla-seat.js";
 
@@ -116,7 +117,7 @@ const acts = {
   remove: (cluster, deed) => {
     const seat = chosen(cluster, deed);
     const admin = cluster.leader();
-    if (!(admin instanceof Seat) || admin === seat) return;
+    if (admin === null || admin === seat || !mayRemove(cluster, admin)) return;
     if (deed.amount < 0.5) seat.stop();
     admin.admin({ command: "remove", address: seat.address }, () => {});
     // Whoever was taken out and comes back asks to be let in.
@@ -151,6 +152,13 @@ function chosen(cluster: Cluster, { seat }: Deed): Seat | VanillaSeat {
   const found = cluster.seats[seat % cluster.seats.length];
   if (found === undefined) throw new Error("a cluster without members");
   return found;
+}
+
+/** Of a cluster with vanilla members nobody takes out the last that is needed: such a one comes to no end. */
+function mayRemove(cluster: Cluster, admin: AnySeat): boolean {
+  if (admin instanceof Seat && cluster.isQuorateAlone) return true;
+  const known = admin.standing()?.others.length ?? 0;
+  return cluster.changesMembers && known + 1 > Math.max(2, Math.floor(cluster.size / 2) + 1);
 }
 
 /** The chosen member and another one. */

@@ -17,6 +17,9 @@ export interface EndpointOptions {
   readonly retryMs: number;
 }
 
+/** Of a link that ends because its peer is no member any more. */
+export const droppedReason = "no longer a member";
+
 const tickMs = 200;
 const firstRetryMs = 250;
 
@@ -51,7 +54,7 @@ export class Endpoint implements MemberNetwork {
     for (const [address, { half }] of [...this.#peers]) {
       if (wanted.has(address)) continue;
       this.#peers.delete(address);
-      if (half !== null) this.#close(half, "no longer a member");
+      if (half !== null) this.#close(half, droppedReason);
     }
     for (const address of wanted) {
       if (!this.#peers.has(address)) {

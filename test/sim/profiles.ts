@@ -13,6 +13,8 @@ export interface Profile {
   readonly members: readonly (readonly MemberKind[])[];
   /** Vanilla members are never stopped, so that nothing may be lost. */
   readonly vanillaStays?: boolean;
+  /** Members come and go, so that vanilla ones ask each other who is one. */
+  readonly changesMembers?: boolean;
   readonly compactionEntries: number;
   readonly compactionMs: number;
   /** Mean time that a message travels where nothing slows it. */
@@ -237,6 +239,23 @@ export const profiles: Readonly<Record<string, Profile>> = {
       transfer: 1,
       remove: 1,
       "lose-disk": 0.5,
+    },
+  },
+  /** Beside vanilla members, and all of them come and go. */
+  "beside-members": {
+    ...plain,
+    members: [...beside("0.3.15"), ...beside("0.3.17")],
+    changesMembers: true,
+    gapMs: 700,
+    weights: {
+      remove: 6,
+      transfer: 2,
+      kill: 3,
+      power: 1,
+      isolate: 3,
+      "cut-one-way": 2,
+      "lose-link": 2,
+      strike: 1,
     },
   },
 };

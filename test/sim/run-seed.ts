@@ -1,4 +1,3 @@
-import { failReason } from "../../protocol/wire/messages.js";
 import type { GuardName } from "../../src/raft/types.js";
 import { Chance } from "./chance.js";
 import { Workload } from "./clients.js";
@@ -6,9 +5,8 @@ import { Cluster } from "./cluster.js";
 import { carryOut, type Deed } from "./deeds.js";
 import { StrictJudge } from "./judge.js";
 import { MixedJudge, type MixedSum } from "./mixed-judge.js";
+import { makePeace } from "./peace.js";
 import { type Profile, planDeeds, profiles } from "./profiles.js";
-import { Seat } from "./seat.js";
-import type { AnySeat } from "./standing.js";
 import { Trace } from "./trace.js";
 import { Violation } from "./violation.js";
 
@@ -40,9 +38,6 @@ export interface Outcome {
   readonly simulatedMs: number;
 }
 
-/** The longest that a cluster may take to agree when nothing disturbs it any more. */
-const peaceMsMax = 60_000;
-
 export async function runSeed(options: RunOptions): Promise<Outcome> {
   const { seed, faultsMs = 25_000 } = options;
   const names = Object.keys(profiles);
@@ -62,6 +57,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
     judge,
     members,
     vanillaStays: profile.vanillaStays === true,
+    changesMembers: profile.changesMembers === true,
     compactionEntries: profile.compactionEntries,
     compactionMs: profile.compactionMs,
     wireMs: profile.wireMs,
@@ -112,84 +108,4 @@ async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<E
     process.off("unhandledRejection", onRejection);
     for (const seat of cluster.seats) seat.kill();
   }
-}
-
-const soundDisk = { isFull: false, failSyncs: 0, failWrites: 0, failReads: 0, slowness: 1 };
-
-/** All faults end. Then every member must take a write, and all must come to agree. */
-async function makePeace(cluster: Cluster, workload: Workload): Promise<void> {
-  cluster.say("world", "peace");
-  // What was to end later ends now.
-  await cluster.run(cluster.timeline.nowMs + 3_000);
-  cluster.network.heal();
-  for (const seat of cluster.seats) {
-    if (seat instanceof Seat) Object.assign(seat.disk.faults, soundDisk);
-    seat.machine.setDrift(1);
-    seat.machine.resume();
-  }
-  const begunMs = cluster.timeline.nowMs;
-  const wrote = new Set<AnySeat>();
-  for (let turn = 0; cluster.timeline.nowMs < begunMs + peaceMsMax; turn += 1) {
-    for (const seat of cluster.seats) {
-      seat.start();
-      if (turn % 10 === 9) letIn(cluster, seat);
-      if (wrote.has(seat)) continue;
-      cluster.write(seat, workload.command(seat.machine.wallSec()), (error) => {
-        if (error === failReason.success) wrote.add(seat);
-      });
-    }
-    if (turn % 10 === 4) handOver(cluster, Math.floor(turn / 10));
-    await cluster.run(cluster.timeline.nowMs + 500);
-    const ours = cluster.seats.filter((seat) => seat instanceof Seat);
-    if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return;
-  }
-  throw new Violation("liveness", `after ${peaceMsMax} ms without faults: ${stateOf(cluster)}`);
-}
-
-/** A member that was taken out and goes on running is none: started again, it asks to be let in. */
-function letIn(cluster: Cluster, seat: AnySeat): void {
-  const leader = cluster.leader();
-  if (!(leader instanceof Seat) || leader === seat) return;
-  if (leader.standing()?.others.includes(seat.address) === false) seat.kill();
-}
-
-/**
- * A member that missed the removal or the return of the one that leads does not know it as a member, as
- * with PySyncObj: it hears of it from another leader. So everybody has a turn.
- */
-function handOver(cluster: Cluster, turn: number): void {
-  const { address } = cluster.seats[turn % cluster.seats.length] ?? { address: null };
-  const leader = cluster.leader();
-  if (leader instanceof Seat) leader.admin({ command: "transfer", address }, () => {});
-}
-
-function isSettled(cluster: Cluster): boolean {
-  const leader = cluster.leader()?.standing() ?? null;
-  if (leader === null || leader.others.length + 1 !== cluster.seats.length) return false;
-  // A key whose time is over goes, whoever leads. A vanilla model expires none.
-  if (leader.kind === "quorate" && leader.store.expiring > 0) return false;
-  return cluster.seats.every((seat) => {
-    const standing = seat.standing();
-    if (standing === null || standing.mustRefetch) return false;
-    // A vanilla leader and a vanilla follower may ask and answer past each other for ever.
-    if (standing.kind === "vanilla" && leader.kind === "vanilla") return true;
-    const { lastIndex, appliedIndex } = standing;
-    return lastIndex === leader.lastIndex && appliedIndex === leader.lastIndex;
-  });
-}
-
-function stateOf(cluster: Cluster): string {
-  return cluster.seats
-    .map((seat) => {
-      const standing = seat.standing();
-      if (standing === null) return `${seat.address} does not run`;
-      const { kind, role, term, firstIndex, lastIndex, commitIndex, appliedIndex } = standing;
-      return (
-        `${seat.address} ${kind} ${role} of term ${term}, log ${firstIndex}…${lastIndex}/` +
-        `${standing.entryAt(lastIndex)?.term}, commit ${commitIndex}, applied ${appliedIndex}, knows ` +
-        `${standing.others}${standing.mustRefetch ? ", must refetch" : ""}, ` +
-        `expiring ${standing.store.expiring}`
-      );
-    })
-    .join("; ");
 }

@@ -1,4 +1,5 @@
 import type { Entry } from "../../protocol/log/entry.js";
+import type { UtilityRequest } from "../../protocol/wire/utility.js";
 import type { StatusReport } from "../../src/node/member-types.js";
 import type { Store } from "../../src/store/store.js";
 
@@ -40,4 +41,6 @@ export interface AnySeat {
   loseLink(peer: string): void;
   /** A client of this member writes; `done` gets one of failReason, or nothing ever. */
   submit(command: Uint8Array, done: (error: number) => void): void;
+  /** Asks the member what an administrator's command would. */
+  admin(request: UtilityRequest, reply: (value: unknown) => void): void;
 }

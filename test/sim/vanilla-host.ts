@@ -17,13 +17,16 @@ export function emptyFiles(): VanillaFiles {
 
 export interface VanillaHost {
   readonly self: string;
+  /** Whom it takes for members when it starts. */
   readonly others: readonly string[];
   /** Since 0.3.16 term and vote are stored, a truncated commit index is clamped, timeout_now is known. */
   readonly remembers: boolean;
   readonly compactionEntries: number;
   readonly random: () => number;
   nowMs(): number;
-  isConnected(peer: string): boolean;
+  addPeer(peer: string): void;
+  dropPeer(peer: string): void;
+  /** To a peer without a link nothing goes. */
   send(to: string, message: PeerMessage): void;
   /** Calls back when the forked child that writes a dump has renamed it. */
   forkDump(done: () => void): void;

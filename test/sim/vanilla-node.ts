@@ -12,6 +12,7 @@ import {
 import { Store } from "../../src/store/store.js";
 import { decodeDump, encodeDump } from "./vanilla-dump.js";
 import type { VanillaFiles, VanillaHost } from "./vanilla-host.js";
+import { isMembership, VanillaMembers } from "./vanilla-members.js";
 import { VanillaSender } from "./vanilla-sender.js";
 import { type Outcome, VanillaWrites } from "./vanilla-writes.js";
 
@@ -27,7 +28,7 @@ const heartbeatMs = 100;
  * PySyncObj as a peer sees it, of either behaviour class (pysyncobj/syncobj.py). Its faults are kept:
  * votes are counted and not told apart, each append_entries cuts what follows its prevLogIdx, applied
  * entries are never taken back, a new dump is in place before the journal is cut, and of a large
- * entry two pieces may be marked as the last. Membership stays as configured.
+ * entry two pieces may be marked as the last.
  */
 export class VanillaNode {
   readonly files: VanillaFiles;
@@ -45,6 +46,10 @@ export class VanillaNode {
   #isTransferring = false;
   #mustLoadDump = true;
   readonly #sender: VanillaSender;
+  readonly #members: VanillaMembers;
+  /** A peer that was dropped is never taken out of these: it is told of no end of that link. */
+  readonly #connected = new Set<string>();
+  #noOpIndex = 0;
   #nextHeartbeatMs = 0;
   readonly #startedMs: number;
   #secondsStored = 0;
@@ -61,6 +66,16 @@ export class VanillaNode {
     this.files = files;
     this.#host = host;
     this.#sender = new VanillaSender(this, host);
+    this.#members = new VanillaMembers(host.self, host.others, {
+      added: (peer) => {
+        this.#sender.begin(peer);
+        host.addPeer(peer);
+      },
+      dropped: (peer) => {
+        this.#sender.forget(peer);
+        host.dropPeer(peer);
+      },
+    });
     this.deadlineMs = host.nowMs() + this.#timeoutMs();
     this.#startedMs = host.nowMs();
     this.log = [...files.journal];
@@ -70,6 +85,11 @@ export class VanillaNode {
       this.votedFor = files.votedFor;
     }
     this.commitIndex = files.commitIndex;
+  }
+
+  /** Whom it takes for members, beside itself. */
+  get others(): readonly string[] {
+    return [...this.#members.others];
   }
 
   /** The dump that may be sent: none while a child writes the next one. */
@@ -83,6 +103,14 @@ export class VanillaNode {
 
   get lastTerm(): number {
     return this.log.at(-1)?.term ?? 0;
+  }
+
+  connected(peer: string): void {
+    this.#connected.add(peer);
+  }
+
+  disconnected(peer: string): void {
+    this.#connected.delete(peer);
   }
 
   /** A command of a client of this member. */
@@ -154,11 +182,11 @@ export class VanillaNode {
   }
 
   #isMajority(count: number): boolean {
-    return count > (this.#host.others.length + 1) / 2;
+    return count > (this.#members.others.size + 1) / 2;
   }
 
   #isConnectedToAnyone(): boolean {
-    return this.#host.others.some((other) => this.#host.isConnected(other));
+    return this.#connected.size > 0 || this.#members.others.size === 0;
   }
 
   /** Undefined where the log does not hold it. */
@@ -199,7 +227,7 @@ export class VanillaNode {
     this.#setTerm(this.term + 1, this.#host.self);
     this.#votes = 1;
     const { term, lastIndex: lastLogIndex, lastTerm: lastLogTerm } = this;
-    for (const other of this.#host.others) {
+    for (const other of this.others) {
       this.#host.send(other, { type: "request_vote", term, lastLogIndex, lastLogTerm });
     }
     this.#writes.leaderChanged();
@@ -209,23 +237,23 @@ export class VanillaNode {
   #becomeLeader(): void {
     this.leader = this.#host.self;
     this.role = "leader";
-    for (const other of this.#host.others) this.#sender.begin(other);
+    for (const other of this.others) this.#sender.begin(other);
     this.#host.say(`leads term ${this.term} from ${this.lastIndex}/${this.lastTerm}`);
-    this.#add({ index: this.lastIndex + 1, term: this.term, command: encodeNoOp() });
+    this.#noOpIndex = this.lastIndex + 1;
+    this.#add({ index: this.#noOpIndex, term: this.term, command: encodeNoOp() });
     this.#sendAll();
   }
 
   #lead(now: number): void {
+    const { others } = this;
     let next = this.commitIndex;
     for (let index = this.commitIndex + 1; index <= this.lastIndex; index += 1) {
-      const holders = this.#host.others.filter((other) => this.#sender.matchOf(other) >= index);
+      const holders = others.filter((other) => this.#sender.matchOf(other) >= index);
       if (!this.#isMajority(holders.length + 1)) break;
       if (this.at(index)?.term === this.term) next = index;
     }
     if (next !== this.commitIndex) this.#setCommit(next);
-    const heard = this.#host.others.filter(
-      (other) => this.#sender.answeredMs(other) > now - 30_000,
-    );
+    const heard = others.filter((other) => this.#sender.answeredMs(other) > now - 30_000);
     if (this.#isMajority(heard.length + 1)) return;
     this.role = "follower";
     this.leader = null;
@@ -236,6 +264,7 @@ export class VanillaNode {
       const entry = this.at(this.lastApplied + 1);
       if (entry === undefined) return;
       this.store.apply(entry.command, this.lastApplied + 1);
+      this.#members.change(entry.command, { isUndone: false });
       this.lastApplied += 1;
       this.#writes.applied(entry);
     }
@@ -243,8 +272,8 @@ export class VanillaNode {
 
   #sendAll(): void {
     this.#nextHeartbeatMs = this.#host.nowMs() + heartbeatMs;
-    for (const other of this.#host.others) {
-      if (this.#host.isConnected(other)) this.#sender.sendTo(other);
+    for (const other of this.others) {
+      if (this.#connected.has(other)) this.#sender.sendTo(other);
       else this.#sender.dropDump(other);
     }
   }
@@ -294,9 +323,12 @@ export class VanillaNode {
       this.#answer(from, prevLogIdx, { reset: true, success: false });
       return false;
     }
+    const gone = this.log.filter(({ index }) => index > prevLogIdx);
+    for (const { command } of gone.reverse()) this.#members.change(command, { isUndone: true });
     this.log = this.log.filter(({ index }) => index <= prevLogIdx);
     for (const entry of entries) this.#add(entry);
     this.files.journal = [...this.log];
+    for (const { command } of entries) this.#members.change(command, { isUndone: false });
     const next = (entries.at(-1)?.index ?? prevLogIdx) + 1;
     this.#answer(from, next, { reset: false, success: true });
     return true;
@@ -339,6 +371,10 @@ export class VanillaNode {
     if (this.leader === null) return;
     for (const { command, from, done } of this.#queue.splice(0)) {
       if (this.role === "leader") {
+        if (isMembership(command) && !this.#mayChange(command)) {
+          this.#refuse({ command, from, done });
+          continue;
+        }
         const index = this.lastIndex + 1;
         this.#add({ index, term: this.term, command });
         if (from !== null) {
@@ -354,6 +390,21 @@ export class VanillaNode {
         const requestId = this.#writes.ask(done);
         this.#host.send(this.leader, { type: "apply_command", command, requestId });
       }
+    }
+  }
+
+  /** It takes effect at once. Of earlier changes it does not ask whether they are committed. */
+  #mayChange(command: Uint8Array): boolean {
+    if (this.lastApplied < this.#noOpIndex) return false;
+    return this.#members.change(command, { isUndone: false });
+  }
+
+  #refuse({ from, done }: Queued): void {
+    const error = failReason.requestDenied;
+    if (from === null) done?.(error);
+    else {
+      const { requestId, node } = from;
+      this.#host.send(node, { type: "apply_command_response", requestId, error });
     }
   }
 
@@ -373,7 +424,7 @@ export class VanillaNode {
     const last = this.at(this.lastApplied);
     if (previous === undefined || last === undefined || previous.index === this.#lastDumpIndex)
       return;
-    const members = [this.#host.self, ...this.#host.others];
+    const members = [this.#host.self, ...this.others];
     const dump = encodeDump(this.store, { last, previous, members });
     const dumping = { index: previous.index, isInPlace: false };
     this.#dumping = dumping;
@@ -397,6 +448,7 @@ export class VanillaNode {
     if (this.#host.remembers && this.commitIndex > this.lastIndex) {
       this.#setCommit(this.lastIndex);
     }
+    this.#members.replace(dump.members);
   }
 }
 

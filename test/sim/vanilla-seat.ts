@@ -1,8 +1,17 @@
+import { encodeMembership } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
-import { encodeMembers, encodeStatus, type UtilityRequest } from "../../protocol/wire/utility.js";
+import { failReason } from "../../protocol/wire/messages.js";
+import {
+  encodeMembers,
+  encodeStatus,
+  encodeUtility,
+  parseMembers,
+  type UtilityRequest,
+  utilityOutcome,
+} from "../../protocol/wire/utility.js";
 import type { Chance } from "./chance.js";
-import { Endpoint } from "./endpoint.js";
+import { droppedReason, Endpoint } from "./endpoint.js";
 import { Life, Machine } from "./machine.js";
 import type { SimNetwork } from "./sim-network.js";
 import type { AnySeat, Standing } from "./standing.js";
@@ -14,6 +23,8 @@ export interface VanillaSeatHost {
   readonly chance: Chance;
   readonly partners: readonly string[];
   readonly remembers: boolean;
+  /** As Patroni's members do it asks the others who is a member, and has itself let in. */
+  readonly discovers: boolean;
   readonly compactionEntries: number;
   touched(seat: VanillaSeat): void;
   say(who: string, what: string): void;
@@ -21,6 +32,8 @@ export interface VanillaSeatHost {
 
 /** upstream's connectionRetryTime. */
 const retryMs = 5_000;
+/** Patroni's retry_timeout: for all partners together. */
+const discoveryMs = 10_000;
 /** How often the system writes its cache to the disk by itself. */
 const writeBackMs = 5_000;
 
@@ -54,12 +67,13 @@ export class VanillaSeat implements AnySeat {
       role: node.role,
       leads: node.role === "leader",
       term: node.term,
-      firstIndex: node.log[0]?.index ?? 1,
+      // Without the dump that its journal goes on from it has nothing of what was before.
+      firstIndex: this.isHollow ? 1 : (node.log[0]?.index ?? 1),
       lastIndex: node.lastIndex,
       commitIndex: node.commitIndex,
       appliedIndex: node.lastApplied,
       store: node.store,
-      others: this.#others,
+      others: node.others,
       mustRefetch: false,
       entryAt: (index) => node.log[index - (node.log[0]?.index ?? 1)],
     };
@@ -68,7 +82,20 @@ export class VanillaSeat implements AnySeat {
   holds(index: number, term: number): boolean {
     const { journal } = this.#files;
     const first = journal[0]?.index ?? 1;
-    return index < first || journal[index - first]?.term === term;
+    return (index < first && !this.isHollow) || journal[index - first]?.term === term;
+  }
+
+  /** Its journal was trimmed, and the dump is lost: it applies nothing any more, votes, and may lead. */
+  get isHollow(): boolean {
+    const { journal, dump } = this.#files;
+    return dump === null && (journal[0]?.index ?? 1) > 1;
+  }
+
+  /** Somebody empties its data directory. */
+  wipe(): void {
+    this.kill();
+    this.#files = emptyFiles();
+    this.#durable = emptyFiles();
   }
 
   lastEntry(): Entry | null {
@@ -81,7 +108,10 @@ export class VanillaSeat implements AnySeat {
     this.#life = life;
     this.#host.network.powered.add(this.address);
     this.#host.say(this.address, "vanilla process starts");
-    life.enter(() => this.#begin(life));
+    life.enter(() => {
+      if (!this.#host.discovers) this.#begin(life, this.#partners);
+      else void this.#discover(life).catch(() => {});
+    });
   }
 
   kill(): void {
@@ -91,11 +121,16 @@ export class VanillaSeat implements AnySeat {
   losePower(): void {
     this.#leave(false);
     this.#host.network.powered.delete(this.address);
-    // Nothing is synced: what the system has not written by itself is there or not. A trimmed journal
-    // without the dump that goes with it is left out: such a member never comes back by itself.
+    // Nothing is synced: what the system has not written by itself is there or not, a new dump and the
+    // journal that was trimmed for it each by itself.
     const { journal, dump } = this.#files;
     if (dump !== this.#durable.dump) {
-      if (this.#chance.is(0.5)) this.#files = { ...this.#durable };
+      const isDumpThere = this.#chance.is(0.5);
+      const isJournalThere = this.#chance.is(0.5);
+      this.#files = {
+        ...(isJournalThere ? this.#files : this.#durable),
+        dump: isDumpThere ? dump : this.#durable.dump,
+      };
       return;
     }
     const kept = this.#chance.below(journal.length + 1);
@@ -118,11 +153,40 @@ export class VanillaSeat implements AnySeat {
     this.#life?.enter(() => node?.submit(command, done));
   }
 
-  get #others(): string[] {
+  /** Asks the member what an administrator's command would. */
+  admin(request: UtilityRequest, reply: (value: PyValue) => void): void {
+    this.#life?.enter(() => this.#answer(request, reply));
+  }
+
+  /** As configured. */
+  get #partners(): string[] {
     return this.#host.partners.filter((partner) => partner !== this.address);
   }
 
-  #begin(life: Life): void {
+  /** DynMemberSyncObj of Patroni: one after the other; who answers is asked, once, to let it in. */
+  async #discover(life: Life): Promise<void> {
+    const partners = this.#partners;
+    const asker = { address: this.address, life };
+    for (const address of partners) {
+      const timeoutMs = discoveryMs / partners.length;
+      const question = { address, request: encodeUtility({ command: "members" }), timeoutMs };
+      const members = await this.#host.network.ask(asker, question).then(parseMembers, () => []);
+      if (life.isOver) return;
+      if (members.length === 0) continue;
+      const known = members.map((member) => member.address);
+      this.#begin(
+        life,
+        known.filter((member) => member !== this.address),
+      );
+      if (known.includes(this.address)) return;
+      const request = encodeUtility({ command: "add", address: this.address });
+      await this.#host.network.ask(asker, { address, request, timeoutMs }).catch(() => {});
+      return;
+    }
+    this.#begin(life, partners);
+  }
+
+  #begin(life: Life, others: readonly string[]): void {
     const { network, remembers, compactionEntries } = this.#host;
     const endpoint = new Endpoint(network, {
       address: this.address,
@@ -131,8 +195,10 @@ export class VanillaSeat implements AnySeat {
       connectionTimeoutMs: 3_500,
       retryMs,
       events: {
-        peerConnected: () => {},
-        peerDisconnected: () => {},
+        peerConnected: (peer) => this.#node?.connected(peer),
+        peerDisconnected: (peer, reason) => {
+          if (reason !== droppedReason) this.#node?.disconnected(peer);
+        },
         peerHello: () => {},
         observerConnected: () => {},
         observerDisconnected: () => {},
@@ -144,15 +210,20 @@ export class VanillaSeat implements AnySeat {
       },
     });
     this.#endpoint = endpoint;
-    endpoint.setPeers(this.#others);
+    const peers = new Set(others);
+    endpoint.setPeers(others);
     this.#node = new VanillaNode(this.#files, {
       self: this.address,
-      others: this.#others,
+      others,
       remembers,
       compactionEntries,
       random: this.#chance.next,
       nowMs: () => this.machine.monotonicMs(),
-      isConnected: (peer) => endpoint.isConnected(peer),
+      addPeer: (peer) => endpoint.setPeers([...peers.add(peer)]),
+      dropPeer: (peer) => {
+        peers.delete(peer);
+        endpoint.setPeers([...peers]);
+      },
       send: (to, message) => void endpoint.sendMany([to], message),
       forkDump: (done) => {
         life.clock.after(this.#chance.between(20, 300), () => {
@@ -183,7 +254,7 @@ export class VanillaSeat implements AnySeat {
     const node = this.#node;
     if (node === null) return;
     if (request.command === "status") {
-      const partners = this.#others.map((address) => ({ address, connected: true }));
+      const partners = node.others.map((address) => ({ address, connected: true }));
       reply(
         encodeStatus({
           version: this.#host.remembers ? "0.3.17" : "0.3.15",
@@ -208,13 +279,23 @@ export class VanillaSeat implements AnySeat {
         }),
       );
     } else if (request.command === "members") {
-      const all = [...this.#others, this.address];
+      const all = [...node.others, this.address];
       reply(
         encodeMembers(
           all.map((address) => ({ address, leader: node.leader === address, connected: true })),
         ),
       );
-    } else if (request.command === "transfer" || request.command === "add") reply("FAIL");
+    } else if (request.command === "transfer") reply("FAIL");
+    else if (request.command === "add" || request.command === "remove") {
+      const { command, address } = request;
+      const how = command === "add" ? "add" : "rem";
+      const answer = (isDone: boolean) => reply(utilityOutcome(request, isDone));
+      if (how === "rem" && address === this.address) answer(false);
+      else
+        node.submit(encodeMembership(how, address), (error) =>
+          answer(error === failReason.success),
+        );
+    }
   }
 
   #leave(tellsOthers: boolean): void {

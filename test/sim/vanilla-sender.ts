@@ -27,6 +27,12 @@ export class VanillaSender {
     this.#answeredMs.set(peer, this.#host.nowMs());
   }
 
+  /** It is no member any more. */
+  forget(peer: string): void {
+    this.#next.delete(peer);
+    this.#match.delete(peer);
+  }
+
   matchOf(peer: string): number {
     return this.#match.get(peer) ?? 0;
   }

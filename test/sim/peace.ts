@@ -1,0 +1,122 @@
+import { failReason } from "../../protocol/wire/messages.js";
+import type { Workload } from "./clients.js";
+import type { Cluster } from "./cluster.js";
+import { Seat } from "./seat.js";
+import type { AnySeat } from "./standing.js";
+import { VanillaSeat } from "./vanilla-seat.js";
+import { Violation } from "./violation.js";
+
+/** The longest that a cluster may take to agree when nothing disturbs it any more. */
+const peaceMsMax = 60_000;
+
+/** How long members that do not agree on who is one are given to find together. */
+const tornMsMax = 20_000;
+
+const soundDisk = { isFull: false, failSyncs: 0, failWrites: 0, failReads: 0, slowness: 1 };
+
+/** All faults end. Then every member must take a write, and all must come to agree. */
+export async function makePeace(cluster: Cluster, workload: Workload): Promise<void> {
+  await endFaults(cluster);
+  const begunMs = cluster.timeline.nowMs;
+  const wrote = new Set<AnySeat>();
+  for (let turn = 0; cluster.timeline.nowMs < begunMs + peaceMsMax; turn += 1) {
+    for (const seat of cluster.seats) {
+      administer(cluster, seat, turn);
+      if (wrote.has(seat)) continue;
+      cluster.write(seat, workload.command(seat.machine.wallSec()), (error) => {
+        if (error === failReason.success) wrote.add(seat);
+      });
+    }
+    if (turn % 10 === 4) handOver(cluster, Math.floor(turn / 10));
+    await cluster.run(cluster.timeline.nowMs + 500);
+    const ours = cluster.seats.filter((seat) => seat instanceof Seat);
+    if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return;
+    if (cluster.timeline.nowMs > begunMs + tornMsMax && isTorn(cluster)) {
+      cluster.say("world", `torn: ${stateOf(cluster)}`);
+      return;
+    }
+  }
+  throw new Violation("liveness", `after ${peaceMsMax} ms without faults: ${stateOf(cluster)}`);
+}
+
+async function endFaults(cluster: Cluster): Promise<void> {
+  cluster.say("world", "peace");
+  // What was to end later ends now.
+  await cluster.run(cluster.timeline.nowMs + 3_000);
+  cluster.network.heal();
+  for (const seat of cluster.seats) {
+    if (seat instanceof Seat) Object.assign(seat.disk.faults, soundDisk);
+    seat.machine.setDrift(1);
+    seat.machine.resume();
+  }
+}
+
+/** Does what somebody would who looks after the cluster. */
+function administer(cluster: Cluster, seat: Seat | VanillaSeat, turn: number): void {
+  // Nothing else helps it.
+  if (seat instanceof VanillaSeat && seat.isHollow) seat.wipe();
+  seat.start();
+  if (turn % 10 === 9) letIn(cluster, seat);
+}
+
+/** A member that was taken out and goes on running is none: started again, it asks to be let in. */
+function letIn(cluster: Cluster, seat: AnySeat): void {
+  const leader = cluster.leader();
+  if (leader === null || leader === seat) return;
+  if (leader.standing()?.others.includes(seat.address) === false) seat.kill();
+  // A vanilla member learns of no change that it has missed, and its list is asked for by the others.
+  if (seat instanceof Seat || !cluster.changesMembers) return;
+  if (seat.standing()?.others.length !== cluster.size - 1) seat.kill();
+}
+
+/**
+ * A member that missed the removal or the return of the one that leads does not know it as a member, as
+ * with PySyncObj: it hears of it from another leader. So everybody has a turn.
+ */
+function handOver(cluster: Cluster, turn: number): void {
+  const { address } = cluster.seats[turn % cluster.seats.length] ?? { address: null };
+  const leader = cluster.leader();
+  if (leader instanceof Seat) leader.admin({ command: "transfer", address }, () => {});
+  else if (cluster.changesMembers) leader?.kill();
+}
+
+/**
+ * Vanilla members forget changes that they had not applied, undo some that had no effect, and believe
+ * their dumps more than each other: where their lists differ, only somebody who empties one of them helps.
+ */
+function isTorn(cluster: Cluster): boolean {
+  if (!cluster.changesMembers) return false;
+  const lists = cluster.seats.map((seat) => seat.standing()?.others.length ?? cluster.size - 1);
+  return lists.some((known) => known !== cluster.size - 1);
+}
+
+function isSettled(cluster: Cluster): boolean {
+  const leader = cluster.leader()?.standing() ?? null;
+  if (leader === null || leader.others.length + 1 !== cluster.seats.length) return false;
+  // A key whose time is over goes, whoever leads. A vanilla model expires none.
+  if (leader.kind === "quorate" && leader.store.expiring > 0) return false;
+  return cluster.seats.every((seat) => {
+    const standing = seat.standing();
+    if (standing === null || standing.mustRefetch) return false;
+    // A vanilla leader and a vanilla follower may ask and answer past each other for ever.
+    if (standing.kind === "vanilla" && leader.kind === "vanilla") return true;
+    const { lastIndex, appliedIndex } = standing;
+    return lastIndex === leader.lastIndex && appliedIndex === leader.lastIndex;
+  });
+}
+
+function stateOf(cluster: Cluster): string {
+  return cluster.seats
+    .map((seat) => {
+      const standing = seat.standing();
+      if (standing === null) return `${seat.address} does not run`;
+      const { kind, role, term, firstIndex, lastIndex, commitIndex, appliedIndex } = standing;
+      return (
+        `${seat.address} ${kind} ${role} of term ${term}, log ${firstIndex}…${lastIndex}/` +
+        `${standing.entryAt(lastIndex)?.term}, commit ${commitIndex}, applied ${appliedIndex}, knows ` +
+        `${standing.others}${standing.mustRefetch ? ", must refetch" : ""}, ` +
+        `expiring ${standing.store.expiring}`
+      );
+    })
+    .join("; ");
+}
