@@ -21,6 +21,8 @@ export interface Meta {
   readonly forgotTerm: boolean;
   /** It began without any files, and has neither voted nor met a leader since. */
   readonly isBlank: boolean;
+  /** Terms up to here may have been led twice, by members that forgot them; 0: none is known of. */
+  readonly secondTerm: number;
   /** Address of the Quorate member that wrote the file; null: a vanilla one, or one before this key. */
   readonly owner: string | null;
   /** Keys that this version does not know; they are written back. */
@@ -41,8 +43,10 @@ const commitKey = "raftCommitIndex";
 const refetchKey = "quorateMustRefetch";
 const forgotKey = "quorateForgotTerm";
 const blankKey = "quorateBlank";
+const secondTermKey = "quorateSecondTerm";
 const ownerKey = "quorateMember";
-const ownKeys = [termKey, voteKey, commitKey, refetchKey, forgotKey, blankKey, ownerKey];
+const markKeys = [refetchKey, forgotKey, blankKey, secondTermKey, ownerKey];
+const ownKeys = [termKey, voteKey, commitKey, ...markKeys];
 const magic = Uint8Array.from("QUORATE1", (letter) => letter.charCodeAt(0));
 const sealBytes = magic.length + 8;
 
@@ -68,6 +72,7 @@ export function encodeMetaPickle(meta: Meta): Uint8Array {
   if (meta.mustRefetch) dict.set(refetchKey, true);
   if (meta.forgotTerm) dict.set(forgotKey, true);
   if (meta.isBlank) dict.set(blankKey, true);
+  if (meta.secondTerm > 0) dict.set(secondTermKey, meta.secondTerm);
   if (meta.owner !== null) dict.set(ownerKey, meta.owner);
   return encodePickle(dict);
 }
@@ -134,6 +139,7 @@ function parseMeta(pickle: Uint8Array): Meta {
     mustRefetch: dict.get(refetchKey) === true,
     forgotTerm: dict.get(forgotKey) === true,
     isBlank: dict.get(blankKey) === true,
+    secondTerm: countIn(dict, secondTermKey, 0),
     owner: memberIn(dict, ownerKey),
     otherKeys,
   };

@@ -135,6 +135,14 @@ function formatMeta(meta: NonNullable<MemberOverview["meta"]>): string {
     ...(meta.forgotTerm
       ? [["forgot its term", "yes: it follows nobody before others have told theirs"] as const]
       : []),
+    ...(meta.secondTerm > 0
+      ? [
+          [
+            "led twice",
+            `terms up to ${meta.secondTerm}, perhaps: members had forgotten them`,
+          ] as const,
+        ]
+      : []),
   ]);
 }
 

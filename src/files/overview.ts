@@ -39,6 +39,7 @@ export type MetaOverview =
       readonly owner: string | null;
       readonly mustRefetch: boolean;
       readonly forgotTerm: boolean;
+      readonly secondTerm: number;
     };
 
 interface EntryPlace {
@@ -82,8 +83,8 @@ async function metaOverview(fs: FileSystem, path: string): Promise<MetaOverview>
   const read = await readMeta(fs, path);
   if (read.kind === "damaged") return { ...read, path };
   const { bytes, writer, hasTerm, meta } = read;
-  const { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm } = meta;
-  const stored = { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm };
+  const { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm, secondTerm } = meta;
+  const stored = { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm, secondTerm };
   return { kind: "meta", path, bytes, writer, hasTerm, ...stored };
 }
 

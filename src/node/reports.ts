@@ -6,6 +6,7 @@ import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
 import type { MemberNetwork } from "./environment.js";
 import {
+  type DegradedReason,
   type KvEntryReport,
   type KvReport,
   type MemberReport,
@@ -18,7 +19,7 @@ import { quorateVersion } from "./version.js";
 
 export interface ReportSources {
   readonly state: RaftState;
-  readonly network: MemberNetwork;
+  readonly network: Pick<MemberNetwork, "counters" | "isConnected">;
   readonly notes: Notes;
   readonly uptimeMs: number;
   /** Seconds since 1970. */
@@ -108,6 +109,7 @@ export function statusReport(sources: ReportSources): StatusReport {
     degraded: [
       ...notes.degraded(),
       ...(state.mustRefetch ? [{ code: refetchingCode, message: refetching(state) }] : []),
+      ...unprovenLog(state),
     ],
     counters: { ...network.counters(), ...notes.counters() },
   };
@@ -118,6 +120,18 @@ function refetching({ forgotTerm }: RaftState): string {
   return forgotTerm
     ? `${waits}, and follows nobody before enough others have told their terms`
     : waits;
+}
+
+/** Without a word here nobody would know why there is no leader, nor what to do. */
+function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
+  if (unproven === null) return [];
+  const { peer, lastTerm } = unproven;
+  const message =
+    `does not lead with the vote of ${peer}: that member forgets its term, and its log ends in term ` +
+    `${lastTerm}, which was led twice, so that nobody can tell whether it is the beginning of ours. Start ` +
+    "the members that are away. Where none of them comes back, compare the files of the two (quorate " +
+    `doctor DIR DIR); where ${peer} has nothing that is missing here, start it with an empty directory`;
+  return [{ code: "forgetful-voter", message }];
 }
 
 function memberReport({ state, network }: ReportSources, address: string): MemberReport {

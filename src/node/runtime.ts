@@ -17,7 +17,17 @@ import type { SnapshotSender } from "./snapshot-sender.js";
 /** The effects that change files. */
 type WriteEffect = Extract<
   Effect,
-  { kind: "append" | "truncate" | "meta" | "compact" | "install" | "must-refetch" | "conflict" }
+  {
+    kind:
+      | "append"
+      | "truncate"
+      | "meta"
+      | "compact"
+      | "install"
+      | "must-refetch"
+      | "second-term"
+      | "conflict";
+  }
 >;
 
 /** What carries the effects out. The parts know the runtime, so it gets them after it is made. */
@@ -173,6 +183,7 @@ export class Runtime {
       case "compact":
       case "install":
       case "must-refetch":
+      case "second-term":
       case "conflict":
         this.#write(effect);
         break;
@@ -243,6 +254,7 @@ export class Runtime {
       case "truncate":
       case "meta":
       case "compact":
+      case "second-term":
         return effect;
       case "must-refetch":
         if (!effect.missing) this.#parts.notes.clear("files-damaged");

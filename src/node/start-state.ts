@@ -61,6 +61,7 @@ export function initialState(
     members,
     mustRefetch: recovered.mustRefetch,
     forgotTerm: recovered.forgotTerm,
+    secondTerm: recovered.secondTerm,
     isNew: recovered.isNew,
     isJoining: told !== undefined && !told.includes(config.selfAddr),
   };

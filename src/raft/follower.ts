@@ -65,6 +65,7 @@ function acceptLeader(state: RaftState, from: string, term: number): boolean {
   state.round = null;
   state.preVotes = null;
   state.gaveWay = null;
+  state.unprovenLog = null;
   state.leaderHeardMs = state.nowMs;
   if (!state.transferringToSelf) state.resetElectionDeadline();
   return true;

@@ -20,6 +20,8 @@ export interface Inquest {
   /** Peers that are being asked whether their logs end in this term, and those that have shown it. */
   readonly showing: Map<string, number>;
   readonly shown: Set<string>;
+  /** Peers whose logs look like the beginning of ours, and end in this term, which was led twice. */
+  readonly ledTwice: Map<string, number>;
   /** Forgetful peers whose logs are longer than ours: a probe there could cut what is committed. */
   readonly longer: Set<string>;
 }
@@ -47,6 +49,7 @@ export function startInquest(state: RaftState): boolean {
     forgetful: new Set([...state.members].filter((peer) => isForgetful(state, peer))),
     showing: new Map(),
     shown: new Set(),
+    ledTwice: new Map(),
     longer: new Set(),
   };
   state.role = "leader";
@@ -128,8 +131,9 @@ function onProbed(state: RaftState, inquest: Inquest, from: string, success: boo
   const lastTerm = inquest.showing.get(from);
   const isShowing = inquest.showing.delete(from);
   if (success || isShowing) inquest.probing.delete(from);
-  if (success && lastTerm !== undefined && !mayBeLedTwice(state, lastTerm)) {
-    inquest.shown.add(from);
+  if (success && lastTerm !== undefined) {
+    if (mayBeLedTwice(state, lastTerm)) inquest.ledTwice.set(from, lastTerm);
+    else inquest.shown.add(from);
   }
   if (success) inquest.claims.delete(from);
   else if (inquest.claims.has(from)) rejectVote(state, from);
@@ -251,7 +255,9 @@ function lookAtLonger(state: RaftState, inquest: Inquest): void {
  * What the forgetful ones hold may be committed between themselves, and so may ours be. A member that
  * is away now knows more.
  */
-function giveUp(state: RaftState, { forgetful, shown }: Inquest): void {
+function giveUp(state: RaftState, { forgetful, shown, ledTwice }: Inquest): void {
+  // It is so at each election, until a third member is there or somebody steps in.
+  for (const [peer, lastTerm] of ledTwice) state.unprovenLog = { peer, lastTerm };
   const unshown = [...forgetful].filter((peer) => !shown.has(peer));
   state.note(
     "warn",

@@ -8,6 +8,7 @@ import type { RaftState } from "./state.js";
 export function lead(state: RaftState): void {
   state.inquest = null;
   state.gaveWay = null;
+  state.unprovenLog = null;
   state.setRole("leader", state.selfId);
   state.uncommittedBytes = uncommittedBytes(state);
   state.membershipChangeIndex = 0;

@@ -53,8 +53,10 @@ export class RaftState {
   readonly observers = new Set<string>();
   readonly progress = new Map<string, Progress>();
   readonly peers = new Map<string, PeerKnowledge>();
-  /** Terms up to here may have been led twice: a peer has shown it after its term had gone back. */
-  secondTerm = 0;
+  /** Terms up to here may have been led twice: see forgetful-voters.ts. Never goes back. */
+  secondTerm: number;
+  /** The peer for whose log no vote of its own can vouch, so that nobody leads: see inquest.ts. */
+  unprovenLog: { peer: string; lastTerm: number } | null = null;
 
   /** Sequence number of the latest write effect, and the highest that is durable. */
   seq = 0;
@@ -135,6 +137,7 @@ export class RaftState {
     this.mustRefetch = initial.mustRefetch;
     this.forgotTerm = initial.forgotTerm === true;
     this.isJoining = initial.isJoining === true;
+    this.secondTerm = initial.secondTerm ?? 0;
     this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
       Math.max(initial.commitIndex, initial.appliedIndex),
@@ -334,6 +337,13 @@ export class RaftState {
     this.seq += 1;
     this.metaSeq = this.seq;
     this.emit({ kind: "must-refetch", seq: this.seq, missing, forgotTerm });
+  }
+
+  raiseSecondTerm(term: number): void {
+    if (term <= this.secondTerm) return;
+    this.secondTerm = term;
+    this.seq += 1;
+    this.emit({ kind: "second-term", seq: this.seq, term });
   }
 
   keepConflict(entries: readonly Entry[], leader: string, withDump: boolean): void {

@@ -54,6 +54,8 @@ export interface InitialState {
   readonly forgotTerm?: boolean;
   /** The members did not count us among them when we asked: what we had confirmed before is no matter. */
   readonly isJoining?: boolean;
+  /** Terms up to here may have been led twice. */
+  readonly secondTerm?: number;
   /** There were no files at all: a new member, or one that has lost its disk. */
   readonly isNew?: boolean;
 }
@@ -146,6 +148,8 @@ export type Effect =
       readonly missing: boolean;
       readonly forgotTerm: boolean;
     }
+  /** Terms up to this one may have been led twice: kept on disk, for a restart does not see it again. */
+  | { readonly kind: "second-term"; readonly seq: number; readonly term: number }
   /** The received dump replaces store and journal; `keep` follows it. */
   | { readonly kind: "install"; readonly seq: number; readonly keep: readonly Entry[] }
   /** The received dump is of no use to us. */

@@ -29,6 +29,7 @@ export const emptyMeta: Meta = {
   mustRefetch: false,
   forgotTerm: false,
   isBlank: false,
+  secondTerm: 0,
   owner: null,
   otherKeys: new Map(),
 };

@@ -21,6 +21,8 @@ export interface Recovered {
   readonly mustRefetch: boolean;
   /** Up to which term it has taken part is not known either. */
   readonly forgotTerm: boolean;
+  /** Terms up to here may have been led twice. */
+  readonly secondTerm: number;
   readonly findings: readonly Finding[];
 }
 
@@ -40,6 +42,7 @@ export function reportRecovered(plan: RecoveryPlan, logger: Logger): Recovered {
     isNew: plan.isNew,
     mustRefetch: plan.mustRefetch,
     forgotTerm: plan.forgotTerm,
+    secondTerm: plan.secondTerm,
     findings: plan.findings,
   };
 }

@@ -41,6 +41,8 @@ export interface RecoveryPlan {
   readonly mustRefetch: boolean;
   /** Nor is it known up to which term the member has taken part. */
   readonly forgotTerm: boolean;
+  /** Terms up to here may have been led twice: see the raft house's forgetful voters. */
+  readonly secondTerm: number;
   readonly findings: Finding[];
   /** The journal must become exactly `entries`; otherwise it holds them already. */
   readonly rewritesJournal: boolean;
@@ -74,6 +76,7 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
     dump,
     isNew,
     mustRefetch: isLost,
+    secondTerm: meta?.secondTerm ?? 0,
     forgotTerm: isLost && (meta?.forgotTerm !== false || !found.isMetaSealed),
     findings,
     implausible: implausibleTerm(found, entryTerm),

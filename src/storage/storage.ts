@@ -46,6 +46,8 @@ export type StorageWrite =
   | { readonly kind: "install"; readonly dump: ReceivedDump; readonly keep: readonly Entry[] }
   /** Whether acknowledged state may be missing, and the term too: what to refuse then, after restarts too. */
   | { readonly kind: "must-refetch"; readonly missing: boolean; readonly forgotTerm: boolean }
+  /** Terms up to this one may have been led twice. */
+  | { readonly kind: "second-term"; readonly term: number }
   /** Keeps what a leader wants gone in files of its own; see conflict-file.ts. */
   | {
       readonly kind: "keep-conflict";
@@ -274,6 +276,9 @@ export class Storage {
           forgotTerm: op.forgotTerm,
           isBlank: false,
         });
+        return 1;
+      case "second-term":
+        await this.#meta.store({ secondTerm: op.term });
         return 1;
       case "keep-conflict":
         await this.#keepConflict(op);

@@ -154,6 +154,7 @@ const meta: Target = {
         mustRefetch: true,
         forgotTerm: true,
         isBlank: true,
+        secondTerm: 2,
         owner: "b:2",
         otherKeys: new Map(),
       },

@@ -4,7 +4,7 @@ import type { AppendEntries, PeerMessage } from "../../protocol/wire/messages.js
 import { RaftCore } from "../../src/raft/core.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import type { RaftState } from "../../src/raft/state.js";
-import type { Effect, GuardName, Input, PeerStatus } from "../../src/raft/types.js";
+import type { Effect, GuardName, InitialState, Input, PeerStatus } from "../../src/raft/types.js";
 
 export interface SoloOptions {
   readonly self?: string;
@@ -22,6 +22,7 @@ export interface SoloOptions {
   readonly mustRefetch?: boolean;
   readonly forgotTerm?: boolean;
   readonly isJoining?: boolean;
+  readonly secondTerm?: number;
   readonly isNew?: boolean;
   /** Whether the peers say quorate_hello when they connect. */
   readonly quorate?: boolean;
@@ -66,6 +67,22 @@ export interface Left {
 
 type Of<K extends Effect["kind"]> = Extract<Effect, { kind: K }>;
 
+function diskOf(options: SoloOptions, peers: readonly string[]): InitialState {
+  return {
+    term: options.term ?? 0,
+    votedFor: options.votedFor ?? null,
+    commitIndex: options.commit ?? 1,
+    appliedIndex: options.applied ?? 1,
+    entries: options.entries ?? logOf(options.log ?? [0]),
+    members: options.members ?? peers,
+    mustRefetch: options.mustRefetch ?? false,
+    forgotTerm: options.forgotTerm ?? false,
+    isJoining: options.isJoining ?? false,
+    secondTerm: options.secondTerm ?? 0,
+    isNew: options.isNew ?? false,
+  };
+}
+
 /**
  * One core between scripted peers, with a disk that syncs when told: `autoDisk` makes every write
  * durable at once. It carries effects out by the contract of core.ts and keeps what has left.
@@ -89,8 +106,6 @@ export class Solo {
   constructor(options: SoloOptions = {}) {
     const peers = options.peers ?? ["b:1", "c:1"];
     this.nowMs = options.nowMs ?? 0;
-    const { forgotTerm = false, isJoining = false, isNew = false } = options;
-    const marks = { forgotTerm, isJoining, isNew };
     this.core = new RaftCore(
       {
         selfId: options.self ?? "a:1",
@@ -103,16 +118,7 @@ export class Solo {
         tellsAtTurnEnd: options.tellsAtTurnEnd ?? false,
         ...(options.guardsOff === undefined ? {} : { guardsOff: new Set(options.guardsOff) }),
       },
-      {
-        term: options.term ?? 0,
-        votedFor: options.votedFor ?? null,
-        commitIndex: options.commit ?? 1,
-        appliedIndex: options.applied ?? 1,
-        entries: options.entries ?? logOf(options.log ?? [0]),
-        members: options.members ?? peers,
-        mustRefetch: options.mustRefetch ?? false,
-        ...marks,
-      },
+      diskOf(options, peers),
       options.nowMs ?? 0,
     );
     this.perform(this.core.begin());

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { crc32 } from "node:zlib";
+import { decodeMeta, encodeMetaPickle } from "../../protocol/files/meta-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodePickle } from "../../protocol/pickle/encoder.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
@@ -170,6 +172,23 @@ describe("a member that must refetch", () => {
     await storage.close();
     ({ storage, recovered } = await open(fs));
     assert.equal(recovered.isNew, false, "it has voted");
+    await storage.close();
+  });
+  test("terms that were led twice are known after restarts, of PySyncObj's members too", async () => {
+    const fs = new CrashFileSystem();
+    let { storage, recovered } = await open(fs);
+    assert.equal(recovered.secondTerm, 0);
+    await storage.write([{ kind: "second-term", term: 3 }]);
+    await storage.write([{ kind: "meta", term: 7, votedFor: address }]);
+    await storage.close();
+    ({ storage, recovered } = await open(fs));
+    assert.equal(recovered.secondTerm, 3);
+    await storage.close();
+    // It keeps the keys that it does not know, and writes no seal.
+    const stored = decodeMeta(Uint8Array.from(content(fs)[meta] ?? []), crc32);
+    fs.put(meta, encodeMetaPickle(stored.meta));
+    ({ storage, recovered } = await open(fs));
+    assert.equal(recovered.secondTerm, 3);
     await storage.close();
   });
   test("also after a crash at any step of the recovery", async () => {

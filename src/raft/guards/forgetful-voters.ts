@@ -21,7 +21,7 @@ export function forgetsTerms(state: RaftState, status: PeerStatus): boolean {
 export function noteTerm(state: RaftState, peer: string, term: number): PeerKnowledge {
   const known = state.knowledge(peer);
   known.term = Math.max(known.term, term);
-  if (term < known.earlierTerm) state.secondTerm = Math.max(state.secondTerm, term);
+  if (term < known.earlierTerm) state.raiseSecondTerm(term);
   return known;
 }
 
@@ -29,6 +29,10 @@ export function noteTerm(state: RaftState, peer: string, term: number): PeerKnow
  * Entries of one index and term are the same where each term is led once. After the terms have gone
  * back they are led again: an entry of such a term may be another one than ours, and a log that ends
  * in it another one than the beginning of ours. The first entry is always the same.
+ *
+ * That is never forgotten again. Even where every member has confirmed entries of ours that hold a
+ * later term, one that was removed, or set up anew from a copy, can come back with a log that ends in
+ * such a term; and of a log that goes on to a later term this says nothing, so it costs nothing.
  */
 export function mayBeLedTwice(state: RaftState, term: number): boolean {
   return term > 0 && term <= state.secondTerm;

@@ -51,6 +51,7 @@ export async function resetMember(
       votedFor,
       mustRefetch: true,
       forgotTerm: !knowsTerm,
+      secondTerm: stored?.secondTerm ?? 0,
       owner: address,
     });
     await moveInto(fs, { ...member, meta: null }, setAsideTo);

@@ -101,6 +101,7 @@ describe("the meta file's format", () => {
       mustRefetch: fc.boolean(),
       forgotTerm: fc.boolean(),
       isBlank: fc.boolean(),
+      secondTerm: fc.nat(),
       owner: fc.option(fc.string()),
       otherKeys: fc.constant<PyDict>(new Map<PyValue, PyValue>([["other", 5]])),
     };
