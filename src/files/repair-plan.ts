@@ -2,7 +2,7 @@ import { journalHeaderBytes } from "../../protocol/files/journal-format.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { emptyMeta } from "../storage/meta-file.js";
-import { firstEntry } from "../storage/recovery.js";
+import { firstEntry, vouchesForEntries } from "../storage/recovery.js";
 import type { CheckedJournal } from "./check-journal.js";
 import type { FileKind } from "./data-path.js";
 import { type CheckedFiles, findingsOf } from "./verify.js";
@@ -108,7 +108,7 @@ const mendTexts: Readonly<Partial<Record<FindingCode, MendText>>> = {
   }),
   "commit-beyond-log": (files) => ({
     does: `stores ${lastIndexOf(files)}, the log's end, as commit index`,
-    mayLack: false,
+    mayLack: isCommittedGone(files),
   }),
 };
 
@@ -182,6 +182,13 @@ function newHead({ journal, dump }: CheckedFiles): { head: readonly Entry[]; aft
   }
   // Nothing could be kept: the log begins anew, and the member waits for a leader.
   return { head: journal?.log.first === null ? [firstEntry] : [], after: 0 };
+}
+
+/** As the member's own start sees it, of the journal as it will be. */
+function isCommittedGone(files: CheckedFiles): boolean {
+  const { meta } = files;
+  if (meta?.kind !== "meta" || !vouchesForEntries(meta.meta, meta.isSealed)) return false;
+  return meta.meta.commitIndex > lastIndexOf(files);
 }
 
 /** The file was longer once: what it has lost, with the power, nobody knows. */

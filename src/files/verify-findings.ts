@@ -205,9 +205,11 @@ export const verifyFindings = {
   "commit-beyond-log": {
     severity: "warning",
     means:
-      "The member took entries for committed that its log does not hold: cut, lost, or (PySyncObj up to " +
-      "0.3.15) told of by a leader before they came.",
-    next: "Compare with the other members which entries these were. Quorate takes the log's end.",
+      "The member took entries for committed that its log does not hold: lost with the power, an older " +
+      "journal, or (PySyncObj up to 0.3.15) cut on a leader's demand.",
+    next:
+      "Compare with the other members which entries these were. Quorate takes the log's end and, but for " +
+      "files of PySyncObj up to 0.3.15, neither votes nor leads before a leader has completed it.",
   },
   "dump-missing": {
     severity: "damage",

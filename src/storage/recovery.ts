@@ -63,16 +63,20 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
   const meta = found.meta === "damaged" ? null : found.meta;
   noteFiles(found, isNew, findings);
   const log = joinLog(found, dump, findings);
+  const lastIndex = log.entries.at(-1)?.index ?? 1;
+  const isTailGone = noteTailGone(found, lastIndex, findings);
   const isLost = findings.some((finding) => finding.kind === "lost");
   const entryTerm = largestTerm([found.journal?.entries ?? [], log.entries], dump);
   const storedTerm = meta?.term ?? 0;
-  const lastIndex = log.entries.at(-1)?.index ?? 1;
   const baseIndex = dump?.last.index ?? 1;
   return {
     term: Math.max(storedTerm, entryTerm),
     votedFor: storedTerm >= entryTerm ? (meta?.votedFor ?? null) : null,
     commitIndex: Math.max(Math.min(meta?.commitIndex ?? 1, lastIndex), baseIndex),
-    ...log,
+    entries: log.entries,
+    // What stands behind its end may still be read by a human.
+    rewritesJournal: log.rewritesJournal || isTailGone,
+    keepsOldJournal: log.keepsOldJournal || isTailGone,
     dump,
     isNew,
     mustRefetch: isLost,
@@ -137,6 +141,26 @@ function noteFiles(found: FoundFiles, isNew: boolean, findings: Finding[]): void
     // Not yet a loss: the journal may reach back to the first entry.
     findings.push({ file: "dump", kind: "repaired", message: "the dump is unreadable" });
   }
+}
+
+/**
+ * Whether entries up to the stored commit index were there once. Ours is stored behind the entries. That of
+ * PySyncObj from 0.3.16 on, which stores a term, is cut where the log is. Up to 0.3.15 it stays beyond an
+ * end that a leader has cut, however little of what was cut had been committed.
+ */
+export function vouchesForEntries(meta: Meta, isSealed: boolean): boolean {
+  return isSealed || meta.term > 0;
+}
+
+/** Whole files, and yet a part of the log is gone: an older journal, or pages lost with the power. */
+function noteTailGone(found: FoundFiles, lastIndex: number, findings: Finding[]): boolean {
+  const { meta, isMetaSealed } = found;
+  if (meta === null || meta === "damaged" || meta.commitIndex <= lastIndex) return false;
+  if (!vouchesForEntries(meta, isMetaSealed)) return false;
+  if (findings.some(({ kind }) => kind === "lost")) return false;
+  const message = `the log ends at ${lastIndex}, and entries up to ${meta.commitIndex} were committed here`;
+  findings.push({ file: "journal", kind: "lost", message });
+  return true;
 }
 
 type JoinedLog = Pick<RecoveryPlan, "entries" | "rewritesJournal" | "keepsOldJournal">;

@@ -160,6 +160,13 @@ const cases: readonly Case[] = [
     },
     mends: ["commit-beyond-log"],
     last: 10,
+    mustRefetch: true,
+  },
+  {
+    name: "a commit index beyond the log of a member that cuts its log and keeps the index",
+    files: { journal, "journal.meta": vanillaMeta({ raftCommitIndex: 99 }) },
+    mends: ["commit-beyond-log"],
+    last: 10,
     mustRefetch: false,
   },
   {

@@ -212,7 +212,7 @@ describe("what vanilla leaves", () => {
 
   test("the term is the largest of all entries, and the vote of a lower one is void", async () => {
     const stored = vanillaMeta({
-      raftCommitIndex: 99,
+      raftCommitIndex: 4,
       currentTerm: 5,
       votedForNodeId: "x:1",
       other: 1,
@@ -225,6 +225,23 @@ describe("what vanilla leaves", () => {
     assert.deepEqual(recovered.findings, []);
     assert.equal(recovered.entries.length, 4);
     assert.match(fs.read(meta)?.toString("latin1") ?? "", /other/);
+  });
+  test("a commit index beyond the log: entries are gone, but for 0.3.15, which cuts them itself", async () => {
+    const bytes = vanillaJournal(log);
+    const newer = vanillaMeta({ raftCommitIndex: 99, currentTerm: 9, votedForNodeId: "x:1" });
+    const { recovered, fs } = await openContent({ [journal]: bytes, [meta]: newer });
+    assert.deepEqual([recovered.commitIndex, recovered.mustRefetch], [4, true]);
+    assert.deepEqual(
+      recovered.entries.map(({ index }) => index),
+      [1, 2, 3, 4],
+    );
+    const [finding] = recovered.findings;
+    assert.match(finding?.message ?? "", /ends at 4, and entries up to 99 were committed/);
+    assert.deepEqual(fs.read(finding?.setAsideTo ?? ""), bytes);
+    const older = vanillaMeta({ raftCommitIndex: 99 });
+    const opened = await openContent({ [journal]: bytes, [meta]: older });
+    assert.deepEqual([opened.recovered.commitIndex, opened.recovered.mustRefetch], [4, false]);
+    assert.deepEqual(opened.recovered.findings, []);
   });
   test("missing meta and 0.3.15's meta are no damage; empty and garbage meta lost a vote", async () => {
     const bytes = vanillaJournal(log);
