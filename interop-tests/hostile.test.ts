@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failReason } from "../protocol/wire/messages.js";
+import { faultLogLinesMax } from "../src/net/limits.js";
 import { attackedMibMax, plateauMibMax } from "./support/attack-bounds.js";
 import { type Attack, attacks, shellCommand, shellPickle } from "./support/attacks.js";
 import { Cluster, startCluster } from "./support/cluster.js";
@@ -14,28 +15,26 @@ import { freeAddresses } from "./support/free-ports.js";
 import { type Guise, Intruder } from "./support/intruder.js";
 import { type QuorateMember, startQuorate } from "./support/quorate-member.js";
 import { openScene, type Scene } from "./support/scene.js";
-import { Seat, startSeat } from "./support/seats.js";
-import { mainThreadMs, residentMib, VitalSigns } from "./support/vital-signs.js";
+import { Seat } from "./support/seats.js";
+import { storm, Trickle, wrongMax } from "./support/storm.js";
+import { startVanillaMemberWithControl } from "./support/vanilla-member.js";
+import { mainThreadMs, mostResidentMib, residentMib, VitalSigns } from "./support/vital-signs.js";
 
 /** What strangers, observers and forged members can do to a Quorate member: nothing but be refused. */
 
 const mib = 1024 * 1024;
 
-/** Rounds of everything at once on every member. */
-const rounds = 24;
-/** The first rounds, against which the last ones are held. */
-const earlyRounds = 6;
-/** Observers that send a bomb each at the same time. */
-const floodObservers = 32;
 /**
  * Processor time of the loop for one attack. A hundred milliseconds are the aim; this is for slow
  * machines, and far below what a message without limits takes.
  */
 const attackMsMax = 500;
 
-/** Most of the largest frame, of which the end never comes. */
-const unfinishedFrame = Buffer.alloc(15 * mib);
-unfinishedFrame.writeInt32LE(16 * mib);
+/**
+ * Nobody else campaigns because a busy machine keeps a leader waiting: below upstream's connectionTimeout
+ * of 3.5 s. How long an attack holds the loop is measured, and does not show in who leads.
+ */
+const electionSec = { min: 2.9, max: 3.4 };
 
 interface Victims {
   readonly scene: Scene;
@@ -53,12 +52,23 @@ async function openVictims(t: TestContext, password?: string): Promise<Victims> 
   const options = { version: "0.3.17", addresses, password };
   const others = (address: string) => addresses.filter((each) => each !== address);
   const start = (selfAddr: string) => {
-    const extraArgs = ["--connection-retry-time", "0.5"];
+    const times = ["--max-timeout", `${electionSec.max}`, "--min-timeout", `${electionSec.min}`];
+    const extraArgs = ["--connection-retry-time", "0.5", ...times];
     return startQuorate(scene, { selfAddr, partners: others(selfAddr), password, extraArgs });
   };
+  const conf = {
+    ...{ connectionRetryTime: 0.5, raftMinTimeout: electionSec.min },
+    raftMaxTimeout: electionSec.max,
+  };
   const members = await Promise.all([start(one), start(two)]);
-  const vanilla = await startSeat(scene, options, "vanilla", three);
-  const seats = [...members.map((member) => new Seat("quorate", member, password)), vanilla];
+  const partners = others(three);
+  const vanilla = await startVanillaMemberWithControl(scene, {
+    ...{ version: options.version, password, selfAddr: three, partners, conf },
+  });
+  const seats = [
+    ...members.map((member) => new Seat("quorate", member, password)),
+    new Seat("vanilla", vanilla, password),
+  ];
   const cluster = new Cluster(scene, options, seats);
   await cluster.makeLead(({ kind }) => kind === "quorate");
   return { scene, cluster, members, ghost };
@@ -163,75 +173,81 @@ test("hostile bytes are refused, and the members go on as if nothing had been", 
   assert.ok(!existsSync(ran), "nothing was run");
 });
 
-/** Everything at once: each attack in each guise, unfinished frames, and a flood of bombs. */
-async function storm(member: QuorateMember, ghost: string, list: readonly Attack[], round: number) {
-  const { selfAddr: target } = member;
-  const bombs = list.filter(
-    ({ guises, name }) => guises.includes("observer") && name !== "garbage",
-  );
-  const bomb = bombs[round % bombs.length];
-  assert.ok(bomb !== undefined);
-  const one = async (attack: Attack, guise: Guise) => {
-    const intruder = await Intruder.connect({ target, guise });
-    intruder.send(attack.bytes);
-    await intruder.untilClosed(`${attack.name} as ${guise.kind}`);
-  };
-  const hoarders = await Promise.all(
-    Array.from({ length: 3 }, () => Intruder.connect({ target, guise: { kind: "observer" } })),
-  );
-  for (const hoarder of hoarders) hoarder.send(unfinishedFrame);
-  await Promise.all([
-    ...list.flatMap((attack) =>
-      attack.guises.map((kind) =>
-        // Whoever comes as the same member replaces the one before.
-        kind === "member" ? null : one(attack, { kind }),
-      ),
-    ),
-    ...Array.from({ length: floodObservers }, () => one(bomb, { kind: "observer" })),
-  ]);
-  for (const attack of list) {
-    if (attack.guises.includes("member")) await one(attack, { kind: "member", address: ghost });
-  }
-  for (const hoarder of hoarders) hoarder.leave();
+/** What a member had before the storms, and the most in each of them, in MiB. */
+interface Course {
+  readonly member: QuorateMember;
+  readonly warmMib: number;
+  readonly peaks: number[];
 }
 
-test("memory stays where it is, however often everything comes at once", {
-  timeout: 400_000,
-}, async (t) => {
-  const victims = await openVictims(t);
-  const { cluster, members, ghost, scene } = victims;
-  const list = attacks(`touch ${join(scene.folder, "ran")}`);
-  const observer = await cluster.observer();
-  await fill(observer, { prefix: "/warm/", count: 300, valueBytes: 2_000 });
-  assert.notEqual(await observer.set("/large", "x".repeat(4 * mib)), false);
-  await sleep(500);
-  const before = await Promise.all(members.map(standing));
-  const warm = members.map((member) => residentMib(member.child.pid));
-  const peaks: number[][] = members.map(() => []);
-  for (let round = 0; round < rounds; round += 1) {
-    await Promise.all(
-      members.map(async (member, i) => {
-        const signs = new VitalSigns(member);
-        await storm(member, ghost, list, round);
-        await signs.stop();
-        peaks[i]?.push(signs.peakMib);
-      }),
+/** Later rounds reach no more than the first ones, and no round more than what the limits add up to. */
+function assertFlat({ member, warmMib, peaks }: Course, earlyRounds: number): void {
+  const most = mostResidentMib(member.child.pid);
+  const early = Math.max(...peaks.slice(0, earlyRounds));
+  const late = Math.max(...peaks.slice(-earlyRounds));
+  const shown = peaks.map((peak) => peak.toFixed(0)).join(" ");
+  console.log(`warm ${warmMib.toFixed(0)} MiB, rounds ${shown}, most ever ${most.toFixed(0)}`);
+  assert.ok(most - warmMib <= attackedMibMax, `${most - warmMib} MiB: more than the limits say`);
+  assert.ok(late - early <= plateauMibMax, `the last rounds reached ${late - early} MiB more`);
+}
+
+/** Who did what was refused, counted and told; and the log is no place to fill either. */
+async function assertCut(member: QuorateMember, unknown: number, minutes: number): Promise<void> {
+  const isCut = async () => (await counterOf(member, "closed_unfinished")) > 0;
+  await eventually("who sends a byte a second is cut", isCut, { timeoutMs: 60_000 });
+  for (const code of ["unfinished", "crowded", "receive-buffer-full"]) {
+    assert.ok(warnings(member, code) >= 1, `${code} is logged`);
+  }
+  assert.equal(await counterOf(member, "refused_unknown-address"), unknown);
+  const told = member.child.log().split("who it says it is, is not a member").length - 1;
+  assert.ok(told >= 1 && told <= faultLogLinesMax * (minutes + 1), `${told} lines of ${unknown}`);
+}
+
+for (const { password, rounds, earlyRounds } of [
+  { password: undefined, rounds: 16, earlyRounds: 5 },
+  { password: "s3cret", rounds: 10, earlyRounds: 4 },
+]) {
+  const how = password === undefined ? "without a password" : "from some who know the password";
+  test(`memory stays where it is, however often everything comes at once, ${how}`, {
+    timeout: 400_000,
+  }, async (t) => {
+    const { cluster, members, ghost, scene } = await openVictims(t, password);
+    const ran = join(scene.folder, "ran");
+    const list = attacks(`touch ${ran}`);
+    const observer = await cluster.observer();
+    await fill(observer, { prefix: "/warm/", count: 300, valueBytes: 2_000 });
+    assert.notEqual(await observer.set("/large", "x".repeat(4 * mib)), false);
+    await sleep(500);
+    const before = await Promise.all(members.map(standing));
+    const courses = members.map((member): Course => {
+      return { member, warmMib: residentMib(member.child.pid), peaks: [] };
+    });
+    const began = performance.now();
+    const targetOf = ({ selfAddr }: QuorateMember) => ({ target: selfAddr, ghost, password });
+    const trickles = members.flatMap((member) =>
+      (["stranger", "observer"] as const).map((kind) => new Trickle(targetOf(member), { kind })),
     );
-    assert.notEqual(await observer.set("/during", `${round}`), false, "writes go on");
-  }
-  for (const [i, reached] of peaks.entries()) {
-    const warmMib = warm[i] ?? 0;
-    const early = Math.max(...reached.slice(0, earlyRounds));
-    const last = Math.max(...reached.slice(-earlyRounds));
-    const shown = reached.map((peak) => peak.toFixed(0)).join(" ");
-    console.log(`${before[i]?.role}: warm ${warmMib.toFixed(0)} MiB, peaks of the rounds ${shown}`);
-    assert.ok(Math.max(...reached) - warmMib <= attackedMibMax, "more memory than the limits say");
-    assert.ok(last - early <= plateauMibMax, `the last rounds reached ${last - early} MiB more`);
-  }
-  assert.deepEqual(await Promise.all(members.map(standing)), before, "no change of term or role");
-  const { entries } = await assertEqualData([...cluster.seats, observer]);
-  assert.equal(Object.keys(entries).length, 302);
-});
+    for (let round = 0; round < rounds; round += 1) {
+      await Promise.all(
+        courses.map(async ({ member, peaks }) => {
+          const signs = new VitalSigns(member);
+          await storm(targetOf(member), list, round);
+          await signs.stop();
+          peaks.push(signs.peakMib);
+        }),
+      );
+      assert.notEqual(await observer.set("/during", `${round}`), false, "writes go on");
+    }
+    const minutes = Math.ceil((performance.now() - began) / 60_000);
+    for (const member of members) await assertCut(member, rounds * wrongMax, minutes);
+    await Promise.all(trickles.map((trickle) => trickle.stop()));
+    for (const course of courses) assertFlat(course, earlyRounds);
+    assert.deepEqual(await Promise.all(members.map(standing)), before, "no change of term or role");
+    const { entries } = await assertEqualData([...cluster.seats, observer]);
+    assert.equal(Object.keys(entries).length, 302);
+    assert.ok(!existsSync(ran), "nothing was run");
+  });
+}
 
 test("a command with os.system in it is never appended by a Quorate leader", {
   timeout: 90_000,

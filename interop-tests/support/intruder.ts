@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
-import { deriveFernetKey } from "../../protocol/wire/fernet.js";
+import { deriveFernetKey, type FernetKey } from "../../protocol/wire/fernet.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { observerHello, Session, type SessionEvent } from "../../protocol/wire/session.js";
 import { eventually } from "./eventually.js";
@@ -16,6 +16,15 @@ export interface IntruderOptions {
   readonly target: string;
   readonly guise: Guise;
   readonly password?: string | undefined;
+}
+
+const keys = new Map<string, FernetKey>();
+
+/** A password's key. To make one takes tens of milliseconds. */
+export function keyOf(password: string): FernetKey {
+  const key = keys.get(password) ?? deriveFernetKey(password);
+  keys.set(password, key);
+  return key;
 }
 
 /** A connection that sends whatever it is told. */
@@ -50,7 +59,7 @@ export class Intruder {
         kind: "connector",
         hello: guise.kind === "observer" ? observerHello : guise.address,
       },
-      key: password === undefined ? null : deriveFernetKey(password),
+      key: password === undefined ? null : keyOf(password),
       random: randomBytes,
       monotonicSec: () => performance.now() / 1_000,
     });
@@ -79,8 +88,12 @@ export class Intruder {
   }
 
   /** With a password only after the handshake, without one at once. */
+  get isOpen(): boolean {
+    return this.#session?.isOpen === true;
+  }
+
   async untilOpen(): Promise<void> {
-    await eventually("the handshake is over", () => this.#session?.isOpen === true, { everyMs: 5 });
+    await eventually("the handshake is over", () => this.isOpen, { everyMs: 5 });
   }
 
   async untilAnswered(requestId: number): Promise<void> {

@@ -7,8 +7,17 @@ const mib = 1024 * 1024;
 
 /** Resident memory of a process in MiB. Linux tells it; elsewhere the test says that it cannot. */
 export function residentMib(pid: number): number {
+  return memoryMib(pid, "VmRSS");
+}
+
+/** The most that it ever had: looking now and then misses what comes and goes in between. */
+export function mostResidentMib(pid: number): number {
+  return memoryMib(pid, "VmHWM");
+}
+
+function memoryMib(pid: number, name: "VmRSS" | "VmHWM"): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1];
   if (kib === undefined) throw new Error(`process ${pid} does not tell its memory`);
   return (Number(kib) * 1024) / mib;
 }
