@@ -205,7 +205,7 @@ async function assertCut(member: QuorateMember, unknown: number, minutes: number
 
 for (const { password, rounds, earlyRounds } of [
   { password: undefined, rounds: 16, earlyRounds: 5 },
-  { password: "s3cret", rounds: 10, earlyRounds: 4 },
+  { password: "s3cret", rounds: 8, earlyRounds: 3 },
 ]) {
   const how = password === undefined ? "without a password" : "from some who know the password";
   test(`memory stays where it is, however often everything comes at once, ${how}`, {

@@ -79,7 +79,7 @@ export class Incoming implements ConnectionHandler {
 
   /** Cuts whoever takes too long to say who they are, and utility clients that have gone idle. */
   tick(now: number): void {
-    const { handshakeTimeoutMs, utilityIdleTimeoutMs } = this.#limits;
+    const { handshakeTimeoutMs, utilityIdleTimeoutMs, unfinishedMsMax } = this.#limits;
     for (const [connection, { acceptedAt, utility }] of this.#strangers) {
       if (utility === null) {
         if (now - acceptedAt > handshakeTimeoutMs) {
@@ -87,6 +87,8 @@ export class Incoming implements ConnectionHandler {
         }
       } else if (utility.pending === 0 && now - utility.activeAt > utilityIdleTimeoutMs) {
         connection.close("idle", `no request for ${utilityIdleTimeoutMs} ms`);
+      } else {
+        connection.closeUnfinished(now, unfinishedMsMax);
       }
     }
   }

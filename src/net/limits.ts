@@ -19,7 +19,7 @@ export const connectionsMax = 512;
 export const handshakeTimeoutMs = 5_000;
 
 /**
- * For so long what has come of an observer's message may lie here without the rest; for each KiB that has
+ * For so long what has come of an observer's or a utility client's message may lie here without the rest; for each KiB that has
  * come a little longer: half a megabit a second, the slowest line on which anybody follows a log.
  * Whoever sends a byte a second would hold it for ever. Members are trusted to finish.
  */

@@ -213,6 +213,24 @@ test("a utility client that asks and never reads is closed", async (t) => {
   await until(() => node.network.counters()["closed_send-buffer-full"] === 1, "closed", 30_000);
 });
 
+test("a utility client that sends its next request a byte at a time", async (t) => {
+  const node = await startNetwork(t, {
+    address: await freeAddress("127.0.0.41"),
+    limits: { unfinishedMsMax: 200 },
+  });
+  const asked = await rawConnect(t, node.address);
+  const request = encodeFrame(deflateSync(encodePickle(["status"])));
+  asked.socket.write(request);
+  await until(() => asked.received.length > 0, "answered");
+  asked.socket.write(request.subarray(0, 5));
+  await until(() => asked.closed, "closed", 5_000);
+  assert.equal(node.network.counters()["closed_unfinished"], 1);
+  assert.deepEqual(
+    node.logged.map(({ fields }) => fields?.["code"]),
+    ["unfinished"],
+  );
+});
+
 test("an idle utility connection is closed", async (t) => {
   const node = await startNetwork(t, {
     address: await freeAddress("127.0.0.41"),
