@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
+import { execFile as execFileWithCallback } from "node:child_process";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { eventually } from "./support/eventually.js";
 import { projectRoot } from "./support/project.js";
 import { openScene, type Scene } from "./support/scene.js";
 
 /** `npm start` as a newcomer meets it. */
+
+const execFile = promisify(execFileWithCallback);
 
 /** The demonstration takes half a minute where nothing else runs. */
 const endMsMax = 180_000;
@@ -65,6 +69,11 @@ test("without Python npm start takes three Quorate members, and stays up until C
   const url = /curl '(http:[^']*\/v1\/status)'/.exec(log)?.[1];
   assert.ok(url !== undefined, log);
   assert.equal((await fetch(url)).status, 200);
+  const put = /node (bin\/quorate\.js kv put .*)/.exec(log)?.[1];
+  assert.ok(put !== undefined, log);
+  const options = { cwd: projectRoot(), timeout: 30_000 };
+  const { stdout } = await execFile(process.execPath, put.split(" "), options);
+  assert.match(stdout, /^set "\/demo\/mine"/);
 
   child.signal("SIGINT");
   assert.equal(await ended(child), 0, child.log());

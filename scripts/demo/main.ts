@@ -81,6 +81,9 @@ function invite(cast: readonly Actor[], teller: Teller): void {
   for (const address of addresses) teller.plain(`  node bin/quorate.js status --addr ${address}`);
   teller.plain(`  node bin/quorate.js members --addr ${addresses[0]}`);
   teller.plain(`  node bin/quorate.js transfer --help`);
+  for (const what of ["ls /demo/first/1", "put /demo/mine hello", "watch /demo/"]) {
+    teller.plain(`  node bin/quorate.js kv ${what} --addr ${addresses[0]}`);
+  }
   for (const { http } of cast) {
     if (http === null) continue;
     teller.plain(`  curl 'http://${http}/v1/status'`);
