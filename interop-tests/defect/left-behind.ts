@@ -8,8 +8,11 @@ import { Ledger } from "./ledger.js";
 import { type Cast, findPlaces, type Part, type Places, parts, type Stage } from "./stage.js";
 import { begin, hasOvertaken } from "./trace.js";
 
-/** When the files were copied: moments of the trace, in their order. */
-export const moments = ["equal", "cut-off", "overtaken", "rejoined", "compacted"] as const;
+/**
+ * When the files were copied: moments of the trace, in their order. `killed` is in the second in which
+ * the writes were committed, when their members have not stored yet that they are.
+ */
+export const moments = ["equal", "killed", "cut-off", "overtaken", "rejoined", "dumped"] as const;
 export type Moment = (typeof moments)[number];
 
 /** What the defect leaves in the members' directories, moment by moment. */
@@ -40,13 +43,17 @@ export async function leaveBehind(scene: Scene): Promise<LeftBehind> {
   const { stage, client, fault } = await begin(scene, options, journals, ledger);
   if (fault !== null) throw fault;
   const lostKeys = [...ledger.acked.keys()].filter((key) => !journals.acked.has(key));
+  const killed = await copyAll(scene, stage, "killed");
+  await sleep(metaStoredMs);
   const cutOff = await copyAll(scene, stage, "cut-off");
   await stage.join("b", "c");
   if (!(await hasOvertaken(stage))) throw new Error("b has not come to lead");
+  await sleep(metaStoredMs);
   const overtaken = await copyAll(scene, stage, "overtaken");
   await stage.joinAll();
   await stage.leaderOf(parts, { timeoutMs: leaderMsMax });
   await ledger.write(client, "after", writesAfter);
+  await sleep(metaStoredMs);
   const rejoined = await copyAll(scene, stage, "rejoined");
   await Promise.all(stage.all.map((player) => player.client?.compact()));
   await eventually("all have a dump", () =>
@@ -54,15 +61,15 @@ export async function leaveBehind(scene: Scene): Promise<LeftBehind> {
       existsSync(join(stage.options.folders[part], `${places[part].address}.dump`)),
     ),
   );
-  const compacted = await copyAll(scene, stage, "compacted");
+  await sleep(metaStoredMs);
+  const dumped = await copyAll(scene, stage, "dumped");
   await stage.stop("SIGKILL");
   const equal = parts.map((part) => journals.folders[part]);
-  const at = { equal, "cut-off": cutOff, overtaken, rejoined, compacted };
+  const at = { equal, killed, "cut-off": cutOff, overtaken, rejoined, dumped };
   return { places, at, lostKeys, acked: ledger.acked };
 }
 
 async function copyAll(scene: Scene, stage: Stage, moment: Moment): Promise<readonly string[]> {
-  await sleep(metaStoredMs);
   const folder = scene.makeFolder(join("left", moment));
   return parts.map((part: Part) => {
     const to = join(folder, part);

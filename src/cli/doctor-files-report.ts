@@ -1,4 +1,4 @@
-import type { HeldValue, KeyAcross } from "../tools/doctor/compare-data.js";
+import { type HeldValue, type KeyAcross, writtenSecOf } from "../tools/doctor/compare-data.js";
 import { timeRange, timeText } from "../tools/doctor/file-times.js";
 import type { WriteAtStake } from "../tools/doctor/histories.js";
 import type { SideBySide } from "../tools/doctor/side-by-side.js";
@@ -25,13 +25,14 @@ export function verdictOfFiles(all: SideBySide, findings: readonly Finding[]): s
   const when = timeRange(atStake.map(({ writtenSec }) => writtenSec));
   const counted = `${atStakeCount === 1 ? "1 committed write" : `${atStakeCount} committed writes`}${when === null ? "" : ` (${when})`}`;
   const differing = Math.max(0, ...all.data.map(({ count }) => count));
+  const written = timeRange(all.data.flatMap((each) => each.keys.map(writtenSecOf)));
   const says =
     codes.has("committed-entries-differ") || codes.has("committed-entries-cut")
       ? `committed entries were taken away; ${counted} ${atStakeCount === 1 ? "is" : "are"} not in every log`
       : codes.has("stale-log-wins")
         ? `${counted} will be lost if PySyncObj's members are started on these files`
         : codes.has("data-differ")
-          ? `the members' data differ in ${differing === 1 ? "1 key" : `${differing} keys`}`
+          ? `the members' data differ in ${differing === 1 ? "1 key" : `${differing} keys`}${written === null ? "" : ` (${written})`}`
           : "a member was made to drop committed entries";
   return escapeControls(`ILL: ${says} [${[...codes].join(", ")}]`);
 }
@@ -57,7 +58,7 @@ function writes({ histories: { atStake, atStakeCount } }: SideBySide): string {
     .map((write) => [
       String(write.index),
       String(write.term),
-      write.writtenSec === null ? "-" : timeText(write.writtenSec),
+      whenText(write.writtenSec),
       writeText(write),
       listed(write.heldBy),
       listed(write.lackedBy),
@@ -71,32 +72,60 @@ function writeText({ operation, key, value }: WriteAtStake): string {
   return value === null ? what : `${what} = ${short(value)}`;
 }
 
-/** At the end of each member's files where writes are at stake; else where the data were compared. */
-function keys({ keysAtStake, data, comparedAt, members }: SideBySide): string {
+/** At the end of each member's files where writes are at stake, and where the data were compared. */
+function keys(all: SideBySide): string {
+  const { keysAtStake, comparedAt, members, data } = all;
   const names = members.map(({ name }) => name);
-  const differing = keysAtStake.filter(
-    ({ held }) => new Set(held.map(({ value }) => value)).size > 1,
+  const atEnds = keysAtStake.filter(({ held }) => new Set(held.map(({ value }) => value)).size > 1);
+  const count = Math.max(0, ...data.map((each) => each.count));
+  return (
+    rowsOf("WHO HAS WHAT AT THE END OF ITS FILES", atEnds, names, atEnds.length) +
+    rowsOf(`WHO HAS WHAT AT ENTRY ${comparedAt}`, acrossAll(all), names, count)
   );
-  const atEnds = rowsOf("WHO HAS WHAT AT THE END OF ITS FILES", differing, names);
-  const compared = data.map(({ one, other, count, keys: found }) =>
-    rowsOf(`WHO HAS WHAT AT ENTRY ${comparedAt}`, found, [one, other], count),
-  );
-  return [atEnds, ...compared].join("");
+}
+
+/** Each member was compared with the first alone: where nothing is told of it, it has the same. */
+function acrossAll({ data, members }: SideBySide): KeyAcross[] {
+  const found = new Map<string, KeyAcross>();
+  for (const { keys: differing } of data) {
+    for (const { key, held } of differing) {
+      const before = found.get(key)?.held ?? held.slice(0, 1);
+      found.set(key, { key, held: [...before, ...held.slice(1)] });
+    }
+  }
+  const isListed = (name: string) =>
+    data.every(({ other, count, keys: kept }) => other !== name || count === kept.length);
+  return [...found.values()].map(({ key, held }) => {
+    const [first] = held;
+    const rest = members.filter(
+      ({ name, notCompared }) =>
+        notCompared === null && isListed(name) && held.every((each) => each.name !== name),
+    );
+    const same = first === undefined ? [] : rest.map(({ name }) => ({ ...first, name }));
+    return { key, held: [...held, ...same] };
+  });
 }
 
 function rowsOf(
   title: string,
   found: readonly KeyAcross[],
   names: readonly string[],
-  count: number = found.length,
+  count: number,
 ): string {
   if (found.length === 0) return "";
-  const shown = found.slice(0, shownRowsMax);
-  const rows = shown.map(({ key, held }) => [
-    key,
-    ...names.map((name) => heldText(held.find((each) => each.name === name))),
-  ]);
-  return `\n${title}\n${formatTable(["KEY", ...names], rows)}${more(count, rows.length)}`;
+  const rows = found
+    .slice(0, shownRowsMax)
+    .map((across) => [
+      across.key,
+      whenText(writtenSecOf(across)),
+      ...names.map((name) => heldText(across.held.find((each) => each.name === name))),
+    ]);
+  const table = formatTable(["KEY", "WRITTEN", ...names], rows);
+  return `\n${title}\n${table}${more(count, rows.length)}`;
+}
+
+function whenText(seconds: number | null): string {
+  return seconds === null ? "-" : timeText(seconds);
 }
 
 function heldText(held: HeldValue | undefined): string {

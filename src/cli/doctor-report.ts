@@ -27,14 +27,16 @@ export function verdictOf(findings: readonly Finding[]): string {
   return worst === "ill" ? `ILL: ${codes}` : `AT RISK: it works, but: ${codes}`;
 }
 
-/** Findings under each other, and then what to do about them, numbered alike. */
+/** Findings under each other, and then what to do about them, numbered alike; what is said twice, once. */
 export function formatFindings(findings: readonly Finding[]): string {
   if (findings.length === 0) return "";
   const words = { ill: "ill ", risk: "risk", note: "note" } as const;
   const found = findings.map(({ severity, says }, at) => `${at + 1}. ${words[severity]}  ${says}`);
-  const ways = findings.flatMap(({ wayOut }, at) =>
-    wayOut === null ? [] : [`${at + 1}. ${wayOut}`],
-  );
+  const numbers = new Map<string, number[]>();
+  for (const [at, { wayOut }] of findings.entries()) {
+    if (wayOut !== null) numbers.set(wayOut, [...(numbers.get(wayOut) ?? []), at + 1]);
+  }
+  const ways = [...numbers].map(([wayOut, at]) => `${at.join(", ")}. ${wayOut}`);
   return `\nFOUND\n${lines(found)}${ways.length > 0 ? `\nWAY OUT\n${lines(ways)}` : ""}`;
 }
 

@@ -61,8 +61,8 @@ ENTRY  TERM  WRITTEN                   WRITE           IN           NOT IN
 5      1     2023-11-14T22:13:25.000Z  set /k = "new"  a:1 and c:1  b:1
 
 WHO HAS WHAT AT THE END OF ITS FILES
-KEY  a:1    b:1  c:1
-/k   "new"  -    "new"`,
+KEY  WRITTEN                   a:1    b:1  c:1
+/k   2023-11-14T22:13:25.000Z  "new"  -    "new"`,
   );
   assert.match(out, /\n\nFOUND\n1\. ill {3}b:1 lacks the committed entries from 4 to 5 /);
   assert.match(out, /\n\nWAY OUT\n1\. do not start b:1 on these files beside PySyncObj's members/);
@@ -99,11 +99,18 @@ test("dumps of memories that differ, behind journals that are alike", async (t) 
     };
     return { entries: entries.slice(4), commit: 6, dump: dumpOf(entries, 6, { change }) };
   };
-  const paths = directories(t, { "a:1": made("kept"), "b:1": made("of the stale one") });
+  const [kept, lost] = [made("kept"), made("of the stale one")];
+  const paths = directories(t, { "a:1": kept, "b:1": lost, "c:1": kept });
   const { code, out } = await runCli(["doctor", ...paths]);
   assert.equal(code, 5);
-  assert.match(out, /^ILL: the members' data differ in 1 key \[data-differ\]\n/);
-  assert.match(out, /\nKEY {3}a:1 {5}b:1\n\/k\/2 {2}"kept" {2}"of the stale one"\n/);
+  assert.match(
+    out,
+    /^ILL: the members' data differ in 1 key \(2023-11-14T22:13:22.000Z\) \[data-differ\]\n/,
+  );
+  assert.match(
+    out,
+    /\nKEY {3}WRITTEN {19}a:1 {5}b:1 {17}c:1\n\/k\/2 {2}2023-\S+ {2}"kept" {2}"of the stale one" {2}"kept"\n/,
+  );
   assert.match(out, /Their journals are alike: memories differed/);
 });
 

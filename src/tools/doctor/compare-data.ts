@@ -33,6 +33,12 @@ export interface KeyAcross {
   readonly held: readonly HeldValue[];
 }
 
+/** When the newest of the values was written; null: not known. */
+export function writtenSecOf({ held }: KeyAcross): number | null {
+  const times = held.flatMap(({ updatedSec }) => updatedSec ?? []);
+  return times.length === 0 ? null : Math.max(...times);
+}
+
 export interface DataDifference {
   readonly one: string;
   readonly other: string;

@@ -137,7 +137,7 @@ class SpanJudge {
       );
       const isCommittedToo = committed.some(({ names }) => names.includes(name));
       // Both sides are committed: a conflict, and only news here where this side would win.
-      if (isCommittedToo && beaten.length === 0) continue;
+      if (isCommittedToo && beaten.length === 0) return null;
       const isClaimed = this.isClaimed(held);
       return {
         ...{ name, from: span.first, isContradiction, isClaimed },

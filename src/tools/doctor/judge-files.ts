@@ -1,13 +1,18 @@
 import { type Finding, listed, sortFindings } from "../findings.js";
+import { majorityOf } from "../survey.js";
+import { type KeyAcross, writtenSecOf } from "./compare-data.js";
 import type { Span, Variant } from "./compare-logs.js";
 import { timeRange, timeText } from "./file-times.js";
 import { type Conflict, endOf, type Lack } from "./histories.js";
 import type { FileMember, SideBySide } from "./side-by-side.js";
 
 const keepAll =
-  "start none of these members before all directories are copied away. Then decide which history is right, " +
-  "let that member's files lead (`quorate recover --help`), and write what the other one alone holds again, " +
-  "with `quorate kv put`: all of it is in `--json` and in `quorate inspect DIR --entries`";
+  "start none of these members before all directories are copied away. Then decide whose history is to go on, " +
+  "make that member's files the cluster's (`quorate recover DIR --force-new-cluster`), begin the others with empty " +
+  "directories, and write again with `quorate kv put` what only theirs held: all of it is in `--json`, and in " +
+  "`quorate inspect DIR --entries`";
+/** PySyncObj's members write one after so long, unless their log grows first. */
+const dumpEveryMin = 5;
 
 /** Places of a dip that are told in one sentence. */
 const dipsToldMax = 3;
@@ -32,7 +37,7 @@ function conflict({ span, committed }: Conflict): Finding {
     code: "committed-entries-differ",
     severity: "ill",
     members: span.variants.flatMap(({ names }) => names),
-    says: `${rangeText(span)} exist twice, and each was committed as far as the files tell: ${sides.join("; ")}`,
+    says: `${rangeText(span)} ${span.first === span.last ? "exists" : "exist"} twice, and each was committed as far as the files tell: ${sides.join("; ")}`,
     wayOut: keepAll,
   };
 }
@@ -85,9 +90,15 @@ function lacking({ members, histories }: SideBySide, lack: Lack): Finding {
     `${what} (${listed(heldBy)} ${heldBy.length === 1 ? "has" : "have"} them${basis}), and its last term ` +
     `${termOf(members, name)} is higher than ${listed(holders.map(({ log }) => String(log.lastTerm)))}: PySyncObj's members would elect it, and cut those entries off`;
   const severity = isClaimed || holders.some(({ log }) => log.dipCount > 0) ? "ill" : "risk";
+  const winners = histories.lacks.filter((each) => each.wins).length;
+  const others = members.length - winners;
   return {
     ...{ code: "stale-log-wins", severity, members: [name], says },
-    wayOut: `do not start ${name} on these files beside PySyncObj's members: put its directory aside, and have it begin with an empty one once the others run`,
+    // Without a majority that is whole there is nobody whom it could begin anew beside.
+    wayOut:
+      others < majorityOf(members.length)
+        ? keepAll
+        : `do not start ${name} on these files beside PySyncObj's members: put its directory aside, and have it begin with an empty one once the others run`,
   };
 }
 
@@ -104,7 +115,7 @@ function data({ data: differences, comparedAt, members, spans }: SideBySide): Fi
   const unread = members.filter(({ notCompared }) => notCompared !== null);
   const isAlike = spans.every(({ first, variants }) => first > comparedAt || variants.length < 2);
   const defect = isAlike
-    ? ". Their journals are alike: memories differed, as they do where PySyncObj has applied entries that were cut off later"
+    ? ". Their journals are alike: memories differed, as they do where PySyncObj has applied entries that were cut off later (docs/upstream-defect.md)"
     : "";
   return [
     ...differences.map(
@@ -112,7 +123,7 @@ function data({ data: differences, comparedAt, members, spans }: SideBySide): Fi
         code: "data-differ",
         severity: "ill",
         members: [one, other],
-        says: `the data of ${one} and ${other} differ at entry ${comparedAt} in ${count === 1 ? "1 key" : `${count} keys`}: ${keysText(keys, count)}${defect}`,
+        says: `the data of ${one} and ${other} differ at entry ${comparedAt} in ${count === 1 ? "1 key" : `${count} keys`}: ${keysText(keys, count)}${writtenText(keys)}${defect}`,
         wayOut: `see each with \`quorate inspect DIR --at ${comparedAt}\`, decide which is right, and have the other member begin with an empty directory; write what only the other one holds again with \`quorate kv put\``,
       }),
     ),
@@ -131,9 +142,14 @@ function data({ data: differences, comparedAt, members, spans }: SideBySide): Fi
 /** Keys told in a sentence: the table has more. */
 const keysToldMax = 5;
 
-function keysText(keys: readonly { readonly key: string }[], count: number): string {
+function keysText(keys: readonly KeyAcross[], count: number): string {
   const told = keys.slice(0, keysToldMax).map(({ key }) => key);
   return count > told.length ? `${told.join(", ")} and ${count - told.length} more` : listed(told);
+}
+
+function writtenText(keys: readonly KeyAcross[]): string {
+  const range = timeRange(keys.map(writtenSecOf));
+  return range === null ? "" : ` (written ${range})`;
 }
 
 function droppedEntries(members: readonly FileMember[]): Finding[] {
@@ -176,7 +192,8 @@ function dips(members: readonly FileMember[]): Finding[] {
         ...{ code: "term-goes-down", severity: "risk", members: names },
         says: `the term in the ${names.length === 1 ? "log" : "logs"} of ${listed(names)} goes down ${places.join("; ")}${more}: the cluster had forgotten its term there`,
         wayOut:
-          "a log of the old, higher term can overrule what was written since. Do not start PySyncObj's members on these files; Quorate's judge such logs with care (docs/upstream-defect.md)",
+          "a log of the old, higher term can overrule what was written since. Do not start PySyncObj's members on these files; Quorate's judge such logs with care (docs/upstream-defect.md). " +
+          `Of running members compare copies again after ${dumpEveryMin} minutes: memories that differ show in the next dumps only`,
       },
     ];
   });

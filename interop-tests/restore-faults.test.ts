@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { PyFloat } from "../protocol/pickle/values.js";
+import { ObserverClient } from "../src/client/observer-client.js";
+import { backUp } from "../src/tools/backup/back-up.js";
+import { type Cluster, startCluster } from "./support/cluster.js";
+import { assertEqualData } from "./support/compare.js";
+import { eventually } from "./support/eventually.js";
+import type { Child } from "./support/process.js";
+import { projectRoot } from "./support/project.js";
+import { quorateCli } from "./support/quorate-cli.js";
+import { openScene, type Scene } from "./support/scene.js";
+
+/** `quorate restore` that is interrupted midway, and across a change of the leader. */
+
+const version = "0.3.17";
+const count = 20_000;
+/** When this share of the keys is there, the restore is amid its work. */
+const midway = 0.2;
+
+const keyOf = (n: number) => `/restored/${n}`;
+const textOf = (n: number) => `value ${n}`;
+
+/** A backup of all these keys. */
+async function backupOf(scene: Scene): Promise<string> {
+  const path = join(scene.folder, "dcs.backup");
+  const updated = new PyFloat(Date.now() / 1000);
+  const records = Array.from({ length: count }, (_, n) => {
+    const fields = { value: textOf(n), created: updated, updated, index: n };
+    return [keyOf(n), new Map(Object.entries(fields))] as const;
+  });
+  await backUp(
+    {
+      ...{ appliedIndex: count, term: 1, leader: null, members: [] },
+      ...{ records, size: records.length },
+    },
+    {
+      ...{ path, force: false, prefix: "", software: "0", takenSec: 0 },
+      ...{ signal: new AbortController().signal, onProgress: () => {} },
+    },
+  );
+  return path;
+}
+
+function startRestore(scene: Scene, path: string, cluster: Cluster, ...flags: string[]): Child {
+  const program = join(projectRoot(), "bin", "quorate.js");
+  const args = [program, "restore", path, "--addr", cluster.addresses.join(","), ...flags];
+  return scene.start({ name: "restore", program: process.execPath, args });
+}
+
+/** Until the restore has set some of the keys; it takes them in their order. */
+async function untilMidway(client: ObserverClient, before: unknown): Promise<void> {
+  await eventually("the restore is amid its work", async () => markOf(client) !== before, {
+    everyMs: 5,
+  });
+}
+
+/** The entry that has set one of the first keys. */
+function markOf(client: ObserverClient): unknown {
+  return client.get(keyOf(count * midway))?.index;
+}
+
+async function assertRestored(cluster: Cluster): Promise<void> {
+  const running = cluster.seats.filter(({ child }) => child.isRunning);
+  const { entries } = await assertEqualData(running);
+  for (let n = 0; n < count; n++) assert.equal(entries[keyOf(n)]?.value, textOf(n), keyOf(n));
+  assert.equal(Object.keys(entries).length, count);
+}
+
+for (const kind of ["quorate", "vanilla"] as const) {
+  test(`a restore into ${kind} members goes on when their leader is killed`, async (t) => {
+    const scene = openScene(t);
+    const cluster = await startCluster(scene, { version }, [kind, kind, kind]);
+    const client = await ObserverClient.connect({ addresses: cluster.addresses });
+    t.after(() => client.close());
+    const path = await backupOf(scene);
+    for (const flags of [[], ["--overwrite"]] as const) {
+      const leader = await cluster.leader();
+      const before = markOf(client);
+      const restore = startRestore(scene, path, cluster, ...flags);
+      await untilMidway(client, before);
+      await leader.stop("SIGKILL");
+      assert.notEqual(markOf(client), before);
+      assert.ok(restore.isRunning, "the restore was too quick");
+      const { code } = await restore.exited;
+      assert.equal(code, 0, restore.log());
+      assert.match(restore.log(), new RegExp(`^${count} keys set, 0 kept`));
+      await assertRestored(cluster);
+      await cluster.restart(leader);
+      await cluster.leader();
+    }
+  });
+}
+
+test("a restore that was stopped or killed midway is gone on with by --if-absent", async (t) => {
+  const scene = openScene(t);
+  const cluster = await startCluster(scene, { version }, ["quorate", "quorate", "quorate"]);
+  const client = await ObserverClient.connect({ addresses: cluster.addresses });
+  t.after(() => client.close());
+  const path = await backupOf(scene);
+  const before = readFileSync(path);
+
+  const killed = startRestore(scene, path, cluster);
+  await untilMidway(client, undefined);
+  killed.signal("SIGKILL");
+  await killed.exited;
+  const there = client.list("/restored/").length;
+  const refused = await quorateCli(["restore", path, "--addr", cluster.addresses.join(",")]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /the target holds keys already: choose --if-absent/);
+
+  const stopped = startRestore(scene, path, cluster, "--if-absent", "--json");
+  await eventually("it goes on", async () => client.list("/restored/").length > there + 100, {
+    everyMs: 5,
+  });
+  stopped.signal("SIGINT");
+  assert.deepEqual(await stopped.exited, { code: 130, signal: null });
+  assert.match(stopped.log(), /stopped: what was set stays; --if-absent goes on where this ended/);
+  const { set, kept, isStopped } = JSON.parse(stopped.log().split("quorate: ")[0] ?? "");
+  assert.ok(isStopped && kept >= there && set > 0 && set + kept < count, `${set} and ${kept}`);
+
+  const { code, out } = await quorateCli([
+    ...["restore", path, "--if-absent", "--json", "--addr", cluster.addresses.join(",")],
+  ]);
+  assert.equal(code, 0);
+  const rest = JSON.parse(out);
+  assert.equal(rest.set + rest.kept, count);
+  assert.ok(rest.kept >= set + there);
+  await assertRestored(cluster);
+  assert.deepEqual(readFileSync(path), before);
+});
