@@ -19,22 +19,45 @@ export function formatSideBySide(all: SideBySide, findings: readonly Finding[]):
 /** What has happened, in one plain line; the codes behind it are for scripts and docs/doctor.md. */
 export function verdictOfFiles(all: SideBySide, findings: readonly Finding[]): string {
   const verdict = verdictWord(findings);
-  if (verdict !== "ill") return verdictOf(findings);
-  const codes = new Set(findings.flatMap((each) => (each.severity === "ill" ? [each.code] : [])));
-  const { atStake, atStakeCount } = all.histories;
-  const when = timeRange(atStake.map(({ writtenSec }) => writtenSec));
-  const counted = `${atStakeCount === 1 ? "1 committed write" : `${atStakeCount} committed writes`}${when === null ? "" : ` (${when})`}`;
-  const differing = Math.max(0, ...all.data.map(({ count }) => count));
-  const written = timeRange(all.data.flatMap((each) => each.keys.map(writtenSecOf)));
-  const says =
-    codes.has("committed-entries-differ") || codes.has("committed-entries-cut")
-      ? `committed entries were taken away; ${counted} ${atStakeCount === 1 ? "is" : "are"} not in every log`
-      : codes.has("stale-log-wins")
-        ? `${counted} will be lost if PySyncObj's members are started on these files`
-        : codes.has("data-differ")
-          ? `the members' data differ in ${differing === 1 ? "1 key" : `${differing} keys`}${written === null ? "" : ` (${written})`}`
-          : "a member was made to drop committed entries";
-  return escapeControls(`ILL: ${says} [${[...codes].join(", ")}]`);
+  if (verdict === "well") return verdictOf(findings);
+  const codes = codesOf(findings, verdict);
+  if (verdict === "ill") {
+    return escapeControls(`ILL: ${illnessOf(all, codes)} [${codes.join(", ")}]`);
+  }
+  if (!codes.includes("term-goes-down")) return verdictOf(findings);
+  const says = "the cluster had forgotten its term; what that has cost is not to be seen here";
+  return `AT RISK: ${says} [${codes.join(", ")}]`;
+}
+
+function illnessOf({ histories, data }: SideBySide, codes: readonly string[]): string {
+  const { atStake, atStakeCount } = histories;
+  const writes = counted(atStakeCount, "committed write");
+  const made = whenSaid(atStake.map(({ writtenSec }) => writtenSec));
+  if (codes.includes("committed-entries-differ") || codes.includes("committed-entries-cut")) {
+    const verb = atStakeCount === 1 ? "is" : "are";
+    return `committed entries were taken away; ${writes}${made} ${verb} not in every log`;
+  }
+  if (codes.includes("stale-log-wins")) {
+    return `${writes}${made} will be lost if PySyncObj's members are started on these files`;
+  }
+  if (!codes.includes("data-differ")) return "a member was made to drop committed entries";
+  const keys = counted(Math.max(0, ...data.map(({ count }) => count)), "key");
+  const written = whenSaid(data.flatMap((each) => each.keys.map(writtenSecOf)));
+  return `the members' data differ in ${keys}${written}`;
+}
+
+function counted(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
+}
+
+function whenSaid(seconds: readonly (number | null)[]): string {
+  const range = timeRange(seconds);
+  return range === null ? "" : ` (${range})`;
+}
+
+function codesOf(findings: readonly Finding[], severity: Finding["severity"]): string[] {
+  const codes = findings.flatMap((each) => (each.severity === severity ? [each.code] : []));
+  return [...new Set(codes)];
 }
 
 function table({ members }: SideBySide): string {

@@ -88,7 +88,7 @@ function lacking({ members, histories }: SideBySide, lack: Lack): Finding {
     : ", which a majority holds though nobody has stored it as committed";
   const says =
     `${what} (${listed(heldBy)} ${heldBy.length === 1 ? "has" : "have"} them${basis}), and its last term ` +
-    `${termOf(members, name)} is higher than ${listed(holders.map(({ log }) => String(log.lastTerm)))}: PySyncObj's members would elect it, and cut those entries off`;
+    `${termOf(members, name)} is higher than ${listed([...new Set(holders.map(({ log }) => String(log.lastTerm)))])}: PySyncObj's members would elect it, and cut those entries off`;
   const severity = isClaimed || holders.some(({ log }) => log.dipCount > 0) ? "ill" : "risk";
   const winners = histories.lacks.filter((each) => each.wins).length;
   const others = members.length - winners;
