@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { projectRoot } from "../../interop-tests/support/project.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { membersIn } from "../../src/files/data-path.js";
 import { nodeFileSystem } from "../../src/storage/node-file-system.js";
@@ -204,3 +205,17 @@ test("a majority that holds what nobody has stored as committed yet", async (t) 
     "risk term-goes-down a:1 c:1",
   ]);
 });
+
+for (const version of ["0.3.8", "0.3.11", "0.3.14", "0.3.15", "0.3.16", "0.3.17"]) {
+  test(`files of PySyncObj ${version}, each beside itself, are alike`, async () => {
+    const folder = join(projectRoot(), "protocol", "vectors", version, "files");
+    for (const member of membersIn(folder, readdirSync(folder))) {
+      const all = await compareFiles(nodeFileSystem, [member, member]);
+      const codes = judgeFiles(all).map(({ code }) => code);
+      // Its dump is not in the set.
+      const expected = member.address === "truncated" ? ["data-not-compared"] : [];
+      assert.deepEqual([...new Set(codes)], expected, member.address);
+      assert.deepEqual([all.spans, all.data], [[], []]);
+    }
+  });
+}
