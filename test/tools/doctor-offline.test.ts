@@ -98,6 +98,15 @@ test("a commit index beyond the log: committed entries were cut off", async (t) 
   assert.equal(findings[0], "ill committed-entries-cut a:1");
 });
 
+test("a commit index that a leader told before the entries came is no cut", async (t) => {
+  const members = {
+    a: { entries: whole, commit: 38 },
+    b: { entries: whole.slice(0, 30), commit: 36 },
+    c: { entries: whole, commit: 38 },
+  };
+  assert.deepEqual(await found(t, members), ["note lags b:1"]);
+});
+
 test("a stale log whose last term wins, beside a term that goes down", async (t) => {
   const dipped = [
     ...log(

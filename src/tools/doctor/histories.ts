@@ -42,7 +42,11 @@ export interface Conflict {
 export interface Histories {
   /** The last entry that is committed, as far as the files tell. */
   readonly committedEnd: number;
-  /** Members that have stored a commit index beyond the end of their files. */
+  /**
+   * Members that have stored a commit index beyond the end of their files, and whose log is not simply
+   * the beginning of one that reaches so far: PySyncObj up to 0.3.15 stores what a leader tells it before
+   * the entries have come.
+   */
   readonly cut: readonly string[];
   readonly conflicts: readonly Conflict[];
   /** Stretches that differ, of which at most one side is committed. */
@@ -69,6 +73,7 @@ export function readHistories(witnesses: readonly Witness[], spans: readonly Spa
   const cut = witnesses
     // 1 is the entry that every log begins with.
     .filter((each) => each.commitIndex !== null && each.commitIndex > Math.max(endOf(each), 1))
+    .filter((each) => !witnesses.some((other) => goesOnWhere(each, other, spans)))
     .map(({ name }) => name);
   const judge = new SpanJudge(witnesses, cut);
   const split = spans.map((span) => ({ span, committed: judge.committedIn(span) }));
@@ -93,6 +98,17 @@ export function readHistories(witnesses: readonly Witness[], spans: readonly Spa
     atStakeCount: stakes.reduce((sum, { variant }) => sum + variant.writeCount, 0),
     keys: [...new Set(atStake.flatMap(({ key }) => key ?? []))].slice(0, keysMax),
   };
+}
+
+/** Whether the other log is the same and reaches up to what this member takes for committed. */
+function goesOnWhere(member: Witness, other: Witness, spans: readonly Span[]): boolean {
+  if (other.name === member.name || endOf(other) < (member.commitIndex ?? 0)) return false;
+  const sideOf = (span: Span, name: string) =>
+    span.variants.find((each) => each.names.includes(name));
+  return spans.every((span) => {
+    const [ours, theirs] = [sideOf(span, member.name), sideOf(span, other.name)];
+    return ours === undefined || theirs === undefined || ours === theirs;
+  });
 }
 
 /** Who holds other entries in this stretch, or none. */
