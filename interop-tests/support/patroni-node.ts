@@ -75,6 +75,13 @@ export class PatroniNode {
     await this.#running().stop();
   }
 
+  /** Changes the `raft` section of its file, for the next start. */
+  editRaft(change: (raft: Readonly<Record<string, unknown>>) => unknown): void {
+    const config: unknown = parse(readFileSync(this.configFile, "utf8"));
+    const { raft, ...others } = Object(config);
+    writeFileSync(this.configFile, stringify({ ...others, raft: change(raft) }));
+  }
+
   /** From the next start on its DCS is etcd, by Patroni's `etcd3`. */
   useEtcd(address: string, pythonPath: string): void {
     const config: unknown = parse(readFileSync(this.configFile, "utf8"));

@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { projectRoot } from "./project.js";
 
-/** A transfer waits five seconds for the new leader; the rest answers at once. */
-const commandMsMax = 60_000;
+/** `migrate check --wait 60` as the plan prints it, and its last look; the rest answers sooner. */
+const commandMsMax = 90_000;
 
 export interface CliOutcome {
   readonly code: number;

@@ -58,7 +58,8 @@ export function readClient(context: CliContext, flags: ClientFlags): Client {
     flags: { password: flags.password, passwordFile: flags.passwordFile },
     readPasswordFile,
   });
-  const addresses = flags.addr === undefined ? config.addresses : parseAddresses(flags.addr);
+  const addresses =
+    flags.addr === undefined ? config.addresses : parseAddresses("--addr", flags.addr);
   if (addresses.length === 0) {
     throw new CliError("no member to ask: give --addr host:port, or --config with Patroni's file", {
       code: exitCode.usage,
@@ -72,10 +73,11 @@ export function readClient(context: CliContext, flags: ClientFlags): Client {
   };
 }
 
-function parseAddresses(texts: readonly string[]): string[] {
+/** @throws ConfigError that names the flag. */
+export function parseAddresses(flag: string, texts: readonly string[]): string[] {
   const list = readAddressList(texts.join(","));
   if (!Array.isArray(list)) {
-    throw new ConfigError(`--addr holds ${JSON.stringify(list.found)} but must be host:port`);
+    throw new ConfigError(`${flag} holds ${JSON.stringify(list.found)} but must be host:port`);
   }
   return list;
 }

@@ -5,7 +5,14 @@ import type { Finding } from "../tools/findings.js";
 import { type Gate, judge, type Kind, type Step } from "../tools/migrate/gate.js";
 import { makePlan, type Plan } from "../tools/migrate/plan.js";
 import { askOne } from "./asking.js";
-import { addClientOptions, type Client, parseSeconds, readClient } from "./client-options.js";
+import {
+  addClientOptions,
+  type Client,
+  collect,
+  parseAddresses,
+  parseSeconds,
+  readClient,
+} from "./client-options.js";
 import type { CliContext } from "./context.js";
 import { formatFindings, formatLooks } from "./doctor-report.js";
 import { CliError, exitCode } from "./exit-codes.js";
@@ -13,6 +20,7 @@ import { registerMigrateFiles } from "./migrate-files.js";
 
 type ClientFlags = Parameters<typeof readClient>[1];
 type Flags = ClientFlags & { readonly interval: string; readonly back?: boolean };
+type PlanFlags = Flags & { readonly patroni?: readonly string[] };
 type CheckFlags = Flags & {
   readonly before?: string;
   readonly after?: string;
@@ -47,13 +55,24 @@ function registerPlan(group: Command, context: CliContext, finish: (code: number
     .description(
       "Looks at the live cluster and prints what to do, member by member, the leader last.",
     )
-    .addHelpText("after", "\nExample:\n  quorate migrate plan /etc/patroni/raft.yml")
-    .action(async (path: string | undefined, flags: Flags) => {
+    .option(
+      "--patroni <host:port>",
+      "a member that is Patroni itself, on the way back too; repeated or comma separated",
+      collect,
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  quorate migrate plan /etc/patroni/raft.yml\n" +
+        "  quorate migrate plan /etc/patroni/patroni.yml --patroni 10.0.0.1:2222,10.0.0.2:2222",
+    )
+    .action(async (path: string | undefined, flags: PlanFlags) => {
       const { client, looks, findings } = await see(context, path, flags);
       const plan = makePlan(looks, {
         target: targetOf(flags),
         access: accessOf(path, flags),
         file: path ?? flags.config ?? "/etc/patroni/raft.yml",
+        inPatroni: patroniMembers(flags, looks),
+        interval: flags.interval === String(intervalSecDefault) ? null : flags.interval,
       });
       const ill = findings.filter(({ severity }) => severity === "ill");
       if (client.json) context.out(`${JSON.stringify({ ...plan, ill }, null, 2)}\n`);
@@ -93,6 +112,18 @@ function accessOf(path: string | undefined, { addr, config, passwordFile }: Flag
   const named = config === undefined ? "" : `--config ${config}`;
   const where = path ?? (addr === undefined ? named : `--addr ${addr.join(",")}`);
   return passwordFile === undefined ? where : `${where} --password-file ${passwordFile}`.trim();
+}
+
+function patroniMembers({ patroni = [] }: PlanFlags, { after }: TwoLooks): ReadonlySet<string> {
+  const named = patroni.length === 0 ? [] : parseAddresses("--patroni", patroni);
+  const strangers = named.filter((address) => !after.known.includes(address));
+  if (strangers.length > 0) {
+    throw new CliError(
+      `--patroni ${strangers.join(", ")}: the members are ${after.known.join(", ")}`,
+      { code: exitCode.usage },
+    );
+  }
+  return new Set(named);
 }
 
 function targetOf({ back }: Flags): Kind {
@@ -183,8 +214,9 @@ function formatPlan(plan: Plan, ill: readonly Finding[]): string {
       ? [`Nothing to do: all members run ${name}.`]
       : []),
   ];
-  plan.steps.forEach(({ member, runs, leads, commands }, at) => {
-    lines.push("", `STEP ${at + 1}: ${member} (${runs}${leads ? ", leads now" : ""})`);
+  plan.steps.forEach(({ member, runs, leads, isPatroni, commands }, at) => {
+    const beside = isPatroni ? ", Patroni's" : "";
+    lines.push("", `STEP ${at + 1}: ${member} (${runs}${beside}${leads ? ", leads now" : ""})`);
     commands.forEach(({ where, command, note }, each) => {
       const place = where === "here" ? "" : "on its machine: ";
       lines.push(`  ${at + 1}.${each + 1}  ${place}${command}`, `       ${note}`);

@@ -124,7 +124,10 @@ describe("migrate check tells what lasts", () => {
 });
 
 describe("migrate plan", () => {
-  const options = { target: "quorate", access: "raft.yml", file: "raft.yml" } as const;
+  const options = {
+    ...({ target: "quorate", access: "raft.yml", file: "/etc/raft.yml", interval: null } as const),
+    inPatroni: new Set<string>(),
+  };
 
   it("takes the followers first and the leader last", async () => {
     const looks = await twoLooks({ [a]: newer, [b]: quorate, [c]: newer });
@@ -138,12 +141,48 @@ describe("migrate plan", () => {
       plan.steps[0]?.commands.map(({ command }) => command),
       [
         "quorate migrate check raft.yml --before c:3 --wait 60",
-        "stop `patroni_raft_controller raft.yml` (SIGTERM), and wait until the process has ended",
-        "start `quorate run raft.yml` as the same user",
+        "stop `patroni_raft_controller /etc/raft.yml` (SIGTERM), and wait until the process has ended",
+        "start `quorate run /etc/raft.yml` as the same user",
         "quorate migrate check raft.yml --after c:3 --wait 60",
       ],
     );
     assert.equal(plan.steps[1]?.commands[0]?.command, "quorate transfer --config raft.yml");
+  });
+
+  it("has Patroni go on as an observer, and come back as a member, with its PostgreSQL running", async () => {
+    const inPatroni = new Set([b]);
+    const commandsOf = (plan: ReturnType<typeof makePlan>) =>
+      plan.steps.find(({ isPatroni }) => isPatroni)?.commands.map(({ command }) => command);
+    const forth = makePlan(await twoLooks({ [a]: newer, [b]: newer, [c]: newer }), {
+      ...options,
+      ...{ inPatroni, interval: "1" },
+    });
+    assert.deepEqual(commandsOf(forth), [
+      "quorate migrate check raft.yml --before b:2 --interval 1 --wait 60",
+      "patronictl -c /etc/raft.yml pause --wait",
+      "cp -p /etc/raft.yml /etc/quorate.yml",
+      "stop `patroni /etc/raft.yml` (SIGTERM), and wait until the process has ended",
+      "start `quorate run /etc/quorate.yml` as the same user",
+      "edit `/etc/raft.yml`: in `raft` take out self_addr, bind_addr and data_dir, and add b:2 to partner_addrs",
+      "start `patroni /etc/raft.yml` as the same user",
+      "quorate migrate check raft.yml --after b:2 --interval 1 --wait 60",
+      "patronictl -c /etc/raft.yml resume --wait",
+    ]);
+    const back = makePlan(await twoLooks({ [a]: newer, [b]: quorate, [c]: newer }), {
+      ...options,
+      ...{ inPatroni, target: "pysyncobj" },
+    });
+    assert.deepEqual(commandsOf(back), [
+      "quorate migrate check raft.yml --before b:2 --back --wait 60",
+      "patronictl -c /etc/raft.yml pause --wait",
+      "stop `patroni /etc/raft.yml` (SIGTERM), and wait until the process has ended",
+      "stop `quorate run /etc/quorate.yml` (SIGTERM), and wait until the process has ended",
+      "edit `/etc/raft.yml`: in `raft` put back self_addr, bind_addr and data_dir, and take b:2 out of partner_addrs",
+      "start `patroni /etc/raft.yml` as the same user",
+      "quorate migrate check raft.yml --after b:2 --back --wait 60",
+      "patronictl -c /etc/raft.yml resume --wait",
+    ]);
+    assert.match(forth.warnings.join(), /^(?!.*--patroni)/s);
   });
 
   it("says that a leader of 0.3.15 cannot hand over, and what the way back costs", async () => {
