@@ -52,11 +52,11 @@ async function start(fs: CrashFileSystem) {
   const given = { dataDir: "/d", selfAddr: address, logger: silentLogger, fileSystem: fs };
   const { storage, recovered } = await Storage.open({ ...given, now: () => now });
   await storage.close();
-  const { term, votedFor, commitIndex, mustRefetch, dump } = recovered;
+  const { term, votedFor, commitIndex, mustRefetch, isNew, dump } = recovered;
   const places = recovered.entries.map(
     (entry) => `${entry.index} ${entry.term} ${Buffer.from(entry.command).toString("hex")}`,
   );
-  return { term, votedFor, commitIndex, mustRefetch, dumped: dump?.last.index, places };
+  return { term, votedFor, commitIndex, mustRefetch, isNew, dumped: dump?.last.index, places };
 }
 
 function bytesOf(fs: CrashFileSystem): ReadonlyMap<Kind, string | undefined> {
@@ -105,6 +105,11 @@ describe("migrate import and export", () => {
         assert.deepEqual(bytesOf(fs), bytesOf(twin), stem);
         assert.deepEqual([done.term, done.votedFor], [state.term, state.votedFor]);
 
+        if (state.isNew) {
+          await assert.rejects(exported(fs, version), /PySyncObj would vote at once/, stem);
+          assert.deepEqual(bytesOf(fs), bytesOf(twin), stem);
+          continue;
+        }
         await exported(fs, version);
         assert.equal(headerOf(fs).seal, null, stem);
         assert.equal(headerOf(fs).version, version);
@@ -155,6 +160,17 @@ describe("migrate import and export", () => {
     assert.doesNotMatch(newer, /memory only/);
     await exported(fs, "0.3.15");
     assert.deepEqual([metaOf(fs).meta.term, metaOf(fs).meta.votedFor], [8, "b:2"]);
+  });
+
+  it("leaves none of Quorate's keys in the meta file, also where PySyncObj has carried them along", async () => {
+    const carried = vanillaMeta({
+      ...{ raftCommitIndex: 9, currentTerm: 8, votedForNodeId: null },
+      ...{ quorateMember: address, quorateBlank: true, quorateForgotTerm: true },
+    });
+    const fs = diskWith({ journal, "journal.meta": carried });
+    await exported(fs, "0.3.17");
+    assert.doesNotMatch(fs.read(`/d/${address}.journal.meta`)?.toString("latin1") ?? "", /quorate/);
+    assert.equal(metaOf(fs).meta.term, 8);
   });
 
   it("leaves room in the journal, as files of PySyncObj that were doubled", async () => {
@@ -210,6 +226,14 @@ describe("migrate import and export refuse", () => {
     await imported(fs);
     const bytes = bytesOf(fs);
     await assert.rejects(exported(fs), /entry 11.*stops there for ever/s);
+    assert.deepEqual(bytesOf(fs), bytes);
+  });
+
+  it("an export of a member that has lost its disk, or is new", async () => {
+    const fs = diskWith({});
+    await start(fs);
+    const bytes = bytesOf(fs);
+    await assert.rejects(exported(fs), /PySyncObj would vote at once/);
     assert.deepEqual(bytesOf(fs), bytes);
   });
 

@@ -13,7 +13,7 @@ import { replaceMeta } from "../../files/repair.js";
 import { parseAddress } from "../../net/address.js";
 import type { FileSystem } from "../../storage/file-system.js";
 import { type MemberFiles, memberFiles } from "../../storage/files.js";
-import { loadMeta } from "../../storage/meta-file.js";
+import { emptyMeta, loadMeta } from "../../storage/meta-file.js";
 import { storageFault } from "../../storage/storage-error.js";
 import { forgetsTerm, patchOf } from "../software.js";
 import {
@@ -36,6 +36,11 @@ const roomBytes = 256 * 1024;
 
 /** The last version whose nodes connect to nothing but an address that was resolved beforehand. */
 const resolvesOnceUpTo = 10;
+
+const blankText =
+  "these files hold nothing yet: the member is new, or has lost its disk, and PySyncObj would vote at once. " +
+  "Nothing was changed. Let Quorate run until it has met a leader; or remove the member from the cluster, " +
+  "move the files away, start PySyncObj and add it again";
 
 /** What an export would do. Nothing is changed. */
 export async function planExport(
@@ -72,6 +77,13 @@ export async function exportFiles(
 
 function planOf(standing: Standing, version: string): Conversion {
   const { checked, findings } = standing;
+  if (standing.plan.isNew) {
+    throw new FilesError(
+      "refused",
+      `${checked.paths.directory}/${checked.paths.address}`,
+      blankText,
+    );
+  }
   const stopping = findings.find(({ code }) => code === "entry-stops-pysyncobj");
   if (stopping !== undefined) {
     throw new FilesError(
@@ -119,7 +131,10 @@ function journalChange({ checked, plan }: Standing, version: string): FileChange
 
 function metaChange({ checked }: Standing): FileChange[] {
   const { meta } = checked;
-  if (meta?.kind !== "meta" || (!meta.isSealed && meta.meta.owner === null)) return [];
+  // Where PySyncObj has stored it since, keys of ours are carried along.
+  const { isBlank, forgotTerm, owner } = meta?.kind === "meta" ? meta.meta : emptyMeta;
+  const hasMarks = isBlank || forgotTerm || owner !== null;
+  if (meta?.kind !== "meta" || (!meta.isSealed && !hasMarks)) return [];
   const was = meta.isSealed ? "Quorate's, twice, with checksums" : "with a key of Quorate's";
   return [{ file: "meta", was, becomes: "as PySyncObj writes it, term and vote in it" }];
 }
@@ -155,7 +170,8 @@ function sizeFor(endOffset: number): number {
 async function unsealMeta(fs: FileSystem, files: MemberFiles): Promise<void> {
   const loaded = await loadMeta(fs, files.meta);
   if (loaded.kind !== "meta") throw new Error(`${files.meta}: no meta file after a start`);
-  const bytes = encodeMetaPickle({ ...loaded.meta, mustRefetch: false, owner: null });
+  const marks = { mustRefetch: false, forgotTerm: false, isBlank: false, owner: null };
+  const bytes = encodeMetaPickle({ ...loaded.meta, ...marks });
   try {
     await replaceMeta(fs, files, bytes);
   } catch (error) {
