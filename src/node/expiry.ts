@@ -23,6 +23,7 @@ export interface ExpiryHost {
 export class Expiry {
   readonly #host: ExpiryHost;
   #timer: Timer | null = null;
+  #lookedMs = Number.NEGATIVE_INFINITY;
   /** Removals on their way, so that none is submitted twice. */
   readonly #underWay = new Map<unknown, PyDict>();
   /** The term that they were submitted in: what an earlier one left may never be applied. */
@@ -35,7 +36,7 @@ export class Expiry {
   }
 
   start(): void {
-    this.#timer = this.#host.clock.every(nodeLimits.expiryPeriodMs, () => this.look());
+    this.#timer = this.#host.clock.every(nodeLimits.expiryTimerMs, () => this.awake());
   }
 
   stop(): void {
@@ -43,12 +44,23 @@ export class Expiry {
     this.#timer = null;
   }
 
-  /** To be called every `expiryPeriodMs`. */
+  /**
+   * To be called whenever the member is awake anyway: heartbeats come often enough, so that a look wakes
+   * nobody who sleeps. The timer is for members without any.
+   */
+  awake(): void {
+    if (this.#timer === null) return;
+    const sinceMs = this.#host.clock.monotonicMs() - this.#lookedMs;
+    if (sinceMs >= nodeLimits.expiryPeriodMs) this.look();
+  }
+
+  /** To be called every `expiryPeriodMs` or a little later. */
   look(): void {
     const { clock } = this.#host;
     const [state, store] = [this.#host.state(), this.#host.store()];
     const { term } = state;
     const nowMs = clock.monotonicMs();
+    this.#lookedMs = nowMs;
     const monotonicSec = nowMs / 1000;
     const before = this.#seen;
     // After a pause of the process what waited meanwhile may be applied before the first look.

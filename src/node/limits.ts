@@ -28,8 +28,13 @@ export const nodeLimits = {
   snapshotBufferedBytesMax: 1024 * 1024,
   /** One peer's answer to a status question, in a campaign among other things. */
   statusTimeoutMs: 1_000,
-  /** How often the leader looks for expired keys; upstream does at each tick of 50 ms. */
-  expiryPeriodMs: 100,
+  /**
+   * How often the leader looks for expired keys at most; upstream does at each tick of 50 ms. Less than
+   * the 100 ms between two heartbeats, which are what it looks at.
+   */
+  expiryPeriodMs: 90,
+  /** How often it looks where no heartbeat wakes it. */
+  expiryTimerMs: 500,
   /** After a longer time without a look, what came meanwhile is not taken for new. */
   expiryLookMsMax: 1_000,
   /**

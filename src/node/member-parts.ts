@@ -259,6 +259,7 @@ export class MemberParts {
         this.notes.degrade("committed-entries-conflict", text);
         if (paths !== null) this.logger.error(text);
       },
+      awake: () => this.expiry.awake(),
       leadershipChanged: ({ role, leader, term }) => {
         this.logger.info("role", { role, leader, term });
         this.proposals.pending.leaderChanged();

@@ -47,6 +47,8 @@ export interface RuntimeParts {
   /** Committed entries have to go; they are kept in these files beside, null: not yet. */
   conflict(effect: Effect & { kind: "conflict" }, paths: readonly string[] | null): void;
   leadershipChanged(effect: Effect & { kind: "leadership" }): void;
+  /** Something was done, and the member is awake: what is to be done from time to time can be done now. */
+  awake(): void;
   /** The member cannot go on. */
   failed(error: Error): void;
 }
@@ -155,6 +157,7 @@ export class Runtime {
     this.#disk.kick();
     this.#arm();
     if (this.#core.state.owesCommit && !this.#turnEndIsDue) this.#awaitTurnEnd();
+    if (!this.#stopped) this.#parts.awake();
   }
 
   /** What followers and observers are told then goes with the entries of this turn's proposals. */

@@ -12,6 +12,8 @@ import { logOf } from "../raft/solo.js";
 
 const hourSec = 3_600;
 const ttlSec = 30;
+/** What wakes a member. */
+const heartbeatSec = 0.1;
 /** A look comes every 100 ms, and a value is noted at the look after it came. */
 const lateSecMax = 0.25;
 const key = "/service/demo/leader";
@@ -22,6 +24,10 @@ class Stage {
   /** How far this member's wall clock is ahead of the truth. */
   skewSec = 0;
   store = new Store();
+  /** How often the member asked for a look. */
+  looks = 0;
+  /** The calls that a timer makes. */
+  readonly timers: { readonly ms: number; readonly run: () => void }[] = [];
   readonly state = new RaftState(
     {
       ...{ selfId: "a:1", electionTimeoutMsMin: 400, electionTimeoutMsMax: 1400, heartbeatMs: 100 },
@@ -34,12 +40,17 @@ class Stage {
     0,
   );
   #index = 1;
-  readonly #expiry = new Expiry({
+  readonly expiry = new Expiry({
     clock: {
       ...systemClock,
       // It began at some other time than the wall clock.
       monotonicMs: () => (this.nowSec - 1_600_000_000) * 1000,
       wallSec: () => this.nowSec + this.skewSec,
+      every: (ms, run) => {
+        const timer = { ms, run, cancel: () => {}, unref: () => timer };
+        this.timers.push(timer);
+        return timer;
+      },
     },
     proposals: {
       submit: (command, done) => {
@@ -49,7 +60,10 @@ class Stage {
         done({ ok: true, error: 0, result: null, index: this.#index, term: this.state.term });
       },
     },
-    store: () => this.store,
+    store: () => {
+      this.looks += 1;
+      return this.store;
+    },
     state: () => this.state,
   });
 
@@ -79,9 +93,9 @@ class Stage {
   run(sec: number): void {
     const untilSec = this.nowSec + sec;
     while (this.nowSec < untilSec - 1e-6) {
-      this.nowSec += nodeLimits.expiryPeriodMs / 1000;
+      this.nowSec += heartbeatSec;
       if (!this.state.isLeader) this.hear();
-      this.#expiry.look();
+      this.expiry.look();
     }
   }
 
@@ -110,6 +124,27 @@ function assertAbout(actualSec: number, expectedSec: number): void {
 }
 
 suite("keys with a time to live", () => {
+  test("a member that is awake looks at most every 90 ms, and no timer wakes it as often", () => {
+    const stage = new Stage();
+    stage.expiry.awake();
+    assert.equal(stage.looks, 0, "not started yet");
+    stage.expiry.start();
+    for (let ms = 0; ms < 1_000; ms += 1) {
+      stage.expiry.awake();
+      stage.nowSec += 0.001;
+    }
+    assert.equal(stage.looks, 11);
+    const [timer] = stage.timers;
+    assert.equal(timer?.ms, nodeLimits.expiryTimerMs);
+    stage.nowSec += nodeLimits.expiryTimerMs / 1000;
+    timer?.run();
+    assert.equal(stage.looks, 12, "nothing else has woken it");
+    stage.expiry.stop();
+    stage.nowSec += 1;
+    stage.expiry.awake();
+    assert.equal(stage.looks, 12, "stopped");
+  });
+
   test("all clocks right: gone when the ttl is over", () => {
     const stage = new Stage().leads();
     stage.write();
