@@ -74,7 +74,7 @@ export class RaftCore {
     const { state } = this;
     if (state.isLeader) {
       return state.inquest === null
-        ? state.nextHeartbeatMs
+        ? Math.min(state.nextHeartbeatMs, state.waitingDueMs)
         : state.nowMs + state.config.heartbeatMs / 4;
     }
     const due = state.round?.askAgainMs ?? state.electionDeadlineMs;

@@ -41,6 +41,7 @@ export function leaderTick(state: RaftState): void {
   }
   if (state.transfer !== null && state.nowMs >= state.transfer.deadlineMs) state.transfer = null;
   if (state.nowMs >= state.nextHeartbeatMs) heartbeat(state);
+  else if (state.nowMs >= state.waitingDueMs) replicate(state, false);
 }
 
 function hearsMajority(state: RaftState): boolean {

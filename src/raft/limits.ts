@@ -2,6 +2,18 @@
 export const raftLimits = {
   /** Upstream's appendEntriesBatchSizeBytes: a vanilla receiver is known to cope with it. */
   batchBytesMax: 65_536,
+  /**
+   * So many messages a millisecond go to observers that write nothing, to all of them together: each
+   * message and its answer take some 40 µs of the leader.
+   */
+  observerMessagesPerMs: 5,
+  /**
+   * Nobody waits longer for entries or for a commit index. Upstream tells the latter with its heartbeats, every
+   * 100 ms; Patroni looks at what it was sent every 50 ms.
+   */
+  paceMsMax: 20,
+  /** Whoever has written is told everything at once for so long: Patroni writes in bursts. */
+  writerMs: 1_000,
   /** Answers that a follower may owe us before we send it heartbeats only. */
   inFlightMessagesMax: 256,
   /** Entry bytes on their way to one follower: keeps a slow one's socket buffer bounded. */

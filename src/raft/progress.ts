@@ -20,6 +20,8 @@ export class Progress {
   staleAnswers = 0;
   lastAnswerMs: number;
   lastSentMs = 0;
+  /** When it last proposed something. */
+  proposedMs = Number.NEGATIVE_INFINITY;
   /** Commit index that the last message told. */
   toldCommit = 0;
 

@@ -69,6 +69,8 @@ function accept(state: RaftState, origin: ProposalOrigin, index: number): void {
     state.emit({ kind: "answer", id: origin.id, outcome: { appended: true, index, term }, after });
   } else if (origin.kind === "remote") {
     const { from, requestId } = origin;
+    const progress = state.progress.get(from);
+    if (progress !== undefined) progress.proposedMs = state.nowMs;
     state.emit({
       kind: "send",
       to: [from],

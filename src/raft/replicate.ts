@@ -3,6 +3,7 @@ import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, AppendEntries, NextNodeIdx } from "../../protocol/wire/messages.js";
 import { advanceLeaderCommit } from "./commit.js";
 import { raftLimits } from "./limits.js";
+import { isDue } from "./pace.js";
 import type { Progress } from "./progress.js";
 import type { RaftState } from "./state.js";
 
@@ -13,10 +14,14 @@ type Shared = Map<string, { messages: readonly (AppendEntries | AppendChunk)[]; 
 export function replicate(state: RaftState, heartbeat: boolean): void {
   state.owesCommit = false;
   if (!state.isLeader || state.inquest !== null) return;
+  // Who is passed over now says so again.
+  state.waitingDueMs = Number.POSITIVE_INFINITY;
   const shared: Shared = new Map();
+  const batches = new Map<number, Batch>();
   for (const [peer, progress] of state.progress) {
     if (!isReachable(state, peer)) continue;
-    replicateTo(state, peer, progress, { heartbeat, shared });
+    if (!heartbeat && !isDue(state, peer, progress)) continue;
+    replicateTo(state, peer, progress, { heartbeat, shared, batches });
   }
   sendShared(state, shared);
 }
@@ -25,9 +30,9 @@ export function replicate(state: RaftState, heartbeat: boolean): void {
 export function replicateToOne(state: RaftState, peer: string): void {
   const progress = state.progress.get(peer);
   if (progress === undefined || !state.isLeader || state.inquest !== null) return;
-  if (!isReachable(state, peer)) return;
+  if (!isReachable(state, peer) || !isDue(state, peer, progress)) return;
   const shared: Shared = new Map();
-  replicateTo(state, peer, progress, { heartbeat: false, shared });
+  replicateTo(state, peer, progress, { heartbeat: false, shared, batches: new Map() });
   sendShared(state, shared);
 }
 
@@ -44,6 +49,13 @@ function isReachable(state: RaftState, peer: string): boolean {
 interface Round {
   readonly heartbeat: boolean;
   readonly shared: Shared;
+  /** Entries to be sent, by the index of the first. */
+  readonly batches: Map<number, Batch>;
+}
+
+interface Batch {
+  readonly entries: readonly Entry[];
+  readonly bytes: number;
 }
 
 function replicateTo(state: RaftState, peer: string, progress: Progress, round: Round): void {
@@ -80,10 +92,10 @@ function sendFrom(state: RaftState, peer: string, progress: Progress, round: Rou
     return false;
   }
   // A probe asks whether the logs meet here; entries would travel for nothing where they do not.
-  const entries =
+  const { entries, bytes } =
     progress.mode === "probe" && progress.matchIndex === 0
-      ? []
-      : state.log.batch(progress.nextIndex, raftLimits.batchBytesMax);
+      ? noBatch
+      : batchFrom(state, progress.nextIndex, round);
   const [single] = entries;
   if (single !== undefined && single.command.length >= raftLimits.batchBytesMax) {
     const pieces = share(round, `${prev}-pieces`, peer, () => piecesOf(state, single, prevTerm));
@@ -93,10 +105,20 @@ function sendFrom(state: RaftState, peer: string, progress: Progress, round: Rou
   }
   const last = prev + entries.length;
   share(round, `${prev}-${last}`, peer, () => [appendMessage(state, prev, prevTerm, entries)]);
-  const bytes = entries.reduce((sum, entry) => sum + entry.command.length, 0);
   markSent(state, progress, bytes);
   progress.nextIndex = last + 1;
   return true;
+}
+
+const noBatch: Batch = { entries: [], bytes: 0 };
+
+function batchFrom(state: RaftState, index: number, { batches }: Round): Batch {
+  const known = batches.get(index);
+  if (known !== undefined) return known;
+  const entries = state.log.batch(index, raftLimits.batchBytesMax);
+  const batch = { entries, bytes: entries.reduce((sum, { command }) => sum + command.length, 0) };
+  batches.set(index, batch);
+  return batch;
 }
 
 /** What the first receiver makes the others get as well. */
@@ -192,7 +214,7 @@ export function onNextNodeIdx(state: RaftState, from: string, message: NextNodeI
   else if (reset && isHeadInConflict(progress, nextNodeIdx)) startSnapshot(state, from, progress);
   else if (reset) onReset(state, progress, nextNodeIdx);
   const before = state.commitIndex;
-  advanceLeaderCommit(state);
+  if (state.members.has(from)) advanceLeaderCommit(state);
   if (state.commitIndex > before) tellCommit(state);
   else if (!state.owesCommit) replicateToOne(state, from);
 }
@@ -233,7 +255,7 @@ function isOvertakenByDump(state: RaftState, progress: Progress, nextNodeIdx: nu
 
 function nudge(state: RaftState, peer: string, progress: Progress): void {
   const shared: Shared = new Map();
-  sendEmpty(state, peer, progress, { heartbeat: true, shared });
+  sendEmpty(state, peer, progress, { heartbeat: true, shared, batches: new Map() });
   sendShared(state, shared);
 }
 

@@ -51,6 +51,8 @@ export class RaftState {
   readonly members = new Set<string>();
   readonly connected = new Set<string>();
   readonly observers = new Set<string>();
+  /** As the leader: when those are due that were passed over (see pace.ts). */
+  waitingDueMs = Number.POSITIVE_INFINITY;
   readonly progress = new Map<string, Progress>();
   readonly peers = new Map<string, PeerKnowledge>();
   /** Terms up to here may have been led twice: see forgetful-voters.ts. Never goes back. */

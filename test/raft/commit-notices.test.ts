@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { raftLimits } from "../../src/raft/limits.js";
 import { leader } from "./roles.js";
 import { answerOf } from "./solo.js";
 
@@ -34,6 +35,7 @@ test("… or when the turn ends, with the entries that are sent then", () => {
   solo.receive("b:1", answerOf(5));
   assert.equal(solo.state.owesCommit, true);
   solo.take();
+  solo.nowMs += raftLimits.paceMsMax;
   solo.step({ kind: "turn-ended" });
   assert.equal(solo.takeTo("c:1", "append_entries")[0]?.commitIndex, 4);
   assert.equal(solo.state.owesCommit, false);
