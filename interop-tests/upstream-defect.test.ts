@@ -106,6 +106,34 @@ describe("after a restart a stale member", { concurrency: 2 }, () => {
     });
   }
 
+  const tailed: Plan = {
+    scenario: "forced-tail",
+    cast: castOf("0.3.15", "quorate", "0.3.15"),
+    runs: triesMax,
+  };
+
+  test("gives way to two of 0.3.15, where its own log is the longer one as well", async (t) => {
+    const runs = await play(t, { ...tailed, runs: 2 }, hasGoneWrong);
+    assert.deepEqual(
+      runs.flatMap(({ divergence, lost }) => [...divergence, ...lost]),
+      [],
+    );
+    const said = runs.map(({ unsettled, notes }) => [
+      unsettled,
+      (notes["forgetful-voter"] ?? 0) > 0,
+    ]);
+    assert.deepEqual(said, [
+      [null, true],
+      [null, true],
+    ]);
+  });
+
+  test("makes them lose what they had committed, where it believes their votes", async (t) => {
+    const isShown = (run: Run) => run.divergence.length > 0 && run.lost.length > 0;
+    const runs = await play(t, { ...tailed, guardsOff: ["forgetful-voters"] }, isShown);
+    assert.ok(runs.some(isShown), `none of ${runs.length} runs lost anything`);
+  });
+
   test("does, on journals with a term dip, to three Quorate members without guards", async (t) => {
     const isShown = (run: Run) => run.lost.length > 0;
     const without = { cast: allQuorate, guardsOff: guardNames };

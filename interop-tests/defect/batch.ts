@@ -14,7 +14,14 @@ import {
   restartRun,
 } from "./trace.js";
 
-export const scenarios = ["forced", "takeover", "dip", "dip-tail", "restart"] as const;
+export const scenarios = [
+  "forced",
+  "forced-tail",
+  "takeover",
+  "dip",
+  "dip-tail",
+  "restart",
+] as const;
 export type Scenario = (typeof scenarios)[number];
 
 export interface BatchOptions {
@@ -119,7 +126,7 @@ async function makeJournals(
   places: Places,
 ): Promise<Journals> {
   const authors = scenario === "forced" || scenario === "restart" ? cast : writers;
-  const hasTail = scenario === "dip-tail";
+  const hasTail = scenario === "forced-tail" || scenario === "dip-tail";
   const high = await highTermJournals(scene, { places, cast: authors, hasTail });
   if (!isAboutDips(scenario)) return high;
   return await dippedJournals(scene, { places, cast: writers, guardsOff: [] }, high);
@@ -168,6 +175,7 @@ function outcomeOf(
 ): Promise<Outcome> {
   switch (scenario) {
     case "forced":
+    case "forced-tail":
     case "takeover":
       return forcedRun(scene, options, journals);
     case "dip":

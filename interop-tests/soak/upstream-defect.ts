@@ -22,6 +22,8 @@ you name, and counts what was lost. docs/upstream-defect.md explains it.
                      takeover  the same on journals that --writers left
                      dip       journals of --writers that hold a term dip already; then these seats
                      dip-tail  the same, and b holds entries of the old high term that nobody else has
+                     forced-tail  as takeover, and b holds entries of the old high term that nobody
+                               else has: its log is the longer one as well
                      restart   all three restart at once under clients that write
                      (default: forced)
   --seats A,B,C      who sits where: quorate, or a version of PySyncObj (default: 0.3.15,0.3.15,0.3.15)

@@ -11,6 +11,7 @@ export const guardNames = [
   "candidate-guard",
   "term-beacon",
   "look-before-truncate",
+  "forgetful-voters",
   "forgotten-term",
 ] as const;
 

@@ -102,7 +102,7 @@ suite("look before you truncate", () => {
     ["0.3.17", 0],
   ] as const) {
     test(`the vote of a member of ${version} that forgot its term is no proof`, () => {
-      withoutAndWith("look-before-truncate", { ...tailed, connected: ["b:1"] }, (solo, guarded) => {
+      withoutAndWith("forgetful-voters", { ...tailed, connected: ["b:1"] }, (solo, guarded) => {
         const b = vanilla("b:1", [0, 1, 1, 1, 1, 1], term);
         b.commitIndex = 2;
         b.version = version;
