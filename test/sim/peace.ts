@@ -27,6 +27,7 @@ export async function makePeace(cluster: Cluster, workload: Workload): Promise<v
         if (error === failReason.success) wrote.add(seat);
       });
     }
+    outgrow(cluster, workload);
     if (turn % 10 === 4) handOver(cluster, Math.floor(turn / 10));
     await cluster.run(cluster.timeline.nowMs + 500);
     const ours = cluster.seats.filter((seat) => seat instanceof Seat);
@@ -67,6 +68,23 @@ function letIn(cluster: Cluster, seat: AnySeat): void {
   // A vanilla member learns of no change that it has missed, and its list is asked for by the others.
   if (seat instanceof Seat || !cluster.changesMembers) return;
   if (seat.standing()?.others.length !== cluster.size - 1) seat.kill();
+}
+
+/**
+ * Vanilla members that have lost all they had can lead with a log that ends before ours begins. They find
+ * no entry to compare with, and ask for none, until theirs has grown as long.
+ */
+function outgrow(cluster: Cluster, workload: Workload): void {
+  const seat = cluster.leader();
+  if (!(seat instanceof VanillaSeat)) return;
+  const end = seat.standing()?.lastIndex ?? 0;
+  const isAhead = [...cluster.standings()].some(
+    ({ kind, firstIndex }) => kind === "quorate" && firstIndex > end,
+  );
+  if (!isAhead) return;
+  for (let each = 0; each < 20; each += 1) {
+    cluster.write(seat, workload.command(seat.machine.wallSec()));
+  }
 }
 
 /**
