@@ -165,7 +165,12 @@ describe("migrate import and export", () => {
   it("leaves none of Quorate's keys in the meta file, also where PySyncObj has carried them along", async () => {
     const carried = vanillaMeta({
       ...{ raftCommitIndex: 9, currentTerm: 8, votedForNodeId: null },
-      ...{ quorateMember: address, quorateBlank: true, quorateForgotTerm: true },
+      ...{
+        quorateMember: address,
+        quorateBlank: true,
+        quorateForgotTerm: true,
+        quorateSecondTerm: 3,
+      },
     });
     const fs = diskWith({ journal, "journal.meta": carried });
     await exported(fs, "0.3.17");

@@ -132,8 +132,8 @@ function journalChange({ checked, plan }: Standing, version: string): FileChange
 function metaChange({ checked }: Standing): FileChange[] {
   const { meta } = checked;
   // Where PySyncObj has stored it since, keys of ours are carried along.
-  const { isBlank, forgotTerm, owner } = meta?.kind === "meta" ? meta.meta : emptyMeta;
-  const hasMarks = isBlank || forgotTerm || owner !== null;
+  const { isBlank, forgotTerm, secondTerm, owner } = meta?.kind === "meta" ? meta.meta : emptyMeta;
+  const hasMarks = isBlank || forgotTerm || secondTerm > 0 || owner !== null;
   if (meta?.kind !== "meta" || (!meta.isSealed && !hasMarks)) return [];
   const was = meta.isSealed ? "Quorate's, twice, with checksums" : "with a key of Quorate's";
   return [{ file: "meta", was, becomes: "as PySyncObj writes it, term and vote in it" }];
@@ -170,7 +170,13 @@ function sizeFor(endOffset: number): number {
 async function unsealMeta(fs: FileSystem, files: MemberFiles): Promise<void> {
   const loaded = await loadMeta(fs, files.meta);
   if (loaded.kind !== "meta") throw new Error(`${files.meta}: no meta file after a start`);
-  const marks = { mustRefetch: false, forgotTerm: false, isBlank: false, owner: null };
+  const marks = {
+    mustRefetch: false,
+    forgotTerm: false,
+    isBlank: false,
+    secondTerm: 0,
+    owner: null,
+  };
   const bytes = encodeMetaPickle({ ...loaded.meta, ...marks });
   try {
     await replaceMeta(fs, files, bytes);
