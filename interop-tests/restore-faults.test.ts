@@ -16,7 +16,7 @@ import { openScene, type Scene } from "./support/scene.js";
 /** `quorate restore` that is interrupted midway, and across a change of the leader. */
 
 const version = "0.3.17";
-const count = 20_000;
+const count = 8_000;
 /** When this share of the keys is there, the restore is amid its work. */
 const midway = 0.2;
 
