@@ -139,6 +139,15 @@ suite("a member that has lost its term with its files follows nobody", () => {
     });
   }
 
+  test("of four, two others are enough: one of them is in every majority, and one in each two", () => {
+    const solo = new Solo({ isNew: true, peers: ["b:1", "c:1", "d:1"] });
+    solo.receive("b:1", stale);
+    assert.equal(confirmed(solo, "b:1"), false);
+    solo.status("c:1", { term: 5 });
+    solo.receive("b:1", stale);
+    assert.ok(confirmed(solo, "b:1"));
+  });
+
   test("of two, the leader itself is enough", () => {
     const solo = new Solo({ mustRefetch: true, forgotTerm: true, peers: ["b:1"] });
     solo.receive("b:1", stale);

@@ -7,10 +7,8 @@ const askAgainMs = 500;
 /**
  * Forgotten term: a member without its files has voted and confirmed up to a term that it does not know.
  * A leader of an older term, cut off from the others, would bring it up to date, and commit with it other
- * entries than those that it had confirmed to a newer leader, or while its vote elects another one. So all
- * other members have to have told their terms since our start: whoever we voted for, or confirmed entries
- * to, is among them. A member that comes to a cluster which does not know it has promised nothing there;
- * members that are gone must not keep it out, so as many as are in every majority are enough.
+ * entries than those that it had confirmed to a newer leader. So many other members have to have told
+ * their terms since our start that one of them was in every majority with us.
  *
  * @returns false where `leader` may not be followed yet.
  */
@@ -18,8 +16,7 @@ export function mayFollow(state: RaftState, leader: string): boolean {
   if (!state.forgotTerm || !state.guarded("forgotten-term")) return true;
   const members = [...state.members];
   const silent = members.filter((member) => heardTerm(state.peers.get(member)) === null);
-  const needed = members.length - (state.isJoining ? state.majority - 2 : 0);
-  if (members.length - silent.length < needed) {
+  if (members.length - silent.length < votersToHear(state)) {
     askTerms(state, leader, silent);
     return false;
   }
@@ -28,6 +25,18 @@ export function mayFollow(state: RaftState, leader: string): boolean {
   state.setMustRefetch(state.mustRefetch, false);
   state.note("info", "term-found", `the others are in term ${term} at most: following again`);
   return true;
+}
+
+/**
+ * Also a vote of ours that is still being counted may elect a leader. Of an even number of members two
+ * majorities share two: another one than us confirms no entry which that leader lacks. Of an odd number they
+ * may share us alone, and whoever we voted for has to be among those that we hear: all of them. But a
+ * cluster that does not know us has no vote of ours, and members that are gone must not keep us out.
+ */
+function votersToHear(state: RaftState): number {
+  const others = state.members.size;
+  const inEveryMajority = others + 2 - state.majority;
+  return others % 2 === 0 && !state.isJoining ? others : inEveryMajority;
 }
 
 /** The highest term that it has shown since our start; null where it has shown none. */
