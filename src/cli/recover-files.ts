@@ -1,14 +1,12 @@
 import { connect } from "node:net";
-import { type MemberOverview, overviewOf } from "../files/overview.js";
+import { FilesError } from "../files/files-error.js";
+import { overviewOf } from "../files/overview.js";
 import { parseAddress } from "../net/address.js";
 import { loadClientConfig } from "../node/config.js";
 import { readConfigPath, readPasswordFile } from "../node/config-read.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
-import {
-  type ForcedCluster,
-  forcedTermStep,
-  forceNewCluster,
-} from "../tools/recover/force-new-cluster.js";
+import { type ForcedCluster, forceNewCluster } from "../tools/recover/force-new-cluster.js";
+import { type ForcedPlan, planForced } from "../tools/recover/forced-plan.js";
 import { bytesOf } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
@@ -21,15 +19,6 @@ import { formatPairs } from "./table.js";
 /** A member that runs takes a connection at once, also across a continent. */
 const knockMsMax = 2_000;
 
-/** What is known before anything is changed. */
-interface Plan {
-  readonly address: string;
-  readonly term: number;
-  readonly lastIndex: number;
-  readonly commitIndex: number | null;
-  readonly formerMembers: readonly string[];
-}
-
 export async function recover(
   context: CliContext,
   path: string,
@@ -37,60 +26,62 @@ export async function recover(
 ): Promise<number> {
   checkConsent(flags);
   const member = await memberToChange(path);
+  const acceptsIncomplete = flags.acceptIncomplete === true;
   const totalBytes = await bytesOf([member.journal, member.dump]);
-  const plan = await withProgress(context, { doing: "reading", totalBytes }, async (watch) =>
-    planOf(await overviewOf(nodeFileSystem, member, watch)),
-  );
-  const named = loadClientConfig({
-    file: flags.config === undefined ? undefined : readConfigPath(flags.config),
-    env: context.env,
-    flags: {},
-    readPasswordFile,
-  }).addresses.filter((address) => address !== member.address);
-  const others = [...new Set([...plan.formerMembers, ...named])];
-  if (others.length === 0) {
-    throw new CliError(
-      "these files name no other member (those of a first start stand in the configuration only): give " +
-        "--config with Patroni's file, so that it can be looked whether one of them still answers",
-      { code: exitCode.usage },
-    );
-  }
-  await refuseWhileOthersAnswer(others);
+  const found = await withProgress(context, { doing: "reading", totalBytes }, async (watch) => {
+    const { inUseBy } = await overviewOf(nodeFileSystem, member, watch);
+    if (inUseBy !== null) {
+      throw new CliError(`process ${inUseBy} uses these files: stop the member first`);
+    }
+    return await planForced(member, { acceptsIncomplete });
+  });
+  const plan = { ...found, formerMembers: formerMembersOf(context, found, flags) };
+  await refuseWhileOthersAnswer(plan.formerMembers);
   if (flags.yes !== true) {
     if (flags.json === true) printJson(context, { changed: false, ...plan });
     else context.out(planText(plan));
+    if (plan.refusal !== null) {
+      throw new FilesError("refused", `${member.directory}/${member.address}`, plan.refusal);
+    }
     if (flags.dryRun === true) return exitCode.ok;
     throw new CliError("nothing was changed: say --yes to do it", { code: exitCode.usage });
   }
   const made = await forceNewCluster(member, {
-    now: new Date(),
-    acceptsIncomplete: flags.acceptIncomplete === true,
+    ...{ now: new Date(), acceptsIncomplete, named: plan.formerMembers },
   });
   if (flags.json === true) printJson(context, { changed: true, ...made });
-  else context.out(madeText(made));
+  else context.out(madeText(made, plan));
   return exitCode.ok;
 }
 
-function planOf({ address, inUseBy, journal, meta, dump }: MemberOverview): Plan {
-  if (inUseBy !== null) {
-    throw new CliError(`process ${inUseBy} uses these files: stop the member first`);
-  }
-  const ofDump = dump?.kind === "dump" ? dump : null;
-  const ofMeta = meta?.kind === "meta" ? meta : null;
-  const log = journal?.log ?? null;
-  const members = new Set(ofDump?.members ?? []);
-  for (const { change, address: other } of log?.membership ?? []) {
-    if (change === "add") members.add(other);
-    else members.delete(other);
-  }
-  members.delete(address);
-  return {
-    address,
-    term: Math.max(ofMeta?.term ?? 0, log?.largestTerm ?? 0, ofDump?.last.term ?? 0),
-    lastIndex: Math.max(log?.last?.index ?? 0, ofDump?.last.index ?? 0),
-    commitIndex: ofMeta === null ? null : ofMeta.commitIndex,
-    formerMembers: [...members].sort(),
-  };
+/**
+ * All others that files and configuration name.
+ *
+ * @throws CliError where some may be named by neither: one of them could be alive.
+ */
+function formerMembersOf(
+  context: CliContext,
+  { address, formerMembers, knowsAll }: ForcedPlan,
+  flags: RecoverFlags,
+): readonly string[] {
+  const configured = loadClientConfig({
+    file: flags.config === undefined ? undefined : readConfigPath(flags.config),
+    env: context.env,
+    flags: {},
+    readPasswordFile,
+  }).addresses;
+  const others = new Set([...formerMembers, ...configured]);
+  others.delete(address);
+  if (others.size > 0 && (knowsAll || configured.length > 0)) return [...others].sort();
+  const reason =
+    others.size === 0
+      ? "these files name no other member"
+      : "without a readable dump these files do not name all members";
+  throw new CliError(
+    `${reason} (those of a first start stand in the configuration only): give --config with Patroni's ` +
+      "file, so that it can be looked whether one of them still answers. Nothing was changed",
+    { code: exitCode.usage },
+  );
 }
 
 /** They, too, could be started, or could be leading what is to be given up. */
@@ -119,46 +110,46 @@ function knock(address: string): Promise<boolean> {
   });
 }
 
-function planText(plan: Plan): string {
-  const { address, term, lastIndex, commitIndex, formerMembers } = plan;
+function planText(plan: ForcedPlan): string {
+  const { address, term, newTerm, lastIndex, keys, formerMembers, findings } = plan;
   return (
     formatPairs([
       ["member", address],
-      ["log ends at", `${lastIndex}${uncertain(lastIndex, commitIndex)}`],
-      ["term", `${term}, then ${term + forcedTermStep} or more`],
-      [
-        "gives up",
-        formerMembers.length === 0 ? "the members in the configuration" : formerMembers.join(", "),
-      ],
+      ["log ends at", `${lastIndex}${uncertain(plan)}`],
+      ["term", `${term}, then ${newTerm}`],
+      ["keys", String(keys)],
+      ["gives up", formerMembers.join(", ")],
+      ...findings.map((finding) => ["found", finding] as const),
+      ...(plan.refusal === null ? [] : [["--yes", "would refuse, see below"] as const]),
     ]) + warningText
   );
 }
 
-function uncertain(lastIndex: number, commitIndex: number | null): string {
-  if (commitIndex === null) return "; how much of it was committed is not stored";
+/** What the last entry does not say of the rest of them. */
+function uncertain({ lastIndex, commitIndex, unusedUpTo }: ForcedPlan): string {
+  const unused =
+    unusedUpTo === null ? "" : `; THE JOURNAL'S ENTRIES UP TO ${unusedUpTo} CANNOT BE USED`;
+  if (commitIndex === null) return `${unused}; how much of it was committed is not stored`;
   const open = lastIndex - commitIndex;
-  return open <= 0
-    ? ""
-    : `; known as committed up to ${commitIndex}: the ${open} behind it are kept`;
+  if (open === 0) return unused;
+  if (open > 0)
+    return `${unused}; known as committed up to ${commitIndex}: the ${open} behind it are kept`;
+  return `${unused}; the commit index is ${commitIndex}: UP TO ${-open} ACKNOWLEDGED ENTRIES ARE NOT HERE`;
 }
 
 const warningText =
   "WARNING: what the lost members had acknowledged and this one has not received is lost, and nobody\n" +
   "can tell how much. Never start one of them again on its old files, and do this on one member only.\n";
 
-function madeText(made: ForcedCluster): string {
-  const { address, lastIndex, commitIndex, oldTerm, newTerm, keys, setAsideTo, formerMembers } =
-    made;
+function madeText(made: ForcedCluster, plan: ForcedPlan): string {
+  const { address, lastIndex, oldTerm, newTerm, keys, setAsideTo, formerMembers } = made;
   return (
     formatPairs([
       ["member", `${address} is a cluster of its own now`],
-      ["log ended at", `${lastIndex}${uncertain(lastIndex, commitIndex)}`],
+      ["log ended at", `${lastIndex}${uncertain(plan)}`],
       ["term", `${oldTerm}, now ${newTerm}`],
       ["keys", String(keys)],
-      [
-        "gave up",
-        formerMembers.length === 0 ? "the members in the configuration" : formerMembers.join(", "),
-      ],
+      ["gave up", formerMembers.join(", ")],
       ["old files", setAsideTo],
       ...made.findings.map((finding) => ["found", finding] as const),
     ]) +

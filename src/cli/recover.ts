@@ -17,15 +17,16 @@ which it is alone, with a higher term; then the others are added again, with emp
 What the lost members had acknowledged and this one never received is gone, and nobody can tell how
 much that is: choose the survivor with the longest log (quorate inspect PATH). Two survivors that
 are both made new clusters are a split brain: do it once. The command refuses while another member
-of the old cluster still answers.
+of the old cluster still answers. Only a dump names all of them: where there is none, or a damaged
+one, give --config as well, since the members of a first start stand in the configuration only.
 
 The files as they were, and recovery.json with what was done, stay in a folder beside them. Without
---yes nothing is changed.`;
+--yes nothing is changed; --dry-run ends with 1 where --yes would refuse, and says why.`;
 
 const example = `
 Example:
-  quorate recover /var/lib/patroni/raft --force-new-cluster --dry-run
-  quorate recover /var/lib/patroni/raft --force-new-cluster --yes`;
+  quorate recover /var/lib/patroni/raft --force-new-cluster --config /etc/patroni.yml --dry-run
+  quorate recover /var/lib/patroni/raft --force-new-cluster --config /etc/patroni.yml --yes`;
 
 export function registerRecover(
   program: Command,
@@ -39,7 +40,7 @@ export function registerRecover(
   addOfflineOptions(command)
     .option("--force-new-cluster", "say that you mean it: the old cluster is given up")
     .option("--accept-incomplete", "also where the files themselves lack acknowledged entries")
-    .option("--config <patroni.yml>", "partner_addrs in this file must not answer either")
+    .option("--config <patroni.yml>", "Patroni's file: its partner_addrs must not answer either")
     .option("--json", "print JSON")
     .addHelpText("after", example)
     .action(async (path: string, flags: RecoverFlags) => {

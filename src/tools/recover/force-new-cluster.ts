@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { decodeCommand, encodeNoOp } from "../../../protocol/log/commands.js";
+import { encodeNoOp } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import { FilesError } from "../../files/files-error.js";
@@ -7,14 +7,8 @@ import { silentLogger } from "../../logger.js";
 import type { FileSystem } from "../../storage/file-system.js";
 import { nodeFileSystem } from "../../storage/node-file-system.js";
 import { type Recovered, Storage } from "../../storage/storage.js";
-import { Store } from "../../store/store.js";
 import { copyAside, writeText } from "./aside-folder.js";
-
-/**
- * Added to the highest term that the survivor knows: the others may have held elections that it never
- * heard of. Whoever of them is added again with its old files must not come with a higher term.
- */
-export const forcedTermStep = 1000;
+import { checkAddress, foldOf, forcedTermStep, membersNamed, refusalOf } from "./forced-plan.js";
 
 /** What was made of the files, and what they had been. Kept as JSON beside the old files. */
 export interface ForcedCluster {
@@ -27,7 +21,7 @@ export interface ForcedCluster {
   readonly lastIndex: number;
   /** Up to here the survivor knew the entries as committed: what comes behind is taken for committed. */
   readonly commitIndex: number;
-  /** The other members that dump and journal name; those of the first start stand in the configuration only. */
+  /** The other members that the dump, the journal or the caller names. */
   readonly formerMembers: readonly string[];
   readonly keys: number;
   /** What was wrong with the files already, in words. */
@@ -38,6 +32,8 @@ export interface ForceOptions {
   readonly now: Date;
   /** Go on where the files themselves say that acknowledged entries may be missing. */
   readonly acceptsIncomplete: boolean;
+  /** Members that are known from elsewhere: those of a first start stand in the configuration only. */
+  readonly named: readonly string[];
 }
 
 /**
@@ -49,18 +45,20 @@ export interface ForceOptions {
  */
 export async function forceNewCluster(
   member: MemberPaths,
-  { now, acceptsIncomplete }: ForceOptions,
+  { now, acceptsIncomplete, named }: ForceOptions,
   fs: FileSystem = nodeFileSystem,
 ): Promise<ForcedCluster> {
   const { address, directory } = member;
+  checkAddress(member);
   let refusal: FilesError | null = null;
   let setAsideTo = "";
   const { storage, recovered } = await Storage.open({
     ...{ dataDir: directory, selfAddr: address, logger: silentLogger, fileSystem: fs },
     now: () => now,
-    beforeChanges: async ({ mustRefetch, findings }) => {
-      if (mustRefetch && !acceptsIncomplete) {
-        refusal = new FilesError("refused", `${directory}/${address}`, incomplete(findings));
+    beforeChanges: async (found) => {
+      const reason = refusalOf(found, acceptsIncomplete);
+      if (reason !== null) {
+        refusal = new FilesError("refused", `${directory}/${address}`, reason);
         throw refusal;
       }
       setAsideTo = await copyAside(fs, member, "recovery", now);
@@ -69,7 +67,7 @@ export async function forceNewCluster(
     throw refusal ?? error;
   });
   try {
-    const made = await makeAlone(storage, recovered, { address, setAsideTo });
+    const made = await makeAlone(storage, recovered, { address, setAsideTo, named });
     await writeText(fs, join(setAsideTo, "recovery.json"), `${JSON.stringify(made, null, 2)}\n`);
     await fs.syncDirectory(setAsideTo);
     return made;
@@ -85,26 +83,28 @@ export async function forceNewCluster(
 async function makeAlone(
   storage: Storage,
   recovered: Recovered,
-  { address, setAsideTo }: { readonly address: string; readonly setAsideTo: string },
+  {
+    address,
+    setAsideTo,
+    named,
+  }: {
+    readonly address: string;
+    readonly setAsideTo: string;
+    readonly named: readonly string[];
+  },
 ): Promise<ForcedCluster> {
   const { entries, dump, commitIndex, findings } = recovered;
   const previous = entries.at(-1);
   if (previous === undefined) throw new Error("a log without its first entry");
-  const store = dump === null ? new Store() : Store.fromDump(dump.data);
-  const told = { members: new Set(dump?.members ?? []), codeVersion: dump?.codeVersion ?? 0 };
-  for (const entry of entries) {
-    if (entry.index <= (dump?.last.index ?? 1)) continue;
-    store.apply(entry.command, entry.index);
-    noteChange(told, entry);
-  }
-  told.members.delete(address);
+  const { store, codeVersion } = foldOf(recovered);
+  const formerMembers = new Set([...membersNamed(dump, entries, commitIndex), ...named]);
+  formerMembers.delete(address);
   const newTerm = recovered.term + forcedTermStep;
   const last: Entry = { index: previous.index + 1, term: newTerm, command: encodeNoOp() };
   // Beside, and first: where there is no room for it nothing has changed yet. A log that ended with the
   // new term, and still named the old members, would overrule them if they were started after all.
   const snapshot = store.beginSnapshot();
   try {
-    const { codeVersion } = told;
     const { records } = snapshot;
     await storage.writeDump({ last, previous, members: [address], codeVersion, records });
   } finally {
@@ -124,29 +124,8 @@ async function makeAlone(
     newTerm,
     lastIndex: previous.index,
     commitIndex,
-    formerMembers: [...told.members].sort(),
+    formerMembers: [...formerMembers].sort(),
     keys: store.size,
     findings: findings.map(({ message }) => message),
   };
-}
-
-function noteChange(told: { members: Set<string>; codeVersion: number }, { command }: Entry): void {
-  const { members } = told;
-  try {
-    const decoded = decodeCommand(command);
-    if (decoded.kind === "version") told.codeVersion = decoded.version;
-    if (decoded.kind !== "membership") return;
-    if (decoded.change === "add") members.add(decoded.address);
-    else members.delete(decoded.address);
-  } catch {
-    // A command that nobody can decode changes neither.
-  }
-}
-
-function incomplete(findings: Recovered["findings"]): string {
-  const what = findings.filter(({ kind }) => kind === "lost").map(({ message }) => message);
-  return (
-    `acknowledged entries may be missing here (${what.join("; ")}). Look for another survivor, ` +
-    "whose files are whole. Where there is none: the same with --accept-incomplete. Nothing was changed"
-  );
 }

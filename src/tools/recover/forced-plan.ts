@@ -1,0 +1,144 @@
+import type { Dump } from "../../../protocol/files/dump-format.js";
+import { decodeCommand } from "../../../protocol/log/commands.js";
+import type { Entry } from "../../../protocol/log/entry.js";
+import { systemClock } from "../../clock.js";
+import type { MemberPaths } from "../../files/data-path.js";
+import { FilesError } from "../../files/files-error.js";
+import { parseAddress } from "../../net/address.js";
+import { nodeCompression } from "../../storage/compression.js";
+import type { FileSystem } from "../../storage/file-system.js";
+import { memberFiles } from "../../storage/files.js";
+import { nodeFileSystem } from "../../storage/node-file-system.js";
+import { readFiles } from "../../storage/open-files.js";
+import type { Recovered } from "../../storage/recovered.js";
+import { Store } from "../../store/store.js";
+
+/**
+ * Added to the highest term that the survivor knows: the others may have held elections that it never
+ * heard of. Whoever of them is added again with its old files must not come with a higher term.
+ */
+export const forcedTermStep = 1000;
+
+/** What forceNewCluster would make of the files as they are. */
+export interface ForcedPlan {
+  readonly address: string;
+  readonly term: number;
+  readonly newTerm: number;
+  /** The last entry that a start finds: what stands behind damage does not count. */
+  readonly lastIndex: number;
+  /** As the meta file has it, also where the log ends before it; null: it is not stored. */
+  readonly commitIndex: number | null;
+  /** The last entry in the journal, where it stands behind a gap and is lost with the rest; else null. */
+  readonly unusedUpTo: number | null;
+  readonly keys: number;
+  /** All others that dump and journal name. */
+  readonly formerMembers: readonly string[];
+  /** There is a sound dump: it names all members. A log alone does not know those of the first start. */
+  readonly knowsAll: boolean;
+  /** What is wrong with the files, in words. */
+  readonly findings: readonly string[];
+  /** Why nothing would be done; null: it would. */
+  readonly refusal: string | null;
+}
+
+/**
+ * Reads the files as a start does, and changes nothing.
+ *
+ * @throws FilesError where the files' name is no address; StorageError where a start cannot read them.
+ */
+export async function planForced(
+  member: MemberPaths,
+  { acceptsIncomplete }: { readonly acceptsIncomplete: boolean },
+  fs: FileSystem = nodeFileSystem,
+): Promise<ForcedPlan> {
+  checkAddress(member);
+  const { plan, journal, loadedMeta } = await readFiles({
+    fs,
+    files: memberFiles(member.directory, member.address),
+    now: () => new Date(),
+    tools: { clock: systemClock, compression: nodeCompression },
+  });
+  const { term, dump, entries, commitIndex, findings } = plan;
+  const held = journal?.verdict.entries ?? [];
+  // Entries that are of no use without those before them still name members.
+  const members = membersNamed(dump, [...held, ...entries], commitIndex);
+  members.delete(member.address);
+  const lastIndex = entries.at(-1)?.index ?? 1;
+  const heldIndex = held.at(-1)?.index ?? 1;
+  return {
+    address: member.address,
+    term,
+    newTerm: term + forcedTermStep,
+    lastIndex,
+    commitIndex: loadedMeta.kind === "meta" ? loadedMeta.meta.commitIndex : null,
+    unusedUpTo: heldIndex > lastIndex ? heldIndex : null,
+    keys: foldOf(plan).store.size,
+    formerMembers: [...members].sort(),
+    knowsAll: dump !== null,
+    findings: findings.map(({ message }) => message),
+    refusal: refusalOf(plan, acceptsIncomplete),
+  };
+}
+
+/** A dump names its member by host and port: better told before anything is changed. */
+export function checkAddress({ directory, address }: MemberPaths): void {
+  if (parseAddress(address) !== null) return;
+  throw new FilesError(
+    "refused",
+    `${directory}/${address}`,
+    "the files are not named after a member's address (host:port): give them their member's name " +
+      "back, <self_addr>.journal, <self_addr>.journal.meta, <self_addr>.dump. Nothing was changed",
+  );
+}
+
+/** Why files with these findings are not to be used; null where they may be. */
+export function refusalOf(
+  { mustRefetch, findings }: Pick<Recovered, "mustRefetch" | "findings">,
+  acceptsIncomplete: boolean,
+): string | null {
+  if (!mustRefetch || acceptsIncomplete) return null;
+  const what = findings.filter(({ kind }) => kind === "lost").map(({ message }) => message);
+  return (
+    `acknowledged entries may be missing here (${what.join("; ")}). Look for another survivor, ` +
+    "whose files are whole. Where there is none: the same with --accept-incomplete. Nothing was changed"
+  );
+}
+
+/** The data at the end of the log, all of which counts as committed. */
+export function foldOf({ dump, entries }: Pick<Recovered, "dump" | "entries">) {
+  const store = dump === null ? new Store() : Store.fromDump(dump.data);
+  let codeVersion = dump?.codeVersion ?? 0;
+  for (const { index, command } of entries) {
+    if (index <= (dump?.last.index ?? 1)) continue;
+    store.apply(command, index);
+    const decoded = decodedOrNull(command);
+    if (decoded?.kind === "version") codeVersion = decoded.version;
+  }
+  return { store, codeVersion };
+}
+
+/** A removal that is not known to be committed may never have been one. */
+export function membersNamed(
+  dump: Dump | null,
+  entries: readonly Entry[],
+  commitIndex: number,
+): Set<string> {
+  const members = new Set(dump?.members ?? []);
+  for (const { index, command } of entries) {
+    if (index <= (dump?.last.index ?? 1)) continue;
+    const decoded = decodedOrNull(command);
+    if (decoded?.kind !== "membership") continue;
+    if (decoded.change === "add") members.add(decoded.address);
+    else if (index <= commitIndex) members.delete(decoded.address);
+  }
+  return members;
+}
+
+/** A command that nobody can decode changes neither members nor version. */
+function decodedOrNull(command: Uint8Array) {
+  try {
+    return decodeCommand(command);
+  } catch {
+    return null;
+  }
+}

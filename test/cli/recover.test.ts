@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { encodeMembership } from "../../protocol/log/commands.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import {
+  address,
+  log,
+  pictureOfFolder,
+  quorateMember,
+  temporaryFolder,
+  vanillaJournal,
+  vanillaMeta,
+} from "../files/support/made-files.js";
+import { type CliResult, runCli } from "./run-cli.js";
+
+/** Somebody who takes connections until he is stopped. */
+async function startOther(t: TestContext) {
+  const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const found = server.address();
+  assert.ok(found !== null && typeof found === "object");
+  const stop = () => new Promise<void>((resolve) => server.close(() => resolve()));
+  t.after(stop);
+  return { name: `127.0.0.1:${found.port}`, stop };
+}
+
+function change(kind: "add" | "rem", index: number, other: string): Entry {
+  return { index, term: 1, command: encodeMembership(kind, other) };
+}
+
+/** Patroni's file beside the data directory. */
+function configOf(t: TestContext, partners: readonly string[]): string {
+  const path = join(temporaryFolder(t), "patroni.yml");
+  const list = partners.map((each) => `"${each}"`).join(", ");
+  writeFileSync(path, `raft:\n  self_addr: "${address}"\n  partner_addrs: [${list}]\n`);
+  return path;
+}
+
+function recover(folder: string, ...flags: string[]): Promise<CliResult> {
+  return runCli(["recover", folder, "--force-new-cluster", ...flags]);
+}
+
+function damage(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 0xff, at);
+  writeFileSync(path, bytes);
+}
+
+describe("quorate recover", () => {
+  it("demands the configuration where no dump names the first members, and asks them", async (t) => {
+    const [first, added] = [await startOther(t), await startOther(t)];
+    await added.stop();
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [[...log([0, 1, 1]).slice(1), change("add", 4, added.name)]]);
+    const before = pictureOfFolder(folder);
+    const blind = await recover(folder, "--yes");
+    assert.deepEqual([blind.code, blind.out], [2, ""]);
+    assert.match(blind.err, /do not name all members.*--config/s);
+    const config = ["--config", configOf(t, [first.name])];
+    const alive = await recover(folder, ...config, "--yes");
+    assert.deepEqual([alive.code, alive.out], [1, ""]);
+    assert.ok(alive.err.includes(`${first.name} of the old cluster can still be reached`));
+    assert.deepEqual(pictureOfFolder(folder), before);
+
+    await first.stop();
+    const formerMembers = [first.name, added.name].sort();
+    const plan = await recover(folder, ...config, "--dry-run");
+    assert.equal(plan.code, 0, plan.err);
+    assert.match(plan.out, new RegExp(`gives up +${formerMembers.join(", ")}\n`));
+    assert.deepEqual(pictureOfFolder(folder), before);
+    const { code, out, err } = await recover(folder, ...config, "--yes", "--json");
+    assert.deepEqual([code, err], [0, ""]);
+    const made = JSON.parse(out);
+    assert.deepEqual(made.formerMembers, formerMembers);
+    const record = readFileSync(join(made.setAsideTo, "recovery.json"), "utf8");
+    assert.deepEqual(JSON.parse(record).formerMembers, formerMembers);
+  });
+
+  it("names the members of the configuration where the log has none", async (t) => {
+    const other = await startOther(t);
+    await other.stop();
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)]);
+    const { code, out, err } = await recover(
+      folder,
+      "--config",
+      configOf(t, [other.name]),
+      "--yes",
+    );
+    assert.deepEqual([code, err], [0, ""]);
+    assert.match(out, new RegExp(`gave up +${other.name}\n`));
+  });
+
+  it("asks a member whose removal was perhaps never committed", async (t) => {
+    const other = await startOther(t);
+    const folder = temporaryFolder(t);
+    const entries = [...log([0, 1, 1]), change("add", 4, other.name), change("rem", 5, other.name)];
+    writeFileSync(join(folder, `${address}.journal`), vanillaJournal(entries));
+    const meta = join(folder, `${address}.journal.meta`);
+    const asked = ["--config", configOf(t, ["127.0.0.1:1"]), "--dry-run"];
+    writeFileSync(meta, vanillaMeta({ raftCommitIndex: 4 }));
+    assert.match((await recover(folder, ...asked)).err, /can still be reached/);
+    writeFileSync(meta, vanillaMeta({ raftCommitIndex: 5 }));
+    assert.equal((await recover(folder, ...asked)).code, 0);
+  });
+
+  it("refuses a journal that breaks off with --dry-run as with --yes, and says what is gone", async (t) => {
+    const folder = temporaryFolder(t);
+    const bytes = vanillaJournal(log([0, 1, 1, 1, 1, 1, 1, 1]));
+    // Amid the fifth record.
+    bytes.fill(0xff, 40 + (bytes.indexOf("value 5") - 40) - 60, bytes.indexOf("value 5"));
+    writeFileSync(join(folder, `${address}.journal`), bytes);
+    const meta = vanillaMeta({ raftCommitIndex: 8, currentTerm: 1, votedForNodeId: null });
+    writeFileSync(join(folder, `${address}.journal.meta`), meta);
+    await sameAsDone(folder, configOf(t, ["127.0.0.1:1"]), (plan) => {
+      const { lastIndex } = JSON.parse(plan.json.out);
+      assert.ok(lastIndex > 1 && lastIndex < 8, `the log ends at ${lastIndex}`);
+      const lacks = `commit index is 8: UP TO ${8 - lastIndex} ACKNOWLEDGED ENTRIES ARE NOT HERE`;
+      assert.ok(plan.text.out.includes(lacks), plan.text.out);
+    });
+  });
+
+  it("refuses a damaged dump with --dry-run as with --yes, and does not count what it cannot use", async (t) => {
+    const folder = temporaryFolder(t);
+    const first = log([0, 1, 1, 1, 1, 1]);
+    await quorateMember(folder, [first.slice(1), log([0, 1, 1, 1, 1, 1, 1, 1]).slice(6)], {
+      dumpAt: 6,
+    });
+    damage(join(folder, `${address}.dump`), 40);
+    assert.equal((await recover(folder, "--dry-run")).code, 2, "the dump alone names the members");
+    await sameAsDone(folder, configOf(t, ["127.0.0.1:1"]), (plan) => {
+      assert.match(plan.text.out, /log ends at +1; THE JOURNAL'S ENTRIES UP TO 8 CANNOT BE USED/);
+      assert.match(plan.text.out, /found +the dump is unreadable\n/);
+    });
+  });
+
+  it("changes nothing where the files' name is no address", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)]);
+    for (const end of ["journal", "journal.meta"]) {
+      renameSync(join(folder, `${address}.${end}`), join(folder, `old.${end}`));
+    }
+    const before = pictureOfFolder(folder);
+    const asked = ["--config", configOf(t, ["127.0.0.1:1"]), "--accept-incomplete"];
+    for (const consent of ["--dry-run", "--yes"]) {
+      const { code, out, err } = await recover(join(folder, "old"), ...asked, consent);
+      assert.deepEqual([code, out], [1, ""]);
+      assert.match(err, /not named after a member's address.*Nothing was changed/s);
+      assert.deepEqual(pictureOfFolder(folder), before);
+    }
+  });
+});
+
+/** What --dry-run says is what --yes does: the refusal first, then with --accept-incomplete. */
+async function sameAsDone(
+  folder: string,
+  config: string,
+  check: (plan: { readonly text: CliResult; readonly json: CliResult }) => void,
+): Promise<void> {
+  const before = pictureOfFolder(folder);
+  const asked = ["--config", config];
+  const text = await recover(folder, ...asked, "--dry-run");
+  const json = await recover(folder, ...asked, "--dry-run", "--json");
+  const refused = await recover(folder, ...asked, "--yes");
+  assert.equal(refused.code, 1);
+  assert.deepEqual([text.code, json.code], [1, 1]);
+  assert.equal(text.err, refused.err);
+  assert.match(text.err, /acknowledged entries may be missing here.*--accept-incomplete/s);
+  assert.match(text.out, /--yes +would refuse/);
+  check({ text, json });
+  const accepting = [...asked, "--accept-incomplete"];
+  const plan = JSON.parse((await recover(folder, ...accepting, "--dry-run", "--json")).out);
+  assert.equal(plan.refusal, null);
+  assert.deepEqual(pictureOfFolder(folder), before);
+  const made = JSON.parse((await recover(folder, ...accepting, "--yes", "--json")).out);
+  for (const name of ["lastIndex", "newTerm", "keys", "formerMembers", "findings"]) {
+    assert.deepEqual(made[name], plan[name], name);
+  }
+}
