@@ -76,7 +76,7 @@ function formerMembersOf(
   const reason =
     others.size === 0
       ? "these files name no other member"
-      : "without a readable dump these files do not name all members";
+      : "files without a readable dump, or with a part missing, do not name all members";
   throw new CliError(
     `${reason} (those of a first start stand in the configuration only): give --config with Patroni's ` +
       "file, so that it can be looked whether one of them still answers. Nothing was changed",

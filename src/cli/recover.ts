@@ -18,7 +18,8 @@ What the lost members had acknowledged and this one never received is gone, and 
 much that is: choose the survivor with the longest log (quorate inspect PATH). Two survivors that
 are both made new clusters are a split brain: do it once. The command refuses while another member
 of the old cluster still answers. Only a dump names all of them: where there is none, or a damaged
-one, give --config as well, since the members of a first start stand in the configuration only.
+one, or a part of the log is missing, give --config as well: the members of a first start stand in
+the configuration only.
 
 The files as they were, and recovery.json with what was done, stay in a folder beside them. Without
 --yes nothing is changed; --dry-run ends with 1 where --yes would refuse, and says why.`;

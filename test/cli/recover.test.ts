@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -136,6 +136,15 @@ describe("quorate recover", () => {
       assert.match(plan.text.out, /log ends at +1; THE JOURNAL'S ENTRIES UP TO 8 CANNOT BE USED/);
       assert.match(plan.text.out, /found +the dump is unreadable\n/);
     });
+  });
+
+  it("demands the configuration beside a dump, too, where a part of the log is missing", async (t) => {
+    const folder = temporaryFolder(t);
+    const entries = log([0, 1, 1, 1, 1, 1]);
+    await quorateMember(folder, [entries.slice(1)], { dumpAt: 4 });
+    rmSync(join(folder, `${address}.journal`));
+    const { code, err } = await recover(folder, "--accept-incomplete", "--dry-run");
+    assert.deepEqual([code, /do not name all members/.test(err)], [2, true]);
   });
 
   it("changes nothing where the files' name is no address", async (t) => {

@@ -33,7 +33,10 @@ export interface ForcedPlan {
   readonly keys: number;
   /** All others that dump and journal name. */
   readonly formerMembers: readonly string[];
-  /** There is a sound dump: it names all members. A log alone does not know those of the first start. */
+  /**
+   * There is a sound dump, and nothing is missing: they name all members. A log alone does not know those of
+   * the first start, and what is missing may have named another.
+   */
   readonly knowsAll: boolean;
   /** What is wrong with the files, in words. */
   readonly findings: readonly string[];
@@ -74,7 +77,7 @@ export async function planForced(
     unusedUpTo: heldIndex > lastIndex ? heldIndex : null,
     keys: foldOf(plan).store.size,
     formerMembers: [...members].sort(),
-    knowsAll: dump !== null,
+    knowsAll: dump !== null && !plan.mustRefetch,
     findings: findings.map(({ message }) => message),
     refusal: refusalOf(plan, acceptsIncomplete),
   };
