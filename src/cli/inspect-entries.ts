@@ -36,20 +36,17 @@ async function printAll(context: CliContext, path: string, printer: EntryPrinter
       for (; step.done !== true; step = await batches.next()) {
         if ((await printer.print(step.value.entries)) === "done") return;
       }
-      if (step.value !== null && !isUnused(stream, step.value.offset)) {
-        printer.note(
-          `the records hold together up to byte ${step.value.offset}: see quorate verify`,
-        );
-      }
+      const broken = stream.breakAfter(step.value);
+      if (broken !== null) printer.note(brokenText(broken.offset));
     } finally {
       await stream.close();
     }
   });
 }
 
-/** A journal in which nothing was ever stored. */
-function isUnused(stream: JournalStream, offset: number): boolean {
-  return offset === 40 && stream.header?.endOffset === 40;
+/** Of a journal that breaks off. */
+export function brokenText(offset: number): string {
+  return `the records hold together up to byte ${offset}: see quorate verify`;
 }
 
 async function follow(context: CliContext, path: string, printer: EntryPrinter): Promise<void> {
@@ -110,7 +107,7 @@ function eventText(event: Exclude<FollowEvent, { readonly kind: "entries" }>): s
     case "gap":
       return `the journal was compacted: entries ${event.from} to ${event.to} were not seen`;
     case "broken":
-      return `the records hold together up to byte ${event.offset}: see quorate verify`;
+      return brokenText(event.offset);
   }
 }
 

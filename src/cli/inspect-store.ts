@@ -9,6 +9,7 @@ import { bytesOf, findMember } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import type { InspectFlags } from "./inspect.js";
+import { brokenText } from "./inspect-entries.js";
 import { formatLong } from "./kv-ls.js";
 import { printJson, showValue } from "./kv-session.js";
 import { withProgress } from "./progress-line.js";
@@ -40,9 +41,15 @@ export async function printStore(
         }
         await advance(fold, second);
         const differences = differencesOf(before, pictureOf(fold.store));
-        showDiff(context, { from: start, to: fold.index, differences }, flags.json === true);
+        const faults = faultsOf(fold);
+        showDiff(
+          context,
+          { from: start, to: fold.index, ...faults, differences },
+          flags.json === true,
+        );
       }
       tellRaised(context, fold);
+      tellMissing(context, fold);
     } finally {
       await fold.close();
     }
@@ -71,12 +78,31 @@ async function readIndex(member: MemberPaths, text: string): Promise<number | nu
 
 function showStore(
   context: CliContext,
-  { index, baseIndex }: StoreFold,
+  fold: StoreFold,
   given: { readonly entries: ReadonlyMap<string, KvEntryJson>; readonly isJson: boolean },
 ): void {
   if (!given.isJson) context.out(formatLong([...given.entries]));
-  else
-    printJson(context, { index, dumpIndex: baseIndex, entries: Object.fromEntries(given.entries) });
+  else {
+    const entries = Object.fromEntries(given.entries);
+    const { index, baseIndex: dumpIndex } = fold;
+    printJson(context, { index, dumpIndex, ...faultsOf(fold), entries });
+  }
+}
+
+/** What keeps the store from being all that the member had; of whole files both are null. */
+function faultsOf({ broken, dumpFault }: StoreFold) {
+  return { broken, dumpDamaged: dumpFault };
+}
+
+/** Without a word of it, the store at a break would pass for the one at the end. */
+function tellMissing(context: CliContext, { index, broken, dumpFault }: StoreFold): void {
+  if (dumpFault !== null) {
+    context.err(`quorate: the dump is damaged and was not used: see quorate verify\n`);
+  }
+  if (broken !== null) {
+    const which = index === 0 ? "no entry can be read" : `this ends at entry ${index}`;
+    context.err(`quorate: ${which}: ${brokenText(broken.offset)}\n`);
+  } else if (index === 0) context.err("quorate: no entry is in these files\n");
 }
 
 function showDiff(
@@ -84,6 +110,8 @@ function showDiff(
   diff: {
     readonly from: number;
     readonly to: number;
+    readonly broken: StoreFold["broken"];
+    readonly dumpDamaged: StoreFold["dumpFault"];
     readonly differences: readonly KeyDifference[];
   },
   isJson: boolean,

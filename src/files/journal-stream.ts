@@ -94,6 +94,21 @@ export class JournalStream {
   }
 
   /**
+   * Where the journal breaks off.
+   *
+   * @param stop What `records` ended with.
+   * @returns null where it is whole, or where nothing was ever stored in it.
+   */
+  breakAfter(stop: JournalStop | null): JournalStop | null {
+    if (this.size === 0) return null;
+    if (this.header === null) return { offset: this.size, reason: "structure" };
+    const { endOffset } = this.header;
+    const isUnused =
+      stop?.offset === journalHeaderBytes && (endOffset === journalHeaderBytes || endOffset === 0);
+    return isUnused ? null : stop;
+  }
+
+  /**
    * Reads records up to the first that cannot be one, as `walkRecords` does of bytes in memory.
    *
    * @param range Offsets in the file.

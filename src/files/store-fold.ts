@@ -1,4 +1,3 @@
-import type { Dump } from "../../protocol/files/dump-format.js";
 import type { FileSystem } from "../storage/file-system.js";
 import type { JournalBatch, JournalStop } from "../storage/journal-pieces.js";
 import { Store } from "../store/store.js";
@@ -33,6 +32,8 @@ export class StoreFold {
   /** The first of the entries that raise, as many as `listedMax`. */
   readonly raised: RaisedEntry[] = [];
   raisedCount = 0;
+  /** Why there is no use of the dump that lies there; null where it is whole, or there is none. */
+  readonly dumpFault: string | null;
   /** Of the dump's last entry; null without a dump. */
   readonly #baseTerm: number | null;
   readonly #path: string;
@@ -41,12 +42,10 @@ export class StoreFold {
   #batch: JournalBatch | null = null;
   #position = 0;
   #index: number;
+  #broken: JournalStop | null = null;
 
-  private constructor(
-    base: { readonly store: Store; readonly index: number; readonly term: number | null },
-    path: string,
-    journal: JournalStream | null,
-  ) {
+  private constructor(base: Base, path: string, journal: JournalStream | null) {
+    this.dumpFault = base.dumpFault;
     this.store = base.store;
     this.baseIndex = base.index;
     this.#index = base.index;
@@ -68,11 +67,7 @@ export class StoreFold {
   ): Promise<StoreFold> {
     const { watch = {}, ignoresDump = false } = options;
     const where = paths.journal ?? paths.dump ?? `${paths.directory}/${paths.address}`;
-    const dump = ignoresDump ? null : await dumpUpTo(fs, paths.dump, { until, watch });
-    const base =
-      dump === null
-        ? { store: new Store(), index: 0, term: null }
-        : { store: Store.fromDump(dump.data), index: dump.last.index, term: dump.last.term };
+    const base = await baseOf(fs, ignoresDump ? null : paths.dump, { until, watch });
     if (paths.journal === null) return new StoreFold(base, where, null);
     const journal = await JournalStream.open(fs, paths.journal, watch);
     const fold = new StoreFold(base, where, journal);
@@ -88,6 +83,11 @@ export class StoreFold {
   /** The last entry that is in the store. */
   get index(): number {
     return this.#index;
+  }
+
+  /** Where the journal breaks off, once the fold has come to it: what was behind is not in the store. */
+  get broken(): JournalStop | null {
+    return this.#broken;
   }
 
   /**
@@ -148,6 +148,7 @@ export class StoreFold {
     const step = await this.#batches?.next();
     this.#position = 0;
     this.#batch = step === undefined || step.done === true ? null : step.value;
+    if (step?.done === true) this.#broken ??= this.#journal?.breakAfter(step.value ?? null) ?? null;
     return this.#batch;
   }
 
@@ -155,20 +156,35 @@ export class StoreFold {
     const first = (await this.#nextBatch())?.entries[0];
     if (first === undefined || first.index <= this.#index + 1) return;
     const begins = `the journal begins at entry ${first.index}`;
+    const wanted = until === Number.POSITIVE_INFINITY ? "" : `, up to ${until}`;
     const message =
-      this.#index === 0
-        ? `${begins}, and no dump holds what came before, up to ${until}`
-        : `${begins}, the dump ends at ${this.#index}: what lies between is not there`;
+      this.#index > 0
+        ? `${begins}, the dump ends at ${this.#index}: what lies between is not there`
+        : this.dumpFault === null
+          ? `${begins}, and no dump holds what came before${wanted}`
+          : `${begins}, and the dump with what came before is damaged (${this.dumpFault}): see quorate verify`;
     throw new FilesError("not-held", this.#path, message);
   }
 }
 
-async function dumpUpTo(
+/** What a fold begins with. */
+interface Base {
+  readonly store: Store;
+  readonly index: number;
+  readonly term: number | null;
+  readonly dumpFault: string | null;
+}
+
+async function baseOf(
   fs: FileSystem,
   path: string | null,
   { until, watch }: { readonly until: number; readonly watch: Watch },
-): Promise<Dump | null> {
-  if (path === null) return null;
-  const read = await readDump(fs, path, watch);
-  return read.kind === "dump" && read.dump.last.index <= until ? read.dump : null;
+): Promise<Base> {
+  const read = path === null ? null : await readDump(fs, path, watch);
+  const dumpFault = read?.kind === "damaged" ? read.reason : null;
+  if (read?.kind !== "dump" || read.dump.last.index > until) {
+    return { store: new Store(), index: 0, term: null, dumpFault };
+  }
+  const { data, last } = read.dump;
+  return { store: Store.fromDump(data), index: last.index, term: last.term, dumpFault };
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { projectRoot } from "../../interop-tests/support/project.js";
+import { recordsBytes } from "../../protocol/files/journal-format.js";
 import type { CliContext } from "../../src/cli/context.js";
 import { progressText } from "../../src/cli/progress-line.js";
 import {
@@ -137,6 +138,46 @@ describe("quorate inspect", () => {
     const diff = await inspect([folder, "--diff", "4", "end"]);
     assert.equal(diff.out, "- /k/0 = value 4 of 1\n~ /k/1 = value 3 of 1 -> later\n");
     assert.match((await inspect([folder, "--at", "end"])).out, /^KEY +INDEX .*\n\/k\/1 +5 /);
+  });
+
+  it("says where the store is not all that there was", async (t) => {
+    const folder = temporaryFolder(t);
+    const entries = log([0, 1, 1, 1, 1, 1], 2);
+    const bytes = vanillaJournal(entries);
+    const at = 40 + recordsBytes(entries.slice(0, 4));
+    bytes.fill(0xff, at, at + 8);
+    writeFileSync(join(folder, "a:1.journal"), bytes);
+    const said = `quorate: this ends at entry 4: the records hold together up to byte ${at}: see quorate verify\n`;
+    for (const args of [
+      ["--at", "end"],
+      ["--diff", "2", "end"],
+    ]) {
+      const result = await inspect([folder, ...args, "--json"]);
+      assert.deepEqual([result.code, result.err], [0, said]);
+      assert.equal(JSON.parse(result.out).broken.offset, at);
+    }
+    const before = await inspect([folder, "--at", "3", "--json"]);
+    assert.deepEqual([before.err, JSON.parse(before.out).broken], ["", null]);
+    // Garbage: neither of them is of any use.
+    writeFileSync(join(folder, "a:1.journal"), new Uint8Array(5000).fill(0xab));
+    writeFileSync(join(folder, "a:1.dump"), new Uint8Array(500).fill(0xab));
+    const garbage = await inspect([folder, "--at", "end", "--json"]);
+    assert.match(garbage.err, /the dump is damaged and was not used.*\n.*no entry can be read: /);
+    assert.equal(typeof JSON.parse(garbage.out).dumpDamaged, "string");
+    writeFileSync(join(folder, "a:1.journal"), "");
+    assert.match((await inspect([folder, "--at", "end"])).err, /no entry is in these files/);
+  });
+
+  it("tells a dump that is damaged from one that is not there", async (t) => {
+    const folder = directoryOf(t, "0.3.15", "compacted");
+    const path = join(folder, "127.0.0.1:4001.dump");
+    writeFileSync(path, readFileSync(path).subarray(0, 60));
+    const damaged = await inspect([folder, "--at", "end"]);
+    assert.equal(damaged.code, 1);
+    assert.match(damaged.err, /begins at entry 23, and the dump with what came before is damaged/);
+    rmSync(path);
+    const none = await inspect([folder, "--at", "end"]);
+    assert.match(none.err, /begins at entry 23, and no dump holds what came before \(/);
   });
 
   it("ends with 2 for what cannot be meant, and with 1 for what is not there", async (t) => {
