@@ -40,7 +40,12 @@ function illnessOf({ histories, data }: SideBySide, codes: readonly string[]): s
   if (codes.includes("stale-log-wins")) {
     return `${writes}${made} will be lost if PySyncObj's members are started on these files`;
   }
-  if (!codes.includes("data-differ")) return "a member was made to drop committed entries";
+  if (codes.includes("data-differ")) return differing(data);
+  if (codes.includes("dropped-committed")) return "a member was made to drop committed entries";
+  return "of a member's files nothing can be read";
+}
+
+function differing(data: SideBySide["data"]): string {
   const keys = counted(Math.max(0, ...data.map(({ count }) => count)), "key");
   const written = whenSaid(data.flatMap((each) => each.keys.map(writtenSecOf)));
   return `the members' data differ in ${keys}${written}`;

@@ -1,4 +1,5 @@
-import { findData } from "../files/data-path.js";
+import { stat } from "node:fs/promises";
+import { findData, type MemberPaths } from "../files/data-path.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { judgeFiles } from "../tools/doctor/judge-files.js";
 import { compareFiles } from "../tools/doctor/side-by-side.js";
@@ -13,6 +14,26 @@ import { withProgress } from "./progress-line.js";
 /** The logs are compared, and then the data that they make; see `compareFiles`. */
 const passes = 2;
 
+/** A slip on the command line must not end in a verdict: files are always like themselves. */
+async function refuseTwice(members: readonly MemberPaths[]): Promise<void> {
+  const seen = new Map<string, string>();
+  for (const { journal, meta, dump } of members) {
+    for (const path of [journal, dump, meta]) {
+      const file = path === null ? null : await stat(path).catch(() => null);
+      if (path === null || file === null) continue;
+      const identity = `${file.dev} ${file.ino}`;
+      const before = seen.get(identity);
+      if (before !== undefined) {
+        const which = before === path ? `${path} is given twice` : `${path} is ${before}`;
+        throw new CliError(`${which}: a comparison with itself shows nothing`, {
+          code: exitCode.usage,
+        });
+      }
+      seen.set(identity, path);
+    }
+  }
+}
+
 /** @returns the exit code. */
 export async function printSideBySide(
   context: CliContext,
@@ -26,6 +47,7 @@ export async function printSideBySide(
       code: exitCode.usage,
     });
   }
+  await refuseTwice(members);
   const bytes = await bytesOf(members.flatMap(({ journal, dump }) => [journal, dump]));
   const totalBytes = passes * bytes;
   const all = await withProgress(context, { doing: "comparing", totalBytes }, (watch) =>

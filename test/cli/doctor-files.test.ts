@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { Entry } from "../../protocol/log/entry.js";
@@ -122,4 +122,34 @@ test("Ctrl-C ends it with 130", async (t) => {
     },
   });
   assert.deepEqual([code, out, err], [130, "", "quorate: stopped\n"]);
+});
+
+test("the same files given twice are refused: they would always be well", async (t) => {
+  const [one = "", two = ""] = directories(t, stale);
+  const alias = `${one}-again`;
+  symlinkSync(one, alias);
+  for (const [paths, message] of [
+    [[one, one], /a:1\.journal is given twice: a comparison with itself shows nothing/],
+    [[two, join(one, "a:1"), alias], /-again\/a:1\.journal is .*\/a:1\/a:1\.journal: a comparison/],
+  ] as const) {
+    const { code, out, err } = await runCli(["doctor", ...paths]);
+    assert.deepEqual([code, out], [2, ""]);
+    assert.match(err, message);
+  }
+});
+
+test("a member of which nothing can be read is not called at work", async (t) => {
+  const paths = directories(t, {
+    "a:1": { entries: log([1, 1, 1]), commit: 3 },
+    "b:1": { entries: [], commit: 3 },
+  });
+  writeFileSync(join(paths[1] ?? "", "b:1.journal"), new Uint8Array(5000).fill(0xab));
+  const { code, out } = await runCli(["doctor", ...paths]);
+  assert.equal(code, 5);
+  assert.match(out, /^ILL: of a member's files nothing can be read \[nothing-readable\]\n/);
+  assert.match(out, /no entry of b:1 can be read \(damaged: journal\)/);
+  // One that holds nothing yet is not damaged.
+  writeFileSync(join(paths[1] ?? "", "b:1.journal"), vanillaJournal([]));
+  writeFileSync(join(paths[1] ?? "", "b:1.journal.meta"), vanillaMeta({ raftCommitIndex: 1 }));
+  assert.doesNotMatch((await runCli(["doctor", ...paths])).out, /nothing-readable/);
 });

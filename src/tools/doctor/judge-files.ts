@@ -199,7 +199,17 @@ function dips(members: readonly FileMember[]): Finding[] {
   });
 }
 
-function damage({ name, damaged, directory }: FileMember): Finding[] {
+function damage(member: FileMember): Finding[] {
+  const { name, damaged, directory } = member;
+  if (endOf(member) === 0 && damaged.some((what) => what !== "meta")) {
+    return [
+      {
+        ...{ code: "nothing-readable", severity: "ill", members: [name] },
+        says: `no entry of ${name} can be read (damaged: ${listed(damaged)}): it was compared with nothing, and what is said here is of the others`,
+        wayOut: `see \`quorate verify ${directory}\`, and compare another copy of its files where there is one`,
+      },
+    ];
+  }
   return damaged.map((what) => ({
     ...{ code: "damaged", severity: "risk", members: [name] },
     says: `the ${what} of ${name} is damaged, and is compared as far as it can be read`,

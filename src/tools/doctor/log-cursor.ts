@@ -58,7 +58,7 @@ export class LogCursor {
     const step = await this.#batches?.next();
     if (step === undefined || step.done === true) {
       this.#entries = [];
-      if (step !== undefined) this.stop = step.value;
+      if (step !== undefined) this.stop ??= this.#stream?.breakAfter(step.value ?? null) ?? null;
     } else {
       this.#entries = step.value.entries;
     }
