@@ -5,6 +5,7 @@ import { addClientOptions } from "./client-options.js";
 import type { CliContext } from "./context.js";
 import { CountProgress, untilInterrupted } from "./count-progress.js";
 import { CliError, exitCode } from "./exit-codes.js";
+import { writingFault } from "./faults.js";
 import { type ClientFlags, type KvSession, printJson, withClient } from "./kv-session.js";
 
 interface BackupFlags extends ClientFlags {
@@ -55,7 +56,7 @@ async function run(session: KvSession, path: string, flags: BackupFlags): Promis
           onProgress: (looked) => progress.show(looked),
         });
       } catch (error) {
-        if (!signal.aborted) throw error;
+        if (!signal.aborted) throw writingFault(error, path);
         const message = "stopped: no file was written";
         throw new CliError(message, { code: exitCode.interrupted, cause: error });
       }

@@ -3,6 +3,7 @@ import type { BackupEntry } from "../tools/backup/format.js";
 import { isChosen } from "../tools/backup/restore.js";
 import { NewFile } from "../tools/new-file.js";
 import { CliError, exitCode } from "./exit-codes.js";
+import { writingFault } from "./faults.js";
 import { printJson } from "./kv-session.js";
 import type { RestoreJob } from "./restore.js";
 import { type RestoreFlags, selectionOf } from "./restore-options.js";
@@ -10,6 +11,7 @@ import { type RestoreFlags, selectionOf } from "./restore-options.js";
 /** Shows a backup as JSON or YAML, on standard output or in a file. */
 export async function writeText(job: RestoreJob): Promise<number> {
   const { context, file, flags, signal } = job;
+  if (flags.key !== undefined && !(await holdsKey(job))) throw holdsNot(flags.key);
   const pieces = asText(file.header, chosen(job), flags.to === "yaml" ? "yaml" : "json");
   if (flags.out === undefined) {
     for await (const piece of pieces) {
@@ -19,22 +21,36 @@ export async function writeText(job: RestoreJob): Promise<number> {
     }
     return exitCode.ok;
   }
-  const out = await NewFile.create(flags.out, flags.force === true);
+  const to = flags.out;
+  const asNamed = (error: unknown): never => {
+    throw writingFault(error, to);
+  };
+  const out = await NewFile.create(to, flags.force === true).catch(asNamed);
   try {
     const encoder = new TextEncoder();
     for await (const piece of pieces) {
       if (signal.aborted) {
         throw new CliError("stopped: no file was written", { code: exitCode.interrupted });
       }
-      await out.write(encoder.encode(piece));
+      await out.write(encoder.encode(piece)).catch(asNamed);
     }
-    await out.commit();
+    await out.commit().catch(asNamed);
   } catch (error) {
     await out.abandon();
     throw error;
   }
   reportFile(job, flags, out.path);
   return exitCode.ok;
+}
+
+/** One key that is not there is a slip; a prefix without keys is an answer. */
+export function holdsNot(key: string): CliError {
+  return new CliError(`the backup holds no key ${JSON.stringify(key)}`);
+}
+
+async function holdsKey(job: RestoreJob): Promise<boolean> {
+  for await (const _ of chosen(job)) return true;
+  return false;
 }
 
 async function* chosen({ file, flags }: RestoreJob): AsyncGenerator<BackupEntry> {

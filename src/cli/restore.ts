@@ -13,6 +13,7 @@ import { addClientOptions, parseSeconds } from "./client-options.js";
 import type { CliContext } from "./context.js";
 import { CountProgress, untilInterrupted } from "./count-progress.js";
 import { CliError, exitCode } from "./exit-codes.js";
+import { readingFault } from "./faults.js";
 import { printJson, showValue, withClient } from "./kv-session.js";
 import {
   addRestoreOptions,
@@ -22,7 +23,7 @@ import {
   type RestoreFlags,
   selectionOf,
 } from "./restore-options.js";
-import { writeText } from "./restore-text.js";
+import { holdsNot, writeText } from "./restore-text.js";
 
 /** Keys under way at once: enough to share the syncs of a cluster, few enough to stop soon. */
 const keysUnderWay = 32;
@@ -95,7 +96,7 @@ async function openFile(
       onProgress: (bytes, total) => progress.show(bytes, total),
     });
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) throw readingFault(error, path);
     throw new CliError("stopped: nothing was changed", {
       code: exitCode.interrupted,
       cause: error,
@@ -188,7 +189,7 @@ function report({ context, flags }: RestoreJob, counts: RestoreCounts): number {
   }
   if (flags.key === undefined || set === 1) return exitCode.ok;
   if (kept + expired > 0) return exitCode.failed;
-  throw new CliError(`the backup holds no key ${JSON.stringify(flags.key)}`);
+  throw holdsNot(flags.key);
 }
 
 function asCliError(error: unknown): unknown {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -197,6 +197,35 @@ test("a file is never replaced unasked, a damaged one never used", async (t) => 
   assert.deepEqual(other.list(), []);
   const missing = await quorate(["restore", join(path, "none"), "--check"]);
   assert.equal(missing.code, 1);
+});
+
+test("files that cannot be read or written are named in words", async (t) => {
+  const { node, path } = await filled(t);
+  const folder = folderOf(t);
+  const nowhere = join(folder, "none", "x");
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [["restore", nowhere, "--check"], `${nowhere}: there is no such file`],
+    [["restore", folder, "--check"], `${folder}: it is a directory: give a file`],
+    ...[
+      ["restore", path, "--to", "json", "--out", nowhere],
+      ["backup", nowhere, ...addr(node)],
+    ].map((args): [readonly string[], string] => [
+      args,
+      `${nowhere}: there is no directory ${join(folder, "none")}: make it, or choose another place`,
+    ]),
+    [["restore", path, "--to", "json", "--key", "/none"], 'the backup holds no key "/none"'],
+    [
+      ["restore", path, "--to", "yaml", "--key", "/none", "--out", join(folder, "y")],
+      'the backup holds no key "/none"',
+    ],
+  ];
+  for (const [args, message] of cases) {
+    const { code, out, err } = await quorate(args);
+    assert.deepEqual([code, out, err], [1, "", `quorate: ${message}\n`]);
+  }
+  assert.deepEqual(readdirSync(folder), []);
+  const one = await quorate(["restore", path, "--to", "json", "--key", "/b"]);
+  assert.deepEqual(Object.keys(JSON.parse(one.out).entries), ["/b"]);
 });
 
 test("Ctrl-C ends both, and says what became of it", async (t) => {
