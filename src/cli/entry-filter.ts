@@ -15,6 +15,9 @@ interface Range {
   readonly to: number;
 }
 
+/** As for the indices of --at and --diff. */
+const digitsMax = 15;
+
 const everything: Range = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
 
 /**
@@ -37,6 +40,9 @@ export class EntryFilter {
       from: flags.since === undefined ? everything.from : readTime("--since", flags.since),
       to: flags.until === undefined ? everything.to : readTime("--until", flags.until),
     };
+    if (this.#time.from > this.#time.to) {
+      throw usage("--since comes after --until: no entry can be meant");
+    }
   }
 
   /** No later entry of a log can be shown. */
@@ -90,8 +96,12 @@ function readRange(flag: string, text: string): Range {
     throw usage(`${flag} is ${JSON.stringify(text)} but must be N, N..M, N.. or ..M`);
   }
   const low = from === "" ? everything.from : Number(from);
-  if (dots === undefined) return { from: low, to: low };
-  return { from: low, to: to === "" ? everything.to : Number(to) };
+  const high = dots === undefined ? low : to === "" ? everything.to : Number(to);
+  if (low > high) throw usage(`${flag} is ${JSON.stringify(text)}: ${low} comes after ${high}`);
+  if ([from, to].some((each) => each.length > digitsMax)) {
+    throw usage(`${flag} is ${JSON.stringify(text)}: no log reaches numbers so large`);
+  }
+  return { from: low, to: high };
 }
 
 /** Seconds since 1970, or a date with a time as in ISO 8601. */

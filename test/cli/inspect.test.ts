@@ -191,6 +191,10 @@ describe("quorate inspect", () => {
       [["--diff", "27", "25"], 2, /goes forward/],
       [["--entries", "--index", "x"], 2, /--index is "x"/],
       [["--entries", "--since", "soon"], 2, /--since is "soon"/],
+      [["--entries", "--index", "8..5"], 2, /--index is "8..5": 8 comes after 5/],
+      [["--entries", "--term", "2..1"], 2, /--term is "2..1": 2 comes after 1/],
+      [["--entries", "--index", "9".repeat(20)], 2, /no log reaches numbers so large/],
+      [["--entries", "--since", "9", "--until", "8"], 2, /--since comes after --until/],
       [["--at", "5"], 1, /begins at entry 23, and no dump holds what came before/],
       [["--at", "99"], 1, /entry 99 is not in these files: they end at 27/],
     ];
