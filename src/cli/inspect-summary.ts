@@ -63,23 +63,21 @@ function formatJournal(journal: JournalOverview): string {
   const kindsText =
     `${kinds.regular} calls, ${kinds.noOp} no-ops, ${kinds.membership} changes of the members, ` +
     `${kinds.version} code versions${kinds.other === 0 ? "" : `, ${kinds.other} of unknown types`}`;
-  const used =
-    journal.endOffset === null ? "cut within its header" : `records to ${journal.endOffset}`;
   const pairs = formatPairs([
     ["journal", journal.path],
-    [
-      "made by",
-      journal.isJournal ? `PySyncObj's format, ${journal.version}` : "no journal's header",
-    ],
-    ["checksums", sealText[journal.seal]],
-    ["size", `${journal.bytes} bytes, ${used}`],
+    ["made by", madeText(journal)],
+    ...(journal.isJournal ? [["checksums", sealText[journal.seal]] as const] : []),
+    ["size", sizeText(journal)],
     [
       "entries",
       log.first === null ? "none" : `${log.first.index} to ${log.last?.index}: ${kindsText}`,
     ],
     ["largest", `${log.largestCommandBytes} bytes of ${log.commandBytes} in all`],
     ["written", `${timeText(log.firstTime)} to ${timeText(log.lastTime)} (writers' clocks)`],
-    ["terms", `${log.termRuns} runs, the highest ${log.largestTerm}, ${log.dipCount} times down`],
+    [
+      "terms",
+      `${log.termRuns === 1 ? "1 run" : `${log.termRuns} runs`}, the highest ${log.largestTerm}, ${log.dipCount} times down`,
+    ],
     ...(journal.stop === null ? [] : [["broken", stopText(journal)] as const]),
   ]);
   return [
@@ -102,6 +100,20 @@ function formatJournal(journal: JournalOverview): string {
   ]
     .filter((part) => part !== "")
     .join("\n");
+}
+
+function madeText({ isJournal, bytes, version }: JournalOverview): string {
+  if (isJournal) return `PySyncObj's format, ${version}`;
+  return bytes === 0
+    ? "not to be told: the file is empty"
+    : "something else: it does not begin as a journal does";
+}
+
+/** The end offset tells where records end only where it can be one. */
+function sizeText({ isJournal, bytes, endOffset, isEndUsable }: JournalOverview): string {
+  if (!isJournal || bytes === 0) return `${bytes} bytes`;
+  if (endOffset === null) return `${bytes} bytes, cut within its header`;
+  return `${bytes} bytes, ${isEndUsable ? `records to ${endOffset}` : "no records, or no usable end offset"}`;
 }
 
 const sealText = {

@@ -140,6 +140,29 @@ describe("quorate inspect", () => {
     assert.match((await inspect([folder, "--at", "end"])).out, /^KEY +INDEX .*\n\/k\/1 +5 /);
   });
 
+  it("says of no journal that PySyncObj or Quorate made it", async (t) => {
+    const folder = temporaryFolder(t);
+    const path = join(folder, "a:1.journal");
+    writeFileSync(path, "");
+    const empty = (await inspect([folder])).out;
+    assert.match(empty, /^made by +not to be told: the file is empty$/m);
+    assert.match(empty, /^size +0 bytes$/m);
+    writeFileSync(path, new Uint8Array(5000).fill(0xab));
+    const garbage = (await inspect([folder])).out;
+    assert.match(garbage, /^made by +something else: it does not begin as a journal does$/m);
+    assert.match(garbage, /^size +5000 bytes$/m);
+    for (const text of [empty, garbage]) assert.doesNotMatch(text, /^checksums/m);
+    writeFileSync(path, vanillaJournal(log([1, 1])));
+    assert.match((await inspect([folder])).out, /^terms +1 run, the highest 1/m);
+    rmSync(path);
+    mkdirSync(path);
+    const directory = await inspect([folder]);
+    assert.equal(
+      directory.err,
+      `quorate: ${path}: it is no file but a directory, a device, or a link that leads to nothing (unreadable)\n`,
+    );
+  });
+
   it("says where the store is not all that there was", async (t) => {
     const folder = temporaryFolder(t);
     const entries = log([0, 1, 1, 1, 1, 1], 2);

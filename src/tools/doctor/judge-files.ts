@@ -222,7 +222,7 @@ function tail(span: Span): Finding {
   return {
     ...{ code: "tails-differ", severity: "note" },
     members: span.variants.flatMap(({ names }) => names),
-    says: `${rangeText(span)} differ, and not more than one side has stored that they are committed: ${sides.join("; ")}`,
+    says: `${rangeText(span)} ${span.first === span.last ? "differs" : "differ"}, and not more than one side has stored that they are committed: ${sides.join("; ")}`,
     wayOut: "nothing, where no other finding speaks of them: the next leader settles it",
   };
 }
