@@ -33,7 +33,9 @@ export function registerBackup(
   addClientOptions(command)
     .addHelpText(
       "after",
-      "\nExamples:\n  quorate backup /var/backups/dcs.backup --addr 10.0.0.1:2222\n" +
+      "\nExit codes: 0 FILE is there; 1 nobody answered, or FILE is there already or cannot be written;\n" +
+        "2 wrong usage; 130 ended by Ctrl-C, no file was written.\n" +
+        "\nExamples:\n  quorate backup /var/backups/dcs.backup --addr 10.0.0.1:2222\n" +
         "  quorate backup demo.backup --prefix /service/demo/ --json --config /etc/patroni/patroni.yml",
     )
     .action(async (path: string, flags: BackupFlags) => {

@@ -31,7 +31,8 @@ export function registerDoctor(
     .option("--interval <seconds>", "between the two looks", String(intervalSecDefault))
     .addHelpText(
       "after",
-      "\nExit codes: 0 well; 4 works, but at risk; 5 something is going wrong; 1 nobody answered.\n" +
+      "\nExit codes: 0 well; 4 works, but at risk; 5 something is going wrong;\n" +
+        "1 nobody answered, or files cannot be read; 2 wrong usage; 130 ended by Ctrl-C.\n" +
         "\nExamples:\n  quorate doctor /etc/patroni/patroni.yml\n" +
         "  quorate doctor --addr 10.0.0.1:2222 --json\n" +
         "  quorate doctor /backup/member1 /backup/member2 /backup/member3",

@@ -19,6 +19,11 @@ only reads, and may be used while the member runs. A journal is read in pieces, 
 Without options: versions, sizes, entries, terms with each point where the term goes down, changes
 of the members. With --json entries are an object a line, all else is one object.`;
 
+const exits = `
+Exit codes: 0 shown, also what is damaged; 1 the files cannot be read, or do not hold what was asked for;
+2 wrong usage; 130 ended by Ctrl-C (with --follow, which ends so, 0).
+`;
+
 const examples = `
 Examples:
   quorate inspect /var/lib/patroni/raft
@@ -47,7 +52,7 @@ export function registerInspect(
     .option("--at <index>", "print the store as it was at this index: a number, commit or end")
     .option("--diff <indexes...>", "print what is different between two indices")
     .option("--json", "print JSON")
-    .addHelpText("after", examples)
+    .addHelpText("after", exits + examples)
     .action(async (path: string, flags: InspectFlags) => {
       checkFlags(flags);
       // Loaded when needed: the other commands do without files and the store.

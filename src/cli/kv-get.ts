@@ -14,6 +14,7 @@ export function registerKvGet(
     description:
       "Prints the value of KEY, with --json also its times and its index. Ends with 1 where there is\n" +
       "no such key.",
+    exits: "0 printed; 1 there is no such key, or nobody answered; 2 wrong usage",
   })
     .argument("<key>", "the whole key")
     .addHelpText(

@@ -68,10 +68,15 @@ function asCliError({ reason, message, mayBeDone }: WriteFailure): CliError {
 /** A command under `kv`, with the options that all have. */
 export function kvCommand(
   group: Command,
-  spec: { readonly name: string; readonly summary: string; readonly description: string },
+  spec: {
+    readonly name: string;
+    readonly summary: string;
+    readonly description: string;
+    readonly exits: string;
+  },
 ): Command {
   const command = group.command(spec.name).summary(spec.summary).description(spec.description);
-  return addClientOptions(command);
+  return addClientOptions(command).addHelpText("after", `\nExit codes: ${spec.exits}.`);
 }
 
 /** A value on a terminal: line ends and control characters as they would be written in JSON. */

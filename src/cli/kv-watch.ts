@@ -29,6 +29,7 @@ export function registerKvWatch(
       "index, set or delete, key, value. Each change comes once and in order, also when links break\n" +
       "and leaders change. Only where the observer was away for longer than the leader keeps its log\n" +
       "several changes of a key become one, marked 'after a gap'. With --json a line is an object.",
+    exits: "0 ended by --count or Ctrl-C; 1 nobody answered; 2 wrong usage",
   })
     .argument("[prefix]", "what the keys begin with", "")
     .option("--current", "print first what there is now, as if it were set")

@@ -39,9 +39,9 @@ export function registerMigrate(
     .command("migrate")
     .summary("move a running cluster from PySyncObj to Quorate, and back")
     .description(
-      "One member at a time, on the same addresses, files and passwords. `plan` prints the steps with their\n" +
-        "commands, `check` says before and after each whether to go on; both only ask the members. `import` and\n" +
-        "`export` convert a stopped member's files where that is due.",
+      "One member at a time, on the same addresses, files and passwords. `plan` prints the steps with\n" +
+        "their commands, `check` says before and after each whether to go on; both only ask the members.\n" +
+        "`import` and `export` convert a stopped member's files where that is due.",
     )
     .helpCommand("help [command]", "print help for a command");
   registerPlan(group, context, finish);
@@ -62,7 +62,9 @@ function registerPlan(group: Command, context: CliContext, finish: (code: number
     )
     .addHelpText(
       "after",
-      "\nExamples:\n  quorate migrate plan /etc/patroni/raft.yml\n" +
+      "\nExit codes: 0 printed; 4 printed, but a member does not answer; 5 printed, but something is going\n" +
+        "wrong, which has to be mended first; 1 nobody answered; 2 wrong usage.\n" +
+        "\nExamples:\n  quorate migrate plan /etc/patroni/raft.yml\n" +
         "  quorate migrate plan /etc/patroni/patroni.yml --patroni 10.0.0.1:2222,10.0.0.2:2222",
     )
     .action(async (path: string | undefined, flags: PlanFlags) => {
@@ -93,7 +95,7 @@ function registerCheck(group: Command, context: CliContext, finish: (code: numbe
     .option("--wait <seconds>", "go on checking for so long while that can change the answer", "0")
     .addHelpText(
       "after",
-      "\nExit codes: 0 go on; 4 not yet; 5 stop; 1 nobody answered.\n" +
+      "\nExit codes: 0 go on; 4 not yet; 5 stop; 1 nobody answered; 2 wrong usage.\n" +
         "\nExample:\n  quorate migrate check /etc/patroni/raft.yml --before 10.0.0.3:2222 --wait 60",
     )
     .action(async (path: string | undefined, flags: CheckFlags) => {

@@ -47,7 +47,9 @@ export function registerRestore(
   addClientOptions(addRestoreOptions(command))
     .addHelpText(
       "after",
-      "\nExamples:\n  quorate restore dcs.backup --addr 10.0.0.1:2222 --dry-run\n" +
+      "\nExit codes: 0 done; 1 refused or failed, or with --key not found or the condition does not hold;\n" +
+        "2 wrong usage; 3 a key, which is named, may be set or not; 130 ended by Ctrl-C.\n" +
+        "\nExamples:\n  quorate restore dcs.backup --addr 10.0.0.1:2222 --dry-run\n" +
         "  quorate restore dcs.backup --key /service/demo/config --overwrite --addr 10.0.0.1:2222\n" +
         "  quorate restore dcs.backup --to etcd --etcd http://10.0.0.9:2379\n" +
         "  quorate restore dcs.backup --to yaml --prefix /service/demo/",
