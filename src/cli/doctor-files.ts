@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { findData, type MemberPaths } from "../files/data-path.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { judgeFiles } from "../tools/doctor/judge-files.js";
@@ -19,9 +19,9 @@ async function refuseTwice(members: readonly MemberPaths[]): Promise<void> {
   const seen = new Map<string, string>();
   for (const { journal, meta, dump } of members) {
     for (const path of [journal, dump, meta]) {
-      const file = path === null ? null : await stat(path).catch(() => null);
-      if (path === null || file === null) continue;
-      const identity = `${file.dev} ${file.ino}`;
+      if (path === null) continue;
+      // Not the inode: copies from before and after may share what has not changed between them.
+      const identity = await realpath(path).catch(() => path);
       const before = seen.get(identity);
       if (before !== undefined) {
         const which = before === path ? `${path} is given twice` : `${path} is ${before}`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { Entry } from "../../protocol/log/entry.js";
@@ -128,6 +128,10 @@ test("the same files given twice are refused: they would always be well", async 
   const [one = "", two = ""] = directories(t, stale);
   const alias = `${one}-again`;
   symlinkSync(one, alias);
+  const linked = join(one, "linked");
+  mkdirSync(linked);
+  linkSync(join(one, "a:1.journal"), join(linked, "a:1.journal"));
+  assert.equal((await runCli(["doctor", one, linked])).code, 4);
   for (const [paths, message] of [
     [[one, one], /a:1\.journal is given twice: a comparison with itself shows nothing/],
     [[two, join(one, "a:1"), alias], /-again\/a:1\.journal is .*\/a:1\/a:1\.journal: a comparison/],
