@@ -102,7 +102,8 @@ function formatJournal(journal: JournalOverview): string {
     .join("\n");
 }
 
-function madeText({ isJournal, bytes, version }: JournalOverview): string {
+function madeText({ isJournal, bytes, version, seal }: JournalOverview): string {
+  if (isJournal && seal !== "none") return `Quorate, in PySyncObj's format of ${version}`;
   if (isJournal) return `PySyncObj's format, ${version}`;
   return bytes === 0
     ? "not to be told: the file is empty"

@@ -157,3 +157,15 @@ test("a member of which nothing can be read is not called at work", async (t) =>
   writeFileSync(join(paths[1] ?? "", "b:1.journal.meta"), vanillaMeta({ raftCommitIndex: 1 }));
   assert.doesNotMatch((await runCli(["doctor", ...paths])).out, /nothing-readable/);
 });
+
+test("of one entry that differs it speaks as of one", async (t) => {
+  const entries = log([1, 1, 1]);
+  const paths = directories(t, {
+    "a:1": { entries: [...entries, setEntry(4, 1, "/k", "of a")], commit: 3 },
+    "b:1": { entries: [...entries, noOp(4, 2)], commit: 3 },
+  });
+  assert.match(
+    (await runCli(["doctor", ...paths])).out,
+    /note +entry 4 differs, and not more than/,
+  );
+});

@@ -10,6 +10,7 @@ import {
   deleteEntry,
   log,
   pictureOfFolder,
+  quorateMember,
   setEntry,
   startSec,
   temporaryFolder,
@@ -154,6 +155,9 @@ describe("quorate inspect", () => {
     for (const text of [empty, garbage]) assert.doesNotMatch(text, /^checksums/m);
     writeFileSync(path, vanillaJournal(log([1, 1])));
     assert.match((await inspect([folder])).out, /^terms +1 run, the highest 1/m);
+    const sealed = temporaryFolder(t);
+    await quorateMember(sealed, [[setEntry(2, 1, "/k", "v")]]);
+    assert.match((await inspect([sealed])).out, /^made by +Quorate, in PySyncObj's format of 0/m);
     rmSync(path);
     mkdirSync(path);
     const directory = await inspect([folder]);
