@@ -9,6 +9,7 @@ import { bytesOf, findMember } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { printJson, showValue } from "./kv-session.js";
+import { memberToChange } from "./offline-change.js";
 import { withProgress } from "./progress-line.js";
 import type { RepairFlags } from "./repair.js";
 import { formatFinding } from "./verify-report.js";
@@ -37,8 +38,8 @@ export async function runRepair(
   if ((await findData(nodeFileSystem, path)).kind === "file") {
     throw usage(`${path}: one file by itself cannot be mended: give <data_dir>/<self_addr>`);
   }
-  const paths = await findMember(path);
-  if (flags.dryRun === true) return await repairMember(context, paths, flags);
+  if (flags.dryRun === true) return await repairMember(context, await findMember(path), flags);
+  const paths = await memberToChange(path);
   return await underLock(nodeFileSystem, paths, async (remark) => {
     if (remark !== undefined) context.err(`quorate: ${remark}\n`);
     // The names as they are now that nobody else changes them.

@@ -92,6 +92,17 @@ describe("quorate repair", () => {
     assert.deepEqual(pictureOfFolder(folder), before);
   });
 
+  it("is refused on another user's files, whose member could not open what it would make", async (t) => {
+    const folder = folderWith(t, stale);
+    const before = pictureOfFolder(folder);
+    t.mock.method(process as { geteuid(): number }, "geteuid", () => 4_000_000);
+    assert.equal((await runCli(["repair", folder, "--dry-run"])).code, 4);
+    const { code, err } = await runCli(["repair", folder, "--yes"]);
+    assert.equal(code, 2);
+    assert.match(err, /belongs to user \d+, and this is user 4000000: run the command as/);
+    assert.deepEqual(pictureOfFolder(folder), before);
+  });
+
   it("ends at Ctrl-C amid it with nothing changed", async (t) => {
     const command = new Uint8Array(100_000);
     const many = Array.from({ length: 200 }, (_, at) => ({ index: at + 1, term: 1, command }));
