@@ -1,10 +1,10 @@
-import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { askUtility } from "../net/utility-client.js";
 import { ConfigError } from "../node/config-types.js";
 import { quorateVersion } from "../node/version.js";
+import { askYes } from "./ask-yes.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { faultName } from "./faults.js";
@@ -85,12 +85,7 @@ async function confirm(question: string): Promise<boolean> {
       code: exitCode.usage,
     });
   }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
-  } finally {
-    terminal.close();
-  }
+  return await askYes(question, process.stdin, process.stderr);
 }
 
 /** Until the stream takes more, or nobody reads it any more. */
