@@ -54,6 +54,35 @@ describe("bin/quorate.js", () => {
     assert.match(result.out, /Exit codes: 0 done; 1 refused.*; 2 wrong usage/);
   });
 
+  for (const command of [
+    ["repair"],
+    ["migrate", "import"],
+    ["migrate", "export", "--to", "0.3.15"],
+  ]) {
+    const name = command.slice(0, 2).join(" ");
+    it(`${name} ends, where nobody is there to be asked, with the code that its help names`, async () => {
+      const path = mkdtempSync(join(folder, "unasked-"));
+      const [stem, files] = [
+        "127.0.0.1:4001",
+        join(root, "protocol", "vectors", "0.3.17", "files"),
+      ];
+      copyFileSync(join(files, "terms.journal"), join(path, `${stem}.journal`));
+      const meta = readFileSync(join(files, "terms.journal.meta"));
+      writeFileSync(
+        join(path, `${stem}.journal.meta`),
+        name === "repair" ? meta.subarray(1) : meta,
+      );
+      if (name === "migrate export") await run(["migrate", "import", path, "--yes"]);
+      const { code, err } = await run([...command, path]);
+      assert.deepEqual([code, err.includes("nobody is there to be asked")], [2, true], err);
+      const { out } = await run([...command.slice(0, 2), "--help"]);
+      assert.match(
+        out.replace(/\s+/g, " "),
+        /; 2 wrong usage, or nobody is there to be asked; 130 /,
+      );
+    });
+  }
+
   for (const command of commands) {
     it(`${command} --help has an example`, async () => {
       const result = await run([...command.split(" "), "--help"], {
