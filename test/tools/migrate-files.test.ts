@@ -135,6 +135,24 @@ describe("migrate import and export", () => {
     assert.deepEqual([metaOf(fs).meta.term, metaOf(fs).isSealed], [7, true]);
   });
 
+  it("tells of promises that stay in the meta file only where some are, or will be", async () => {
+    const warned = async (files: FileSet) => {
+      const fs = diskWith(files);
+      const { changes, warnings } = await planExport(at(fs), await memberOn(fs), "0.3.15");
+      assert.match(warnings.join(), /forgotten both/);
+      return [changes.length > 0, /they stay, unread/.test(warnings.join())];
+    };
+    assert.deepEqual(await warned({ journal, "journal.meta": forgetful }), [false, false]);
+    const kept = vanillaMeta({ raftCommitIndex: 9, currentTerm: 5, votedForNodeId: null });
+    assert.deepEqual(await warned({ journal, "journal.meta": kept }), [false, true]);
+    const fs = diskWith({ journal, "journal.meta": forgetful });
+    await imported(fs);
+    const { changes, warnings } = await planExport(at(fs), await memberOn(fs), "0.3.15");
+    assert.deepEqual([changes.length > 0, /they stay, unread/.test(warnings.join())], [true, true]);
+    await exported(fs);
+    assert.equal(metaOf(fs).meta.term, 5);
+  });
+
   it("keeps the files as they were in a folder beside", async () => {
     const files = { journal, "journal.meta": forgetful, dump: dumpOf(entries, 5) };
     const fs = diskWith(files);

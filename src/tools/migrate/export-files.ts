@@ -94,12 +94,15 @@ function planOf(standing: Standing, version: string): Conversion {
     );
   }
   const numbers = numbersOf(standing);
+  const changes = [...journalChange(standing, version), ...metaChange(standing)];
+  // Where anything is due a start of ours comes first, and stores them.
+  const staysStored = changes.length > 0 || (checked.meta?.kind === "meta" && checked.meta.hasTerm);
   return {
     ...numbers,
     target: `PySyncObj ${version}`,
-    changes: [...journalChange(standing, version), ...metaChange(standing)],
+    changes,
     warnings: [
-      ...lossesOf(numbers, version),
+      ...lossesOf(numbers, version, staysStored),
       ...(hasNames(checked) && (patchOf(version) ?? 0) <= resolvesOnceUpTo
         ? [
             `the dump names members by host name, and PySyncObj ${version} connects to none of these: ` +
@@ -110,13 +113,17 @@ function planOf(standing: Standing, version: string): Conversion {
   };
 }
 
-function lossesOf(promises: Pick<Conversion, "term" | "votedFor">, version: string): string[] {
+function lossesOf(
+  promises: Pick<Conversion, "term" | "votedFor">,
+  version: string,
+  staysStored: boolean,
+): string[] {
   const unsynced = `PySyncObj ${version} syncs nothing to disk, and its files have no checksums`;
   if (!forgetsTerm(version)) return [unsynced];
   return [
     `PySyncObj ${version} keeps term and vote in memory only: from its first start on the member has ` +
-      `forgotten both (${promisesText(promises)}), and can vote twice in one term. In the meta file they ` +
-      "stay, unread, for a way back",
+      `forgotten both (${promisesText(promises)}), and can vote twice in one term` +
+      (staysStored ? ". In the meta file they stay, unread, for a way back" : ""),
     unsynced,
   ];
 }
