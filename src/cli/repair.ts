@@ -9,10 +9,11 @@ export interface RepairFlags {
   readonly json?: boolean;
 }
 
-const description = `Mends what verify finds where that is safe: a torn tail, a wrong end offset, a damaged header, a meta
-file that is missing or unreadable (with the highest term of any entry, and no vote), a dump that nobody
-needs, a journal that does not begin where the dump ends. Each mend is explained and has to be
-confirmed. What needs a human is named, and then nothing is done.
+const description = `Mends what verify finds where that is safe: a torn tail, a wrong end offset, a damaged header, an
+unreadable meta file, or one of Quorate or PySyncObj from 0.3.16 on that is missing (the highest
+term of any entry, and no vote), a dump that nobody needs, a journal that does not begin where the
+dump ends. Each mend is explained and has to be confirmed. What needs a human is named, and then
+nothing is done.
 
 The member has to be stopped: its lock is taken. Each file that changes is kept as it was, beside, as
 NAME.before-repair-<time>. Ctrl-C ends it without harm. Where something acknowledged may be missing

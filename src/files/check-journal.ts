@@ -18,6 +18,8 @@ export interface CheckedJournal {
   /** It begins as a journal does. */
   readonly isJournal: boolean;
   readonly isSealed: boolean;
+  /** Of the program that made the file, as its header says. */
+  readonly version: string;
   readonly bytes: number;
   readonly endOffset: number | null;
   /** What a start of Quorate makes of it; null for a blank one. */
@@ -64,6 +66,7 @@ export async function checkJournal(
     const behindEnd = last === null || isSealed ? null : await entriesBehind(stream, to, last);
     return {
       isJournal: header?.isJournal === true,
+      version: header?.version ?? "",
       ...{ isBlank, isSealed, bytes: size, endOffset: header?.endOffset ?? null, verdict },
       ...pass.result(),
       behindEnd,

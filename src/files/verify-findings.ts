@@ -157,13 +157,17 @@ export const verifyFindings = {
   "meta-missing": {
     severity: "note",
     means:
-      "There is no meta file: a member of PySyncObj up to 0.3.15 that ran for less than a second.",
-    next: nothing,
+      "There is no meta file. A member that ran for less than a second has none; and up to PySyncObj 0.3.15 " +
+      "it holds nothing but the commit index.",
+    next:
+      "Nothing, as long as nothing newer than 0.3.15 has run on these files. Otherwise the member may have " +
+      "voted: move its files away, and remove and add it again.",
   },
   "meta-lost": {
     severity: "damage",
     means:
-      "A Quorate member has written the journal, and its meta file is gone: it may have voted.",
+      "A Quorate member, or PySyncObj from 0.3.16 on, has made the journal, and the meta file with term and " +
+      "vote is gone: the member may have voted.",
     next: `${repair} Or: ${refetch}`,
   },
   "meta-damaged": {

@@ -1,6 +1,7 @@
 import type { Dump } from "../../protocol/files/dump-format.js";
 import { termJumpMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { hadMeta } from "../storage/recovery.js";
 import { keyToText } from "../store/json-view.js";
 import { numberOf } from "../store/record.js";
 import { viewEntry } from "./command-view.js";
@@ -113,11 +114,8 @@ export function jointFindings(files: CheckedFiles): VerifyFinding[] {
   }
   if (meta === null && hasLog) {
     const place = { file: "meta", path: `${base}.journal.meta` } as const;
-    const hasAside = paths.others.some((name) => name.includes(".journal.meta.damaged-"));
-    if (journal.isSealed || hasAside) {
-      const why = hasAside ? "set aside by a start that came to no end" : "there is none";
-      found.push(finding("meta-lost", place, why));
-    } else found.push(finding("meta-missing", place, "there is none"));
+    const why = lostMeta(files);
+    found.push(finding(why === null ? "meta-missing" : "meta-lost", place, why ?? "there is none"));
   }
   const first = journal?.log.first ?? null;
   if (first !== null && first.index > 1 && dump === null) {
@@ -125,6 +123,19 @@ export function jointFindings(files: CheckedFiles): VerifyFinding[] {
     found.push(finding("dump-missing", place, `the journal begins at entry ${first.index}`));
   }
   return [...found, ...joinFindings(files)];
+}
+
+/** How it is known that there was a meta file, and that it held more than a commit index. */
+function lostMeta({ journal, paths, dump }: CheckedFiles): string | null {
+  if (paths.others.some((name) => name.includes(".journal.meta.damaged-"))) {
+    return "set aside by a start that came to no end";
+  }
+  if (journal === null) return null;
+  const dumped = dump?.kind === "dump" ? dump.dump.last.index : 0;
+  const last = Math.max(journal.log.last?.index ?? 0, dumped);
+  if (!hadMeta(journal, last)) return null;
+  const maker = journal.isSealed ? "a Quorate member" : `PySyncObj ${journal.version}`;
+  return `there is none, and ${maker} has made the journal`;
 }
 
 /** Whether dump and journal make one log. */

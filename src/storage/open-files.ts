@@ -16,7 +16,7 @@ import {
   needsWholeFile,
 } from "./journal-verdict.js";
 import { emptyMeta, type LoadedMeta, loadMeta, MetaFile } from "./meta-file.js";
-import { type Finding, planRecovery, type RecoveryPlan } from "./recovery.js";
+import { type Finding, type FoundFiles, planRecovery, type RecoveryPlan } from "./recovery.js";
 import { StorageError, storageFault, syncFault, systemCode } from "./storage-error.js";
 
 export interface OpenedFiles {
@@ -38,6 +38,7 @@ type JudgedJournal = ReturnType<typeof judgeJournal>;
 interface LoadedJournal {
   readonly verdict: JudgedJournal;
   readonly isSealed: boolean;
+  readonly version: string;
   /** CRC-32 of the kept records, and those of them that may not be durable. */
   readonly crc: number;
   readonly lastBatch: Uint8Array;
@@ -69,7 +70,7 @@ export async function readFiles(context: OpenContext): Promise<FoundOnDisk> {
   const journal = found === null || "isBlank" in found ? null : found;
   const dump = await loadDump(context);
   const plan = planRecovery({
-    journal: journal === null ? null : { ...pick(journal.verdict), isSealed: journal.isSealed },
+    journal: journal === null ? null : pick(journal),
     meta: loadedMeta.kind === "meta" ? loadedMeta.meta : metaFault(loadedMeta.kind),
     isMetaSealed,
     dump,
@@ -105,8 +106,9 @@ export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
   return { plan, journal: file, meta };
 }
 
-function pick(verdict: JudgedJournal): Pick<JudgedJournal, "entries" | "isLossy" | "remark"> {
-  return { entries: verdict.entries, isLossy: verdict.isLossy, remark: verdict.remark };
+function pick({ verdict, isSealed, version }: LoadedJournal): FoundFiles["journal"] {
+  const { entries, isLossy, remark } = verdict;
+  return { entries, isLossy, remark, isSealed, version };
 }
 
 function metaFault(kind: "absent" | "damaged"): "damaged" | null {
@@ -149,12 +151,13 @@ async function loadJournal(
   if (bytes === null) return null;
   if (fromMemory(isBlankJournal(bytes.length), bytes))
     return { isBlank: true, isEmpty: bytes.length === 0 };
-  const { seal } = parseJournalHeader(bytes, crc32);
+  const { seal, version } = parseJournalHeader(bytes, crc32);
   const verdict = judgeJournal(bytes, isMetaOurs);
   const from = seal === null ? verdict.end : Math.max(seal.previousEnd, journalHeaderBytes);
   return {
     verdict,
     isSealed: seal !== null,
+    version,
     crc: crc32(bytes.subarray(journalHeaderBytes, verdict.end)),
     lastBatch: bytes.subarray(Math.min(from, verdict.end), verdict.end),
   };

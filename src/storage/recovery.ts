@@ -23,6 +23,8 @@ export interface FoundFiles {
     readonly remark: string | null;
     /** A Quorate member has written it. */
     readonly isSealed: boolean;
+    /** Of the program that made the file, as its header says. */
+    readonly version: string;
   } | null;
   /** `damaged`: there is a file, and no sense in it. */
   readonly meta: Meta | "damaged" | null;
@@ -54,6 +56,9 @@ export interface RecoveryPlan {
 
 /** The first entry of every log (upstream: `SyncObj.__init__`, command type NO_OP). */
 export const firstEntry: Entry = { index: 1, term: 0, command: Uint8Array.of(1) };
+
+/** Of 0.3.n. */
+const firstThatStoresTerm = 16;
 
 /** Decides, from what the three files say, where the member starts. Pure. */
 export function planRecovery(found: FoundFiles): RecoveryPlan {
@@ -129,7 +134,7 @@ function noteFiles(found: FoundFiles, isNew: boolean, findings: Finding[]): void
     const message = "term and vote are unreadable: the member may have voted";
     findings.push({ file: "meta", kind: "lost", message });
   }
-  if (meta === null && journal?.isSealed === true) {
+  if (meta === null && journal !== null && hadMeta(journal, lastIndexIn(found))) {
     const message = "term and vote are missing: the member may have voted";
     findings.push({ file: "meta", kind: "lost", message });
   }
@@ -141,6 +146,24 @@ function noteFiles(found: FoundFiles, isNew: boolean, findings: Finding[]): void
     // Not yet a loss: the journal may reach back to the first entry.
     findings.push({ file: "dump", kind: "repaired", message: "the dump is unreadable" });
   }
+}
+
+/**
+ * Whether a meta file has certainly been there. Quorate stores one before its journal; PySyncObj from 0.3.16
+ * on at each change of the term, and so before any entry behind the first one. The header keeps the version
+ * of the program that made the file: an older one says nothing of who has written to it since.
+ */
+export function hadMeta(
+  { isSealed, version }: { readonly isSealed: boolean; readonly version: string },
+  lastIndex: number,
+): boolean {
+  const patch = /^0\.3\.(\d+)$/.exec(version)?.[1];
+  return isSealed || (Number(patch ?? 0) >= firstThatStoresTerm && lastIndex > 1);
+}
+
+function lastIndexIn({ journal, dump }: FoundFiles): number {
+  const dumped = dump === null || dump === "damaged" ? 0 : dump.last.index;
+  return Math.max(journal?.entries.at(-1)?.index ?? 0, dumped);
 }
 
 /**
