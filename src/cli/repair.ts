@@ -15,9 +15,9 @@ term of any entry, and no vote), a dump that nobody needs, a journal that does n
 dump ends. Each mend is explained and has to be confirmed. What needs a human is named, and then
 nothing is done.
 
-The member has to be stopped: its lock is taken. Each file that changes is kept as it was, beside, as
-NAME.before-repair-<time>. Ctrl-C ends it without harm. Where something acknowledged may be missing
-the member is marked: Quorate then neither votes nor leads before a leader has completed it.
+The member has to be stopped: its lock is taken. Each file that changes is kept as it was, beside,
+as NAME.before-repair-<time>. Ctrl-C ends it without harm. Where something acknowledged may be
+missing the member is marked: Quorate then neither votes nor leads before a leader has completed it.
 PySyncObj's members do not know that mark: do not start one on such files.`;
 
 const examples = `
