@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { NodeFileHandle } from "../../src/storage/node-file-handle.js";
 import { Storage } from "../../src/storage/storage.js";
 
 /**
@@ -15,10 +16,10 @@ export type Breakage =
 
 const how = process.env["BROKEN"];
 const handle = await open("/dev/null");
-const prototype: unknown = Object.getPrototypeOf(handle);
+const directories: unknown = Object.getPrototypeOf(handle);
 await handle.close();
-if (how === "files") replace("datasync");
-if (how === "names") replace("sync");
+if (how === "files") neverSync(NodeFileHandle.prototype);
+if (how === "names") neverSync(directories);
 if (how === "early") {
   const write = Storage.prototype.write;
   Storage.prototype.write = function (this: Storage, ops) {
@@ -27,7 +28,7 @@ if (how === "early") {
   };
 }
 
-function replace(method: string): void {
+function neverSync(prototype: unknown): void {
   if (typeof prototype !== "object" || prototype === null) throw new Error("no file handle");
-  Object.defineProperty(prototype, method, { value: async () => {} });
+  Object.defineProperty(prototype, "sync", { value: async () => {} });
 }

@@ -9,6 +9,8 @@ import { CliError, exitCode } from "./exit-codes.js";
 /** An election takes about an election timeout; longer than this it has not worked. */
 const confirmMsMax = 5000;
 const confirmEveryMs = 100;
+/** A write that comes in between can undo it: the successor lacks it, and the old leader is elected again. */
+const attemptsMax = 3;
 
 export function registerTransfer(
   program: Command,
@@ -51,9 +53,8 @@ async function transfer(
         "leadership over: that came with PySyncObj 0.3.16",
     );
   }
-  const reply = await askTransfer(context, client, leader.address, target ?? "");
+  const { reply, successor } = await attempt(context, client, leader, target ?? null);
   const ok = reply.startsWith("SUCCESS");
-  const successor = ok ? await waitForSuccessor(context, client, leader, target ?? null) : null;
   const reasons = successor === null ? reasonsFor(leader, target ?? null, ok) : [];
   return report(
     context,
@@ -61,6 +62,20 @@ async function transfer(
     { done: `${successor} leads now` },
     { ok: successor !== null, address: leader.address, reply, reasons },
   );
+}
+
+async function attempt(
+  context: CliContext,
+  client: Client,
+  leader: Contact,
+  target: string | null,
+): Promise<{ reply: string; successor: string | null }> {
+  for (let left = attemptsMax - 1; ; left -= 1) {
+    const reply = await askTransfer(context, client, leader.address, target ?? "");
+    if (!reply.startsWith("SUCCESS")) return { reply, successor: null };
+    const successor = await waitForSuccessor(context, client, leader, target);
+    if (successor !== null || left === 0) return { reply, successor };
+  }
 }
 
 async function findLeader(context: CliContext, client: Client): Promise<Contact> {
