@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { askYes } from "../../src/cli/ask-yes.js";
 import { CliError, exitCode } from "../../src/cli/exit-codes.js";
 
@@ -10,10 +11,15 @@ async function answerTo(
 ): Promise<{ readonly isYes: boolean; readonly shown: string }> {
   const input = new PassThrough();
   const output = Object.assign(new PassThrough(), { isTTY: true });
+  let shown = "";
+  output.on("data", (chunk) => {
+    shown += String(chunk);
+  });
   const asked = askYes("Do it?", input, output);
   input.write(keys);
   const isYes = await asked;
-  return { isYes, shown: String(output.read()) };
+  await setImmediate();
+  return { isYes, shown };
 }
 
 describe("a question at a terminal", () => {
