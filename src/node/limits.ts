@@ -19,7 +19,7 @@ export const nodeLimits = {
   restJournalBytesMax: 64 * 1024 * 1024,
   /**
    * How many times longer than usual the log may get while a follower catches up with it. Twice
-   * restLogFactor: a follower that begins when a dump is due has as much time as any other.
+   * restLogFactor: a follower that begins when a dump is due has as much time as every other.
    */
   catchUpLogFactor: 16,
   /** Upstream's logCompactionBatchSize: one piece of a dump on the wire. */
