@@ -35,11 +35,18 @@ export interface FoundFiles {
 /** The state to start from, and what has to be done to the files for it. */
 export interface RecoveryPlan {
   readonly term: number;
+  /** Only ever a vote of `term`. */
   readonly votedFor: string | null;
+  /** At most the last entry's index, at least the dump's. */
   readonly commitIndex: number;
+  /** Without gaps. Where there is a dump, the first two are its `previous` and `last`. */
   readonly entries: readonly Entry[];
   readonly dump: Dump | null;
   readonly isNew: boolean;
+  /**
+   * Acknowledged state may be missing: no vote and no leadership before a leader has brought the
+   * member up to date; then write `must-refetch`. Kept across restarts.
+   */
   readonly mustRefetch: boolean;
   /** Nor is it known up to which term the member has taken part. */
   readonly forgotTerm: boolean;
