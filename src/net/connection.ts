@@ -8,6 +8,7 @@ import type {
   SessionStep,
 } from "../../protocol/wire/session.js";
 import type { ByteBudget, ByteHolder } from "./byte-budget.js";
+import type { CloseCode, CloseReason } from "./close-reason.js";
 import type { Garbage } from "./garbage.js";
 import { GatheredWrites } from "./gathered-writes.js";
 import {
@@ -23,31 +24,6 @@ import { type FrameSink, SendQueue } from "./send-queue.js";
 import type { SharedMessage } from "./shared-message.js";
 import type { TurnQueue, TurnTaker } from "./turn-queue.js";
 import { Unfinished } from "./unfinished.js";
-
-/** Why a connection is gone. A fixed set: each is a counter of its own. */
-export type CloseCode =
-  | "ended"
-  | "error"
-  | "protocol"
-  | "handshake-timeout"
-  | "silent"
-  | "unanswered"
-  | "unfinished"
-  | "send-buffer-full"
-  | "receive-buffer-full"
-  | "replaced"
-  | "refused"
-  | "crowded"
-  | "idle"
-  | "removed"
-  | "requested"
-  | "shutdown";
-
-export interface CloseReason {
-  readonly code: CloseCode;
-  /** One line for a human. */
-  readonly detail: string;
-}
 
 /**
  * Who owns a connection at the moment. `closed` comes once, after the call that closed it has

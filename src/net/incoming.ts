@@ -4,7 +4,8 @@ import type { PyValue } from "../../protocol/pickle/values.js";
 import type { SessionEvent } from "../../protocol/wire/session.js";
 import type { UtilityRequest } from "../../protocol/wire/utility.js";
 import type { HostPort } from "./address.js";
-import type { CloseReason, Connection, ConnectionHandler } from "./connection.js";
+import type { CloseReason } from "./close-reason.js";
+import type { Connection, ConnectionHandler } from "./connection.js";
 import { utilityPendingMax } from "./limits.js";
 import type { NetworkLimits } from "./network-options.js";
 

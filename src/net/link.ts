@@ -1,7 +1,8 @@
 import type { ProtocolError } from "../../protocol/errors.js";
 import type { PeerMessage, QuorateHello } from "../../protocol/wire/messages.js";
 import type { SessionEvent } from "../../protocol/wire/session.js";
-import type { CloseReason, Connection, ConnectionHandler } from "./connection.js";
+import type { CloseReason } from "./close-reason.js";
+import type { Connection, ConnectionHandler } from "./connection.js";
 import { memberTurnMsMax, pongBacklogBytesMax } from "./limits.js";
 import { type LinkActivity, type LinkTimes, linkDuty } from "./link-duty.js";
 import type { SharedMessage } from "./shared-message.js";

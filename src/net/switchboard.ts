@@ -8,7 +8,8 @@ import { observerHello, Session, type SessionRole } from "../../protocol/wire/se
 import type { UtilityRequest } from "../../protocol/wire/utility.js";
 import { shouldDial } from "./address.js";
 import { ByteBudget } from "./byte-budget.js";
-import { type CloseReason, Connection, type ConnectionHandler } from "./connection.js";
+import type { CloseReason } from "./close-reason.js";
+import { Connection, type ConnectionHandler } from "./connection.js";
 import { Counters } from "./counters.js";
 import { FaultLog } from "./fault-log.js";
 import { Garbage } from "./garbage.js";
