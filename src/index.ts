@@ -5,14 +5,13 @@
  *
  * @module quorate
  */
-export {
-  type ConnectOptions,
-  NotReadyError,
-  ObserverClient,
-  type ObserverOptions,
-  type ObserverSnapshot,
-  type ObserverStatus,
-} from "./client/observer-client.js";
+export { NotReadyError, ObserverClient } from "./client/observer-client.js";
+export type {
+  ConnectOptions,
+  ObserverOptions,
+  ObserverSnapshot,
+  ObserverStatus,
+} from "./client/observer-types.js";
 export { type KvChange, Watch, WatchOverflowError } from "./client/watch.js";
 export { type LogFields, type Logger, silentLogger } from "./logger.js";
 export {

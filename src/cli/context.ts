@@ -1,5 +1,6 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
-import type { ConnectOptions, ObserverClient } from "../client/observer-client.js";
+import type { ObserverClient } from "../client/observer-client.js";
+import type { ConnectOptions } from "../client/observer-types.js";
 import type { Logger } from "../logger.js";
 import type { Config, ConfigSources } from "../node/config-types.js";
 import type { MemberHandle } from "../node/member-types.js";

@@ -2,7 +2,8 @@ import type { TestContext } from "node:test";
 import type { Entry } from "../../../protocol/log/entry.js";
 import type { ApplyCommand, PeerMessage } from "../../../protocol/wire/messages.js";
 import { encodeMembers, encodeStatus, type MemberStatus } from "../../../protocol/wire/utility.js";
-import { ObserverClient, type ObserverOptions } from "../../../src/client/observer-client.js";
+import { ObserverClient } from "../../../src/client/observer-client.js";
+import type { ObserverOptions } from "../../../src/client/observer-types.js";
 import { freeAddress, type Recorded, startNetwork, until } from "../../net/support/networks.js";
 
 /** A leader that does what the test says: real sockets, and no rules. */
