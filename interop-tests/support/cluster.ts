@@ -1,8 +1,14 @@
 import { eventually } from "./eventually.js";
 import { freeAddresses } from "./free-ports.js";
+import { pysyncobjVersions } from "./python.js";
 import type { Scene } from "./scene.js";
 import { type Kind, type Seat, type SeatsOptions, startSeat, watch } from "./seats.js";
 import type { VanillaNode } from "./vanilla-client.js";
+
+const versionsWithoutTransfer: readonly string[] = pysyncobjVersions.slice(
+  0,
+  pysyncobjVersions.indexOf("0.3.16"),
+);
 
 /** A leader in a cluster that is starting, on a machine that is busy. */
 const leaderMsMax = 60_000;
@@ -87,14 +93,20 @@ export class Cluster {
         if (wanted(leader)) return leader;
         const target = this.seats.find((seat) => seat.child.isRunning && wanted(seat));
         if (target === undefined) throw new Error("none of the members is wanted as the leader");
-        const reply = await leader
-          .change({ command: "transfer", address: target.selfAddr })
-          .catch(() => "no answer");
-        if (!reply.startsWith("SUCCESS")) await this.#bounce(leader);
+        if (!(await this.#transfer(leader, target))) await this.#bounce(leader);
         return null;
       },
       { timeoutMs: leaderMsMax, everyMs: 500 },
     );
+  }
+
+  /** Older vanilla members would leave the question without an answer, until its time is over. */
+  async #transfer(from: Seat, to: Seat): Promise<boolean> {
+    const { version } = this.options;
+    if (from.kind === "vanilla" && versionsWithoutTransfer.includes(version)) return false;
+    const request = { command: "transfer", address: to.selfAddr } as const;
+    const reply = await from.change(request).catch(() => "no answer");
+    return reply.startsWith("SUCCESS");
   }
 
   /** The others elect somebody meanwhile. */

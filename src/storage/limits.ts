@@ -48,5 +48,8 @@ export const dumpFileBytesMax = 8 * 1024 ** 3;
 export const holderEndsMsMax = 5_000;
 export const holderPollMs = 200;
 
+/** How often the holder of a journal is looked for that is compacted amid each look. */
+export const holderLooksMax = 10;
+
 /** How long the holder of the lock may take to tell its process id. */
 export const lockHolderAnswerMs = 500;

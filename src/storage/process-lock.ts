@@ -6,7 +6,7 @@ import { connect, createServer, type Server } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FileLock } from "./file-system.js";
-import { holderEndsMsMax, holderPollMs, lockHolderAnswerMs } from "./limits.js";
+import { holderEndsMsMax, holderLooksMax, holderPollMs, lockHolderAnswerMs } from "./limits.js";
 import { StorageError, systemCode } from "./storage-error.js";
 
 /**
@@ -138,8 +138,19 @@ async function holderThatStays(journal: string): Promise<number | null> {
 
 /** Another process that holds the journal open, where /proc shows one. Best effort. */
 export async function findHolder(journal: string): Promise<number | null> {
-  const file = await fs.stat(journal).catch(() => null);
-  if (file === null) return null;
+  for (let attempt = 1; ; attempt++) {
+    const file = await fs.stat(journal).catch(() => null);
+    if (file === null) return null;
+    const holder = await holderOf(file);
+    if (holder !== null || attempt === holderLooksMax) return holder;
+    // A member that compacts puts a new journal in the place of the one that we looked for, and
+    // the next one may have the old one's inode again.
+    const now = await fs.stat(journal).catch(() => null);
+    if (now?.ino === file.ino && now.ctimeMs === file.ctimeMs) return null;
+  }
+}
+
+async function holderOf(file: FileIdentity): Promise<number | null> {
   const names = await fs.readdir("/proc").catch(() => []);
   for (const name of names) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
@@ -152,7 +163,12 @@ export async function findHolder(journal: string): Promise<number | null> {
   return null;
 }
 
-async function isSameFile(link: string, file: { dev: number; ino: number }): Promise<boolean> {
+interface FileIdentity {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+async function isSameFile(link: string, file: FileIdentity): Promise<boolean> {
   // The name first: a stat through a descriptor of a dead network mount can hang.
   const target = await fs.readlink(link).catch(() => "");
   if (!target.endsWith(".journal")) return false;

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
-import { lockFiles } from "../../src/storage/process-lock.js";
+import { findHolder, lockFiles } from "../../src/storage/process-lock.js";
 
 suite("the lock of a data directory", () => {
   const path = process.env["PATH"];
@@ -43,6 +43,30 @@ suite("the lock of a data directory", () => {
     await once(child.stdout, "data");
     const lock = await lockFiles(journal);
     await lock.release();
+    await ended;
+  });
+
+  test("is seen held by a process that puts new journals in the place of old ones", async () => {
+    const journal = join(folder, "a:1.journal");
+    const script = `
+      const { closeSync, openSync, renameSync } = require("fs");
+      let held;
+      const compact = () => {
+        const next = openSync(process.argv[1] + ".new", "w");
+        renameSync(process.argv[1] + ".new", process.argv[1]);
+        if (held !== undefined) closeSync(held);
+        held = next;
+      };
+      compact();
+      console.log("open");
+      setInterval(compact, 150);`;
+    const child = spawn(process.execPath, ["-e", script, journal], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    for (let look = 0; look < 100; look++) assert.equal(await findHolder(journal), child.pid);
+    child.kill("SIGKILL");
     await ended;
   });
 });
