@@ -111,6 +111,12 @@ async function explain(
       "another change of members is not committed yet, or the leader was elected just now: " +
         "only one change goes at a time, try again in a moment",
     );
+    if (wanted === "gone") {
+      reasons.push(
+        "or those of the remaining members that answer and are up to date would be no majority: a Quorate leader " +
+          "takes nobody out then (its log says so: removal-refused). Start those that are away, or remove them first",
+      );
+    }
   }
   return reasons;
 }

@@ -30,15 +30,24 @@ export async function discover(
 ): Promise<Discovered | null> {
   const each = timeoutMs / Math.max(1, partners.length);
   for (const partner of partners) {
-    try {
-      const reply = await host.ask(partner, encodeUtility({ command: "members" }), each);
-      const members = parseMembers(reply);
-      if (members.length > 0) return { from: partner, members };
-    } catch (error) {
-      host.logger.debug(`${partner} does not tell the members: ${String(error)}`);
-    }
+    const members = await askMembers(host, partner, each);
+    if (members.length > 0) return { from: partner, members };
   }
   return null;
+}
+
+/** Who is in the cluster as this member has it; nobody where it does not answer. */
+export async function askMembers(
+  host: DiscoveryHost,
+  address: string,
+  timeoutMs: number,
+): Promise<readonly MemberInfo[]> {
+  try {
+    return parseMembers(await host.ask(address, encodeUtility({ command: "members" }), timeoutMs));
+  } catch (error) {
+    host.logger.debug(`${address} does not tell the members: ${String(error)}`);
+    return [];
+  }
 }
 
 /** Has us added to the cluster, again and again until it is done or `signal` ends it. */
@@ -80,14 +89,14 @@ async function tryJoin(host: DiscoveryHost, self: string, partner: string): Prom
 
 function pauseUnless(signal: AbortSignal, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
-    const timer = clock.after(nodeLimits.joinRetryMs, resolve);
-    signal.addEventListener(
-      "abort",
-      () => {
-        timer.cancel();
-        resolve();
-      },
-      { once: true },
-    );
+    const timer = clock.after(nodeLimits.joinRetryMs, () => {
+      signal.removeEventListener("abort", give);
+      resolve();
+    });
+    const give = () => {
+      timer.cancel();
+      resolve();
+    };
+    signal.addEventListener("abort", give, { once: true });
   });
 }

@@ -60,6 +60,9 @@ export const nodeLimits = {
   compactionLookMs: 1_000,
   /** Between attempts to have ourselves added to a running cluster. */
   joinRetryMs: 2_000,
+  /** Whoever is without a leader for longer than that asks who the members are. */
+  rediscoverEveryMs: 5_000,
+  rediscoverAnswerMs: 1_000,
   /** Requests forwarded to the leader that may wait for its answer; beyond it: QUEUE_FULL. */
   forwardedMax: 10_000,
   /** How often writes are looked at whose time may be over. */

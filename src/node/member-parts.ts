@@ -3,7 +3,7 @@ import type { Recovered, Storage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Compaction } from "./compaction.js";
 import type { Config } from "./config-types.js";
-import type { Discovered } from "./discovery.js";
+import type { Discovered, DiscoveryHost } from "./discovery.js";
 import type { Environment, MemberNetwork } from "./environment.js";
 import { Expiry } from "./expiry.js";
 import { KvWriter } from "./kv-writer.js";
@@ -11,6 +11,7 @@ import { nodeLimits } from "./limits.js";
 import { memberNetwork } from "./member-network.js";
 import { Notes } from "./notes.js";
 import { type ProposalHost, Proposals } from "./proposals.js";
+import { Rediscovery } from "./rediscovery.js";
 import { memberList, type ReportSources, wireStatus } from "./reports.js";
 import { Runtime, type RuntimeParts } from "./runtime.js";
 import { SnapshotInbox } from "./snapshot-inbox.js";
@@ -42,6 +43,7 @@ export class MemberParts {
   readonly applier: Applier;
   readonly compaction: Compaction;
   readonly expiry: Expiry;
+  readonly rediscovery: Rediscovery;
   readonly inbox: SnapshotInbox;
   readonly sender: SnapshotSender;
   /** Writes through this member: where it follows they travel to the leader. */
@@ -103,6 +105,13 @@ export class MemberParts {
       store: () => this.applier.store,
       state: () => this.runtime.state,
     });
+    this.rediscovery = new Rediscovery({
+      ...this.discoveryHost(),
+      selfAddr: config.selfAddr,
+      partnerAddrs: config.partnerAddrs,
+      state: () => this.runtime.state,
+      found: (members) => this.runtime.submit({ kind: "told-members", members }),
+    });
     this.#utility = this.#makeUtility();
     this.writer = this.#makeWriter();
   }
@@ -113,6 +122,12 @@ export class MemberParts {
     this.#transferId -= 1;
     this.#transfers.set(this.#transferId, done);
     this.runtime.submit({ kind: "transfer", target, id: this.#transferId });
+  }
+
+  /** Asks other members who the members are. */
+  discoveryHost(): DiscoveryHost {
+    const { environment, network, logger } = this;
+    return { clock: environment.clock, ask: network.ask.bind(network), logger };
   }
 
   /** What reports are made from. */

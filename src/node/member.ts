@@ -43,7 +43,7 @@ export class Member implements MemberHandle {
     let member: Member | null = null;
     try {
       const discovered = await findCluster(config, logger, environment);
-      const cameBack = mayHaveVoted(selfAddr, found, discovered);
+      const cameBack = mayHaveVoted(config, found, discovered);
       const recovered = cameBack ? { ...found, mustRefetch: true, forgotTerm: true } : found;
       const flag = [{ kind: "must-refetch", missing: true, forgotTerm: true }] as const;
       if (cameBack) await untilThereIsRoom(() => storage.write(flag), room);
@@ -101,11 +101,12 @@ export class Member implements MemberHandle {
   }
 
   async #begin(discovered: Discovered | null): Promise<void> {
-    const { runtime, network, expiry, compaction, logger, config } = this.#parts;
+    const { runtime, network, expiry, rediscovery, compaction, logger, config } = this.#parts;
     runtime.start();
-    network.setPeers([...runtime.state.members]);
+    network.setPeers([...runtime.state.members, ...runtime.state.guests]);
     await network.listen();
     expiry.start();
+    rediscovery.start();
     compaction.start();
     const { state } = runtime;
     logger.info("started", {
@@ -126,13 +127,14 @@ export class Member implements MemberHandle {
     if (discovered === null || discovered.members.some(({ address }) => address === self)) return;
     logger.info(`asking to be added to the cluster of ${discovered.from}`);
     const known = discovered.members.map(({ address }) => address);
-    void join(this.#discoveryHost(), self, known, this.#joining.signal);
+    void join(this.#parts.discoveryHost(), self, known, this.#joining.signal);
   }
 
   async #stop(reason: StopReason): Promise<void> {
     const { runtime, environment, logger, ...parts } = this.#parts;
     this.#joining.abort();
     parts.expiry.stop();
+    parts.rediscovery.stop();
     try {
       if (reason.kind === "stopped") {
         await this.#handOver();
@@ -167,10 +169,5 @@ export class Member implements MemberHandle {
     while (state.isLeader && clock.monotonicMs() < deadlineMs) {
       await pause(clock, 10);
     }
-  }
-
-  #discoveryHost() {
-    const { environment, network, logger } = this.#parts;
-    return { clock: environment.clock, ask: network.ask.bind(network), logger };
   }
 }

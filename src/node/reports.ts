@@ -77,7 +77,9 @@ export function memberList({ state, network }: ReportSources): MemberInfo[] {
     leader: state.leader === address,
     connected: network.isConnected(address),
   }));
-  return [...others, { address: state.selfId, leader: state.isLeader, connected: true }];
+  const leaving = state.leaving();
+  const self = { address: state.selfId, leader: state.isLeader, connected: true };
+  return [...others, leaving.length === 0 ? self : { ...self, leaving }];
 }
 
 export function statusReport(sources: ReportSources): StatusReport {

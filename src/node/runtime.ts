@@ -229,7 +229,7 @@ export class Runtime {
     const { network, notes, logger } = this.#parts;
     switch (effect.kind) {
       case "members":
-        network.setPeers(effect.members);
+        network.setPeers([...effect.members, ...effect.guests]);
         logger.info("members", { others: effect.members.join(",") });
         break;
       case "leadership":

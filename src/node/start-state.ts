@@ -49,6 +49,7 @@ export function initialState(
 ): InitialState {
   const { dump, term, votedFor, commitIndex, entries } = recovered;
   const told = discovered?.members.map(({ address }) => address);
+  const leaving = discovered?.members.flatMap((member) => member.leaving ?? []) ?? [];
   // Where our files are not whole, what they say of the members may be out of date.
   const known = recovered.forgotTerm ? (told ?? dump?.members) : (dump?.members ?? told);
   const members = known ?? config.partnerAddrs;
@@ -59,12 +60,31 @@ export function initialState(
     appliedIndex: dump?.last.index ?? 1,
     entries,
     members,
+    guests: guestsOf(config, discovered, recovered),
     mustRefetch: recovered.mustRefetch,
     forgotTerm: recovered.forgotTerm,
     secondTerm: recovered.secondTerm,
     isNew: recovered.isNew,
-    isJoining: told !== undefined && !told.includes(config.selfAddr),
+    isJoining: told !== undefined && ![...told, ...leaving].includes(config.selfAddr),
   };
+}
+
+/**
+ * Who is heard besides the members. Whoever told an emptied member who they are may have missed that others
+ * came: those count as well that anybody names. Else the members may have changed since our dump.
+ */
+function guestsOf(
+  { selfAddr, partnerAddrs }: Config,
+  discovered: Discovered | null,
+  { dump, forgotTerm, isNew }: Recovered,
+): readonly string[] {
+  const told = discovered?.members ?? [];
+  if (forgotTerm || isNew) {
+    const leaving = told.flatMap((member) => member.leaving ?? []);
+    return [...partnerAddrs, ...leaving, ...(dump?.members ?? [])];
+  }
+  const addresses = told.map(({ address }) => address);
+  return addresses.includes(selfAddr) ? addresses : [];
 }
 
 /**
@@ -72,11 +92,12 @@ export function initialState(
  * that is a cluster of two: see `meetHistory`.
  */
 export function mayHaveVoted(
-  selfAddr: string,
+  { selfAddr, partnerAddrs }: Pick<Config, "selfAddr" | "partnerAddrs">,
   recovered: Recovered,
   discovered: Discovered | null,
 ): boolean {
   if (!recovered.isNew || discovered === null) return false;
-  const others = discovered.members.filter(({ address }) => address !== selfAddr);
-  return others.length > 1 && discovered.members.some(({ leader }) => leader);
+  const named = [...discovered.members.map(({ address }) => address), ...partnerAddrs];
+  const others = new Set(named.filter((address) => address !== selfAddr));
+  return others.size > 1 && discovered.members.some(({ leader }) => leader);
 }

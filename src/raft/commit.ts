@@ -9,7 +9,9 @@ export function raiseCommit(state: RaftState, index: number): void {
       state.uncommittedBytes -= entry.command.length;
     }
   }
+  const before = state.commitIndex;
   state.commitIndex = target;
+  state.dismissGuests(before);
   state.saveCommit(target);
   giveOut(state);
 }

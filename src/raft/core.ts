@@ -105,7 +105,7 @@ export class RaftCore {
         this.forget(input.id);
         break;
       case "peer-is-quorate":
-        if (state.members.has(input.peer)) state.knowledge(input.peer).isQuorate = true;
+        if (state.hears(input.peer)) state.knowledge(input.peer).isQuorate = true;
         break;
       case "peer-status":
         this.onPeerStatus(input.peer, input.question, input.status);
@@ -136,6 +136,9 @@ export class RaftCore {
         break;
       case "transfer":
         onTransfer(state, input.target, input.id);
+        break;
+      case "told-members":
+        state.welcome(input.members);
         break;
       case "disk":
         state.diskUsable = input.usable;
@@ -174,7 +177,7 @@ export class RaftCore {
       const origin: ProposalOrigin =
         requestId === null ? { kind: "nobody" } : { kind: "remote", from, requestId };
       onPropose(state, [{ command, origin }]);
-    } else if (state.members.has(from)) {
+    } else if (state.members.has(from) || mayHearGuest(state, from, message)) {
       // Votes and leadership are for members: an observer, or a member just removed, has none.
       this.onMemberMessage(from, message);
     }
@@ -217,7 +220,7 @@ export class RaftCore {
    */
   private onPeerStatus(peer: string, question: number, status: PeerStatus | null): void {
     const { state } = this;
-    if (!state.members.has(peer) || question <= state.knowledge(peer).questionBefore) return;
+    if (!state.hears(peer) || question <= state.knowledge(peer).questionBefore) return;
     onPeerStatus(state, peer, question, status);
     if (status !== null) reconsiderVote(state, peer);
   }
@@ -240,7 +243,7 @@ export class RaftCore {
 
   private onConnected(peer: string): void {
     const { state } = this;
-    if (!state.members.has(peer)) return;
+    if (!state.hears(peer)) return;
     state.connected.add(peer);
     state.knowledge(peer).linkOpened(state.question);
     state.silences.delete(peer);
@@ -252,7 +255,7 @@ export class RaftCore {
   /** A new link to a leader begins with a message, so that the receiver knows who leads. */
   private greet(id: string): void {
     const { state } = this;
-    if (!state.isLeader) return;
+    if (!state.isLeader || state.guests.has(id)) return;
     const progress = state.progress.get(id) ?? new Progress(state.log.lastIndex + 1, state.nowMs);
     // No answer yet: a new link alone keeps no leader in its place.
     progress.linkLost();
@@ -295,6 +298,17 @@ export class RaftCore {
     if (progress?.mode === "snapshot") this.state.emit({ kind: "cancel-snapshot", to: id });
     this.state.progress.delete(id);
   }
+}
+
+/**
+ * A guest's word counts where nobody else leads: whoever is taken out hears no leader any more, and
+ * must not unseat the one that is about to commit that. Of a leader of a later term it always does.
+ */
+function mayHearGuest(state: RaftState, from: string, message: PeerMessage): boolean {
+  if (!state.guests.has(from)) return false;
+  if (message.type !== "request_vote" && message.type !== "quorate_pre_vote") return true;
+  const heardMs = state.isLeader ? state.nowMs : state.leaderHeardMs;
+  return state.nowMs - heardMs >= state.config.electionTimeoutMsMin;
 }
 
 /**

@@ -22,6 +22,8 @@ export const raftLimits = {
   uncommittedBytesMax: 128 * 1024 * 1024,
   /** Largest pickled entry taken in pieces: twice the largest command, for latin-1 doubling. */
   transmissionBytesMax: 256 * 1024 * 1024,
+  /** Addresses that are heard and do not count, which others may name as they like. */
+  guestsMax: 16,
   /** Log position that no log reaches: a prevLogIdx that every vanilla member answers with a reset. */
   unreachableIndex: 2 ** 40,
   /** How long a connected peer may take to answer a status question in a campaign. */

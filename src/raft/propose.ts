@@ -2,6 +2,7 @@ import { commandType } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { failReason } from "../../protocol/wire/messages.js";
 import { raftLimits } from "./limits.js";
+import { removalRefusal } from "./removal.js";
 import { replicate } from "./replicate.js";
 import { membershipOf, type RaftState } from "./state.js";
 import type { Proposal, ProposalOrigin } from "./types.js";
@@ -59,7 +60,11 @@ function membershipRefusal(state: RaftState, command: Uint8Array): number | null
     return failReason.requestDenied;
   }
   const isMember = state.members.has(change.address);
-  return isMember === (change.change === "add") ? failReason.requestDenied : null;
+  if (isMember === (change.change === "add")) return failReason.requestDenied;
+  const why = change.change === "rem" ? removalRefusal(state, change.address) : null;
+  if (why === null) return null;
+  state.note("warn", "removal-refused", why);
+  return failReason.requestDenied;
 }
 
 /** The answer tells that we hold the entry: it leaves when the entry is durable here. */

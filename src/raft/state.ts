@@ -3,6 +3,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { CampaignRound } from "./campaign.js";
 import type { Inquest } from "./inquest.js";
+import { raftLimits } from "./limits.js";
 import { PeerKnowledge } from "./peer-knowledge.js";
 import { Progress } from "./progress.js";
 import { RaftLog } from "./raft-log.js";
@@ -49,6 +50,13 @@ export class RaftState {
 
   /** The other voting members. */
   readonly members = new Set<string>();
+  /**
+   * Peers that do not count, and are heard: those whom an uncommitted entry takes out, since they may
+   * lead the cluster that will undo it; and those whom a running member counted among the members at
+   * our start, when our files were older. A follower of either takes part again by what they send.
+   * Of a member that has lost its files also those that only its configuration names.
+   */
+  readonly guests = new Set<string>();
   readonly connected = new Set<string>();
   readonly observers = new Set<string>();
   /** As the leader: when those are due that were passed over (see pace.ts). */
@@ -150,6 +158,7 @@ export class RaftState {
     this.applyingTo = initial.appliedIndex;
     this.durableIndex = this.log.lastIndex;
     for (const member of initial.members) if (member !== config.selfId) this.members.add(member);
+    this.addGuests(initial.guests ?? []);
     this.electionDeadlineMs = nowMs + this.randomElectionMs();
   }
 
@@ -182,6 +191,11 @@ export class RaftState {
   /** Members that are connected, self not included. */
   connectedMembers(): string[] {
     return [...this.members].filter((member) => this.connected.has(member));
+  }
+
+  /** Whether its messages are for us. */
+  hears(peer: string): boolean {
+    return this.members.has(peer) || this.guests.has(peer);
   }
 
   knowledge(peer: string): PeerKnowledge {
@@ -291,6 +305,7 @@ export class RaftState {
     this.pendingLogWrites.length = 0;
     this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
     this.effectiveChanges.clear();
+    this.guests.clear();
   }
 
   /** Takes over the changes of membership that the log holds, at start and after a snapshot. */
@@ -307,14 +322,66 @@ export class RaftState {
     if (reverse && !this.effectiveChanges.delete(entry.index)) return;
     const adding = (change.change === "add") !== reverse;
     if (adding === this.members.has(change.address)) return;
+    // An entry that may be undone yet: who is taken out by it may lead without us knowing.
+    if (!adding && !reverse && entry.index > this.commitIndex) this.guests.add(change.address);
     if (adding) this.addMember(change.address);
     else this.dropMember(change.address);
     if (!reverse) this.effectiveChanges.add(entry.index);
     this.emitMembers();
   }
 
-  setMembers(members: readonly string[]): void {
+  /** Members that are taken out already, by entries that may be undone yet. */
+  leaving(): string[] {
+    const addresses: string[] = [];
+    for (const index of this.effectiveChanges) {
+      const change = index > this.commitIndex ? membershipOf(this.log.at(index).command) : null;
+      if (change?.change === "rem") addresses.push(change.address);
+    }
+    return addresses;
+  }
+
+  /** Others count these among the members, and us. */
+  welcome(addresses: readonly string[]): void {
+    if (this.addGuests(addresses)) this.emitMembers();
+  }
+
+  private addGuests(addresses: readonly string[]): boolean {
+    const { size } = this.guests;
+    for (const address of addresses) {
+      const isGuest = address !== this.selfId && !this.members.has(address);
+      if (isGuest && this.guests.size < raftLimits.guestsMax) this.guests.add(address);
+    }
+    return this.guests.size > size;
+  }
+
+  /** The members are known now: the other guests were none. */
+  keepGuest(guest: string): void {
+    const others = [...this.guests].filter((other) => other !== guest);
+    if (others.length === 0) return;
+    for (const other of others) {
+      this.guests.delete(other);
+      this.forgetPeer(other);
+    }
+    this.emitMembers();
+  }
+
+  /** What is committed is not undone: whoever it took out is a guest no longer. */
+  dismissGuests(from: number): void {
+    let dismissed = false;
+    for (const index of this.effectiveChanges) {
+      if (index <= from || index > this.commitIndex) continue;
+      const change = membershipOf(this.log.at(index).command);
+      if (change?.change !== "rem" || !this.guests.delete(change.address)) continue;
+      this.forgetPeer(change.address);
+      dismissed = true;
+    }
+    if (dismissed) this.emitMembers();
+  }
+
+  /** As the dump of this leader names them: it may be older than the entry that has let the leader in. */
+  setMembers(members: readonly string[], leader: string): void {
     const wanted = new Set(members.filter((member) => member !== this.selfId));
+    if (!wanted.has(leader)) this.guests.add(leader);
     for (const member of [...this.members]) if (!wanted.has(member)) this.dropMember(member);
     for (const member of wanted) if (!this.members.has(member)) this.addMember(member);
     this.emitMembers();
@@ -329,7 +396,7 @@ export class RaftState {
   meetHistory(): void {
     if (!this.isBlank) return;
     this.isBlank = false;
-    if (this.members.size > 1) this.setMustRefetch(true, true);
+    if (this.members.size + this.guests.size > 1) this.setMustRefetch(true, true);
   }
 
   setMustRefetch(missing: boolean, forgotTerm = this.forgotTerm): void {
@@ -366,20 +433,25 @@ export class RaftState {
   }
 
   private emitMembers(): void {
-    this.emit({ kind: "members", members: [...this.members] });
+    this.emit({ kind: "members", members: [...this.members], guests: [...this.guests] });
   }
 
   private addMember(member: string): void {
     this.members.add(member);
+    this.guests.delete(member);
     if (this.isLeader) this.progress.set(member, new Progress(this.log.lastIndex + 1, this.nowMs));
   }
 
   private dropMember(member: string): void {
     this.members.delete(member);
-    this.connected.delete(member);
     this.progress.delete(member);
-    this.peers.delete(member);
-    this.silences.delete(member);
+    if (!this.guests.has(member)) this.forgetPeer(member);
+  }
+
+  private forgetPeer(peer: string): void {
+    this.connected.delete(peer);
+    this.peers.delete(peer);
+    this.silences.delete(peer);
   }
 }
 

@@ -49,6 +49,8 @@ export interface InitialState {
   readonly entries: readonly Entry[];
   /** The other members, as the dump or the configuration names them, before the log's own changes. */
   readonly members: readonly string[];
+  /** Addresses that a running member counts among the members, and our files do not. */
+  readonly guests?: readonly string[];
   /** Acknowledged entries may be missing: no vote and no campaign until a leader has caught us up. */
   readonly mustRefetch: boolean;
   /** Nor do we know up to which term we took part: we follow nobody before others have told theirs. */
@@ -124,6 +126,8 @@ export type Input =
       readonly summary: SnapshotSummary;
     }
   | { readonly kind: "transfer"; readonly target: string | null; readonly id: number }
+  /** Members as another member has them, which counts us among them. */
+  | { readonly kind: "told-members"; readonly members: readonly string[] }
   /** The disk refuses writes (or takes them again): no leadership without a disk. */
   | { readonly kind: "disk"; readonly usable: boolean };
 
@@ -185,7 +189,12 @@ export type Effect =
       readonly leader: string | null;
       readonly term: number;
     }
-  | { readonly kind: "members"; readonly members: readonly string[] }
+  | {
+      readonly kind: "members";
+      readonly members: readonly string[];
+      /** Who is heard, but does not count: links are kept with them as well. */
+      readonly guests: readonly string[];
+    }
   /** Outcome of a local proposal or of a transfer asked for here; leaves after `after` is durable. */
   | {
       readonly kind: "answer";

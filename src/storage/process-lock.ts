@@ -139,25 +139,34 @@ async function holderThatStays(journal: string): Promise<number | null> {
 /** Another process that holds the journal open, where /proc shows one. Best effort. */
 export async function findHolder(journal: string): Promise<number | null> {
   for (let attempt = 1; ; attempt++) {
-    const file = await fs.stat(journal).catch(() => null);
-    if (file === null) return null;
-    const holder = await holderOf(file);
+    const before = await identify(journal);
+    if (before === null) return null;
+    const holder = await holderOf(journal, before);
     if (holder !== null || attempt === holderLooksMax) return holder;
     // A member that compacts puts a new journal in the place of the one that we looked for, and
     // the next one may have the old one's inode again.
-    const now = await fs.stat(journal).catch(() => null);
-    if (now?.ino === file.ino && now.ctimeMs === file.ctimeMs) return null;
+    const after = await identify(journal);
+    if (isSame(before, after) && after?.ctimeMs === before.ctimeMs) return null;
   }
 }
 
-async function holderOf(file: FileIdentity): Promise<number | null> {
+async function holderOf(journal: string, file: FileIdentity): Promise<number | null> {
+  const path = await fs.realpath(journal).catch(() => journal);
   const names = await fs.readdir("/proc").catch(() => []);
   for (const name of names) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     const folder = join("/proc", name, "fd");
-    const descriptors = await fs.readdir(folder).catch(() => []);
-    for (const descriptor of descriptors) {
-      if (await isSameFile(join(folder, descriptor), file)) return Number(name);
+    for (const descriptor of await fs.readdir(folder).catch(() => [])) {
+      const link = join(folder, descriptor);
+      // The name first: a stat through a descriptor of a dead network mount can hang.
+      const target = await fs.readlink(link).catch(() => "");
+      if (!target.endsWith(".journal")) continue;
+      const held = await identify(link);
+      if (isSame(file, held)) return Number(name);
+      // Of this name, and another file than at the beginning of our look: it may have been replaced.
+      if (target === path && held !== null && isSame(held, await identify(journal))) {
+        return Number(name);
+      }
     }
   }
   return null;
@@ -166,14 +175,15 @@ async function holderOf(file: FileIdentity): Promise<number | null> {
 interface FileIdentity {
   readonly dev: number;
   readonly ino: number;
+  readonly ctimeMs: number;
 }
 
-async function isSameFile(link: string, file: FileIdentity): Promise<boolean> {
-  // The name first: a stat through a descriptor of a dead network mount can hang.
-  const target = await fs.readlink(link).catch(() => "");
-  if (!target.endsWith(".journal")) return false;
-  const stat = await fs.stat(link).catch(() => null);
-  return stat !== null && stat.dev === file.dev && stat.ino === file.ino;
+function identify(path: string): Promise<FileIdentity | null> {
+  return fs.stat(path).catch(() => null);
+}
+
+function isSame(one: FileIdentity, other: FileIdentity | null): boolean {
+  return one.dev === other?.dev && one.ino === other.ino;
 }
 
 /**

@@ -33,6 +33,22 @@ test("who is in the cluster: the dump's word, else a running member's, else the 
   assert.deepEqual(initialState(config, null, fresh).members, ["b:1"]);
 });
 
+test("who is heard besides them: all that anybody names, where the files are gone", () => {
+  const members = [{ address: "c:1", leader: true, connected: true, leaving: ["e:1"] }];
+  const discovered = { from: "c:1", members };
+  assert.deepEqual(initialState(config, discovered, fresh).guests, ["b:1", "e:1"]);
+  const lost = { ...withDump, forgotTerm: true };
+  assert.deepEqual(initialState(config, discovered, lost).guests, ["b:1", "e:1", "a:1", "d:1"]);
+});
+
+test("who is heard besides them: those of a running member that counts us in, where our dump is older", () => {
+  const self = { address: "a:1", leader: false };
+  const others = [{ address: "c:1", leader: true }];
+  assert.deepEqual(initialState(config, told(self, ...others), withDump).guests, ["a:1", "c:1"]);
+  assert.deepEqual(initialState(config, told(...others), withDump).guests, []);
+  assert.deepEqual(initialState(config, null, withDump).guests, []);
+});
+
 test("what a dump holds is applied", () => {
   assert.equal(initialState(config, null, withDump).appliedIndex, 9);
   assert.equal(initialState(config, null, fresh).appliedIndex, 1);
@@ -40,18 +56,18 @@ test("what a dump holds is applied", () => {
 
 test("an empty member that comes to a cluster with a leader may have voted there", () => {
   const led = told({ address: "b:1", leader: false }, { address: "c:1", leader: true });
-  assert.equal(mayHaveVoted("a:1", fresh, led), true);
-  assert.equal(mayHaveVoted("a:1", fresh, told({ address: "b:1", leader: false })), false);
-  assert.equal(mayHaveVoted("a:1", fresh, null), false);
-  assert.equal(mayHaveVoted("a:1", withDump, led), false);
+  assert.equal(mayHaveVoted(config, fresh, led), true);
+  assert.equal(mayHaveVoted(config, fresh, told({ address: "b:1", leader: false })), false);
+  assert.equal(mayHaveVoted(config, fresh, null), false);
+  assert.equal(mayHaveVoted(config, withDump, led), false);
 });
 
 test("of two the other one holds everything: the empty one may vote for it", () => {
   const self = { address: "a:1", leader: false };
-  assert.equal(mayHaveVoted("a:1", fresh, told(self, { address: "b:1", leader: true })), false);
+  assert.equal(mayHaveVoted(config, fresh, told(self, { address: "b:1", leader: true })), false);
   const third = { address: "c:1", leader: false };
   assert.equal(
-    mayHaveVoted("a:1", fresh, told(self, { address: "b:1", leader: true }, third)),
+    mayHaveVoted(config, fresh, told(self, { address: "b:1", leader: true }, third)),
     true,
   );
 });

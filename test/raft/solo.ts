@@ -17,6 +17,7 @@ export interface SoloOptions {
   readonly commit?: number;
   readonly applied?: number;
   readonly members?: readonly string[];
+  readonly guests?: readonly string[];
   readonly guardsOff?: readonly GuardName[];
   readonly onConflict?: "keep" | "halt";
   readonly mustRefetch?: boolean;
@@ -77,6 +78,7 @@ function diskOf(options: SoloOptions, peers: readonly string[]): InitialState {
     members: options.members ?? peers,
     mustRefetch: options.mustRefetch ?? false,
     forgotTerm: options.forgotTerm ?? false,
+    guests: options.guests ?? [],
     isJoining: options.isJoining ?? false,
     secondTerm: options.secondTerm ?? 0,
     isNew: options.isNew ?? false,

@@ -118,8 +118,6 @@ const acts = {
     const seat = chosen(cluster, deed);
     const admin = cluster.leader();
     if (admin === null || admin === seat || !mayRemove(cluster, admin)) return;
-    // Beside a disk that is lost the rest may be no majority: nobody takes another one out then.
-    if (cluster.seats.some(isEmptied)) return;
     if (deed.amount < 0.5) seat.stop();
     admin.admin({ command: "remove", address: seat.address }, () => {});
     // Whoever was taken out and comes back asks to be let in.
@@ -136,20 +134,9 @@ const acts = {
     const known = cluster.leader()?.standing()?.others.length ?? 0;
     if (known + 1 < cluster.seats.length) return;
     cluster.wipe(seat);
-    emptied.add(seat);
     cluster.timeline.after(deed.forMs, () => seat.start());
   },
 } satisfies Record<string, Act>;
-
-/** Those that have ever lost their disk. */
-const emptied = new WeakSet<Seat | VanillaSeat>();
-
-/** It has, and has not been brought up to date yet. */
-function isEmptied(seat: Seat | VanillaSeat): boolean {
-  if (!emptied.has(seat)) return false;
-  const standing = seat.standing();
-  return standing === null || standing.mustRefetch || standing.lastIndex === 1;
-}
 
 export const deedKinds = Object.keys(acts) as readonly DeedKind[];
 

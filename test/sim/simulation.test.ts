@@ -5,8 +5,14 @@ import { runSeed } from "./run-seed.js";
 
 /** By default the seeds go through the profiles: each has its turn twice. */
 const fixedSeeds = 2 * Object.keys(profiles).length;
-/** Runs in which something was lost before. */
-const lostBefore = [{ seed: 556_409_774, profile: "all" }];
+/** Runs in which something was lost before, or the cluster stood still. */
+const lostBefore = [
+  { seed: 556_409_774, profile: "all" },
+  ...[600_395_235, 710_000_003, 720_000_017, 720_000_044].map((seed) => ({
+    seed,
+    profile: "members",
+  })),
+];
 /** For seeds that nobody has run before; they come in addition. */
 const newSeedsMs = 8_000;
 

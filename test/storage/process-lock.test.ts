@@ -65,7 +65,7 @@ suite("the lock of a data directory", () => {
     });
     const ended = once(child, "exit");
     await once(child.stdout, "data");
-    for (let look = 0; look < 100; look++) assert.equal(await findHolder(journal), child.pid);
+    for (let look = 0; look < 40; look++) assert.equal(await findHolder(journal), child.pid);
     child.kill("SIGKILL");
     await ended;
   });

@@ -14,15 +14,16 @@ const askAgainMs = 500;
  */
 export function mayFollow(state: RaftState, leader: string): boolean {
   if (!state.forgotTerm || !state.guarded("forgotten-term")) return true;
-  const members = [...state.members];
-  const silent = members.filter((member) => heardTerm(state.peers.get(member)) === null);
-  if (members.length - silent.length < votersToHear(state)) {
+  const others = [...state.members, ...state.guests];
+  const silent = others.filter((other) => heardTerm(state.peers.get(other)) === null);
+  if (others.length - silent.length < votersToHear(state)) {
     askTerms(state, leader, silent);
     return false;
   }
-  const term = Math.max(...members.map((member) => heardTerm(state.peers.get(member)) ?? 0));
+  const term = Math.max(...others.map((other) => heardTerm(state.peers.get(other)) ?? 0));
   if (term > state.term) state.setTerm(term, null);
   state.setMustRefetch(state.mustRefetch, false);
+  state.keepGuest(leader);
   state.note("info", "term-found", `the others are in term ${term} at most: following again`);
   return true;
 }
@@ -30,13 +31,15 @@ export function mayFollow(state: RaftState, leader: string): boolean {
 /**
  * Also a vote of ours that is still being counted may elect a leader. Of an even number of members two
  * majorities share two: another one than us confirms no entry which that leader lacks. Of an odd number they
- * may share us alone, and whoever we voted for has to be among those that we hear: all of them. But a
+ * may share us alone, and whoever we voted for has to be among those that we hear: all of them. All as
+ * well where it is not sure who they are (guests): of too large a number, half says nothing. But a
  * cluster that does not know us has no vote of ours, and members that are gone must not keep us out.
  */
 function votersToHear(state: RaftState): number {
-  const others = state.members.size;
-  const inEveryMajority = others + 2 - state.majority;
-  return others % 2 === 0 && !state.isJoining ? others : inEveryMajority;
+  const others = state.members.size + state.guests.size;
+  const majority = Math.floor((others + 1) / 2) + 1;
+  const isSure = state.guests.size === 0;
+  return state.isJoining || (isSure && others % 2 === 1) ? others + 2 - majority : others;
 }
 
 /** The highest term that it has shown since our start; null where it has shown none. */
@@ -54,11 +57,20 @@ function askTerms(state: RaftState, leader: string, silent: readonly string[]): 
       "warn",
       "term-forgotten",
       "this member is new, or has lost its files and may have confirmed entries to a newer leader than " +
-        `${leader}: it follows nobody before it has heard from ${silent.join(", ")}`,
+        `${leader}: it follows nobody before it has heard from ${silent.join(", ")}` +
+        gone(silent.filter((other) => state.guests.has(other))),
     );
   }
   state.termsAskedMs = state.nowMs;
   for (const peer of silent) {
-    if (state.connected.has(peer)) state.askStatus(peer);
+    if (state.connected.has(peer) || state.guests.has(peer)) state.askStatus(peer);
   }
+}
+
+function gone(guests: readonly string[]): string {
+  if (guests.length === 0) return "";
+  return (
+    ` (${guests.join(", ")}: of partner_addrs, and not a member as others have it; take out of partner_addrs who ` +
+    "is gone for good, and start again)"
+  );
 }
