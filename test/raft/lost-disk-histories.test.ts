@@ -104,6 +104,44 @@ test("of five, one loses its disk while its vote is being counted", () => {
   assert.ok(a.state.commitIndex <= 3, "nothing was committed that the new leader lacks");
 });
 
+test("of six, two lose their disks at once, and what they confirmed is held by two that are away", () => {
+  const ids = ["a:1", "b:1", "c:1", "d:1", "m:1", "n:1"] as const;
+  const net = new WiredCores(ids, { term: 5, log: [0, 1, 5], commit: 3, applied: 1 });
+  const [a, b, c] = ids.map((id) => net.at(id));
+  assert.ok(a && b && c);
+  const toAll = ids.slice(1).map((id) => `a:1-${id}`);
+  a.timeOut();
+  net.flow(...toAll);
+  assert.deepEqual([a.state.isLeader, a.state.term], [true, 6]);
+  const before = a.state.commitIndex;
+  for (const near of ["a:1", "b:1"]) for (const far of ids.slice(2)) net.break(near, far);
+  for (let i = 0; i < 5 && !c.state.isLeader; i += 1) {
+    c.timeOut();
+    net.flow("c:1-d:1", "c:1-m:1", "c:1-n:1");
+  }
+  assert.deepEqual([c.state.isLeader, c.state.term], [true, 7]);
+  c.propose("acknowledged");
+  net.flow("c:1-d:1", "c:1-m:1", "c:1-n:1");
+  assert.ok(c.state.commitIndex > before);
+  // A majority keeps its disks: a, b, c and d. The first two have not heard of the newer leader.
+  net.loseDisk("m:1", ["a:1", "b:1"]);
+  net.loseDisk("n:1", ["a:1", "b:1", "m:1"]);
+  for (const [of, to] of [
+    ["b:1", "m:1"],
+    ["n:1", "m:1"],
+    ["b:1", "n:1"],
+    ["m:1", "n:1"],
+  ] as const) {
+    net.status(of, to);
+  }
+  a.propose("another at a place that is taken");
+  for (let i = 0; i < 6; i += 1) {
+    a.tick(100);
+    net.flow("a:1-b:1", "a:1-m:1", "a:1-n:1");
+  }
+  assert.equal(a.state.commitIndex, before, "committed beside what was acknowledged");
+});
+
 test("a leader with a slow disk does not count what a follower confirmed on an earlier link", () => {
   const solo = new Solo({
     log: [0, 1],

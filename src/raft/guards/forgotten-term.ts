@@ -14,9 +14,9 @@ const askAgainMs = 500;
  */
 export function mayFollow(state: RaftState, leader: string): boolean {
   if (!state.forgotTerm || !state.guarded("forgotten-term")) return true;
-  const others = [...state.members, ...state.guests];
+  const others = [...state.members, ...possibleMembers(state)];
   const silent = others.filter((other) => heardTerm(state.peers.get(other)) === null);
-  if (others.length - silent.length < votersToHear(state)) {
+  if (others.length - silent.length < votersToHear(state, others.length)) {
     askTerms(state, leader, silent);
     return false;
   }
@@ -29,17 +29,26 @@ export function mayFollow(state: RaftState, leader: string): boolean {
 }
 
 /**
- * Also a vote of ours that is still being counted may elect a leader. Of an even number of members two
- * majorities share two: another one than us confirms no entry which that leader lacks. Of an odd number they
- * may share us alone, and whoever we voted for has to be among those that we hear: all of them. All as
- * well where it is not sure who they are (guests): of too large a number, half says nothing. But a
- * cluster that does not know us has no vote of ours, and members that are gone must not keep us out.
+ * Guests that may be members, unknown to whoever told us the members: a leader that was cut off while the
+ * cluster grew from two to three, or from four to five, is half of its members, and with us a majority. Of
+ * an odd number it needs another one besides us, who knows.
  */
-function votersToHear(state: RaftState): number {
-  const others = state.members.size + state.guests.size;
-  const majority = Math.floor((others + 1) / 2) + 1;
-  const isSure = state.guests.size === 0;
-  return state.isJoining || (isSure && others % 2 === 1) ? others + 2 - majority : others;
+function possibleMembers(state: RaftState): readonly string[] {
+  const isHalf = state.members.size % 2 === 1;
+  return isHalf && !state.isJoining ? [...state.guests] : [];
+}
+
+/**
+ * Also a vote of ours that is still being counted may elect a leader. Of four members two majorities share
+ * two: another one than us confirms no entry which that leader lacks. Of more, further disks may be lost
+ * together with ours, and of an odd number two majorities may share us alone: whoever we voted for has to be
+ * among those that we hear, so all of them. But a cluster that does not know us has no vote of ours, and
+ * members that are gone must not keep us out.
+ */
+function votersToHear(state: RaftState, others: number): number {
+  if (others > state.members.size) return others;
+  const inEveryMajority = others + 2 - state.majority;
+  return others <= 3 || state.isJoining ? inEveryMajority : others;
 }
 
 /** The highest term that it has shown since our start; null where it has shown none. */
