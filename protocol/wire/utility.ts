@@ -236,14 +236,7 @@ export function encodeStatus(status: MemberStatus): PyDict {
 export interface MemberInfo extends NodeConnection {
   /** Whether it leads, as the one that answers sees it. */
   readonly leader: boolean;
-  /**
-   * Told by a Quorate member, of itself: addresses that it lists no longer, though their removal is
-   * not committed: it may be undone yet.
-   */
-  readonly leaving?: readonly string[];
 }
-
-const leavingKey = "quorate_leaving";
 
 /** @throws ProtocolError `message-shape`. */
 export function parseMembers(value: PyValue): MemberInfo[] {
@@ -253,12 +246,10 @@ export function parseMembers(value: PyValue): MemberInfo[] {
   return value.map((item) => {
     if (!(item instanceof Map)) throw new ProtocolError("message-shape", "a member is not a dict");
     const fields = new Fields(item, "member");
-    const leaving = fields.optional(leavingKey);
     return {
       address: fields.str("addr"),
       leader: fields.bool("leader"),
       connected: fields.count("status") === connectionState.connected,
-      ...(Array.isArray(leaving) ? { leaving: leaving.filter((one) => typeof one === "string") } : {}),
     };
   });
 }
@@ -269,15 +260,14 @@ export function parseMembers(value: PyValue): MemberInfo[] {
  * @param members Upstream lists the answering member last.
  */
 export function encodeMembers(members: readonly MemberInfo[]): PyValue[] {
-  return members.map((member): PyDict => {
-    const dict: PyDict = new Map<PyValue, PyValue>([
-      ["addr", member.address],
-      ["leader", member.leader],
-      ["status", stateOf(member)],
-    ]);
-    if (member.leaving !== undefined) dict.set(leavingKey, [...member.leaving]);
-    return dict;
-  });
+  return members.map(
+    (member): PyDict =>
+      new Map<PyValue, PyValue>([
+        ["addr", member.address],
+        ["leader", member.leader],
+        ["status", stateOf(member)],
+      ]),
+  );
 }
 
 type StatusNodes = Pick<

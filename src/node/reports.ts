@@ -1,5 +1,6 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
+import { leavingMembers } from "../raft/history.js";
 import type { RaftState } from "../raft/state.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
@@ -65,6 +66,7 @@ export function wireStatus(sources: ReportSources): MemberStatus {
       ["quorate_time_ms", Math.floor(sources.wallSec * 1000)],
       ["quorate_last_index", state.log.lastIndex],
       ["quorate_last_term", state.log.lastTerm],
+      ["quorate_leaving", leavingMembers(state)],
       ["quorate_degraded", sources.notes.degraded().map(({ code }) => code)],
     ]),
   };
@@ -77,9 +79,7 @@ export function memberList({ state, network }: ReportSources): MemberInfo[] {
     leader: state.leader === address,
     connected: network.isConnected(address),
   }));
-  const leaving = state.leaving();
-  const self = { address: state.selfId, leader: state.isLeader, connected: true };
-  return [...others, leaving.length === 0 ? self : { ...self, leaving }];
+  return [...others, { address: state.selfId, leader: state.isLeader, connected: true }];
 }
 
 export function statusReport(sources: ReportSources): StatusReport {

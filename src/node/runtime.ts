@@ -1,4 +1,4 @@
-import { encodeUtility, parseStatus } from "../../protocol/wire/utility.js";
+import { encodeUtility, type MemberStatus, parseStatus } from "../../protocol/wire/utility.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
 import { RaftCore } from "../raft/core.js";
@@ -291,6 +291,7 @@ export class Runtime {
           lastApplied,
           logLength: status.logLen,
           leader,
+          partners: partnersIn(status),
         };
         this.submit({ kind: "peer-status", peer, question, status: answer });
       },
@@ -323,4 +324,11 @@ export class Runtime {
       this.submit({ kind: "tick" });
     });
   }
+}
+
+/** Quorate's members name those as well whose removal is not committed: see history.ts. */
+function partnersIn({ partners, extra }: MemberStatus): string[] {
+  const leaving = extra.get("quorate_leaving");
+  const names = Array.isArray(leaving) ? leaving.filter((name) => typeof name === "string") : [];
+  return [...partners.map(({ address }) => address), ...names];
 }

@@ -49,7 +49,6 @@ export function initialState(
 ): InitialState {
   const { dump, term, votedFor, commitIndex, entries } = recovered;
   const told = discovered?.members.map(({ address }) => address);
-  const leaving = discovered?.members.flatMap((member) => member.leaving ?? []) ?? [];
   // Where our files are not whole, what they say of the members may be out of date.
   const known = recovered.forgotTerm ? (told ?? dump?.members) : (dump?.members ?? told);
   const members = known ?? config.partnerAddrs;
@@ -65,7 +64,8 @@ export function initialState(
     forgotTerm: recovered.forgotTerm,
     secondTerm: recovered.secondTerm,
     isNew: recovered.isNew,
-    isJoining: told !== undefined && ![...told, ...leaving].includes(config.selfAddr),
+    areMembersTold: told !== undefined && known === told,
+    isJoining: told !== undefined && !told.includes(config.selfAddr),
   };
 }
 
@@ -78,18 +78,14 @@ function guestsOf(
   discovered: Discovered | null,
   { dump, forgotTerm, isNew }: Recovered,
 ): readonly string[] {
-  const told = discovered?.members ?? [];
-  if (forgotTerm || isNew) {
-    const leaving = told.flatMap((member) => member.leaving ?? []);
-    return [...partnerAddrs, ...leaving, ...(dump?.members ?? [])];
-  }
-  const addresses = told.map(({ address }) => address);
+  if (forgotTerm || isNew) return [...partnerAddrs, ...(dump?.members ?? [])];
+  const addresses = discovered?.members.map(({ address }) => address) ?? [];
   return addresses.includes(selfAddr) ? addresses : [];
 }
 
 /**
  * An empty member that comes to a cluster with a leader may have been there before, and voted. Not where
- * that is a cluster of two: see `meetHistory`.
+ * that is a cluster of two: see history.ts of the raft house.
  */
 export function mayHaveVoted(
   { selfAddr, partnerAddrs }: Pick<Config, "selfAddr" | "partnerAddrs">,

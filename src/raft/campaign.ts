@@ -2,6 +2,7 @@ import { behindOurTerm, candidateVerdict, needsCandidateGuard } from "./guards/c
 import { claimFor } from "./guards/covered-claim.js";
 import { forgetsTerms, noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo } from "./guards/term-beacon.js";
+import { meetHistory } from "./history.js";
 import { onLateVote } from "./inquest.js";
 import { raftLimits } from "./limits.js";
 import type { RaftState } from "./state.js";
@@ -76,7 +77,7 @@ export function onPeerStatus(
   if (status !== null) {
     const known = noteTerm(state, peer, status.term);
     known.status = status;
-    if (status.commitIndex > 1) state.meetHistory();
+    if (status.commitIndex > 1) meetHistory(state, peer);
     // Our beacon lifts its term before the next question: what was seen once stays true.
     known.isForgetful ||= forgetsTerms(state, status);
   }

@@ -6,6 +6,7 @@ import { raiseCommit } from "./commit.js";
 import { noteTerm } from "./guards/forgetful-voters.js";
 import { mayFollow } from "./guards/forgotten-term.js";
 import { beaconTo, liftPeer } from "./guards/term-beacon.js";
+import { meetHistory } from "./history.js";
 import { raftLimits } from "./limits.js";
 import { adoptTerm, stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
@@ -36,8 +37,7 @@ function acceptLeader(state: RaftState, from: string, term: number): boolean {
     liftPeer(state, from, term);
     return false;
   }
-  state.meetHistory();
-  if (!mayFollow(state, from)) return false;
+  if (!meetHistory(state, from) || !mayFollow(state, from)) return false;
   if (term < state.term) {
     liftPeer(state, from, term);
     return false;

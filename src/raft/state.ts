@@ -113,9 +113,11 @@ export class RaftState {
   forgotTerm: boolean;
   /** The members did not know us when we came. */
   readonly isJoining: boolean;
-  /** When the other members were last asked for their terms for that. */
+  /** A running member has told who the members are: its log may be ahead of ours. */
+  areMembersTold: boolean;
+  /** When the other members were last asked for their terms, or a leader for the members. */
   termsAskedMs = Number.NEGATIVE_INFINITY;
-  /** Began without any files, and knows no more of its past than that: see `meetHistory`. */
+  /** Began without any files, and knows no more of its past than that: see history.ts. */
   isBlank: boolean;
   diskUsable = true;
   halted = false;
@@ -147,6 +149,7 @@ export class RaftState {
     this.mustRefetch = initial.mustRefetch;
     this.forgotTerm = initial.forgotTerm === true;
     this.isJoining = initial.isJoining === true;
+    this.areMembersTold = initial.areMembersTold === true;
     this.secondTerm = initial.secondTerm ?? 0;
     this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
@@ -321,6 +324,8 @@ export class RaftState {
     if (change === null || change.address === this.selfId) return;
     if (reverse && !this.effectiveChanges.delete(entry.index)) return;
     const adding = (change.change === "add") !== reverse;
+    // Who told us the members had counted it already; where it is cut, it has to go all the same.
+    if (!reverse && this.areMembersTold) this.effectiveChanges.add(entry.index);
     if (adding === this.members.has(change.address)) return;
     // An entry that may be undone yet: who is taken out by it may lead without us knowing.
     if (!adding && !reverse && entry.index > this.commitIndex) this.guests.add(change.address);
@@ -328,16 +333,6 @@ export class RaftState {
     else this.dropMember(change.address);
     if (!reverse) this.effectiveChanges.add(entry.index);
     this.emitMembers();
-  }
-
-  /** Members that are taken out already, by entries that may be undone yet. */
-  leaving(): string[] {
-    const addresses: string[] = [];
-    for (const index of this.effectiveChanges) {
-      const change = index > this.commitIndex ? membershipOf(this.log.at(index).command) : null;
-      if (change?.change === "rem") addresses.push(change.address);
-    }
-    return addresses;
   }
 
   /** Others count these among the members, and us. */
@@ -385,18 +380,6 @@ export class RaftState {
     for (const member of [...this.members]) if (!wanted.has(member)) this.dropMember(member);
     for (const member of wanted) if (!this.members.has(member)) this.addMember(member);
     this.emitMembers();
-  }
-
-  /**
-   * The cluster has had a leader. A member without any files may have voted and confirmed entries
-   * before it lost its disk: no vote before a leader has brought it up to date, and no leader before it
-   * has heard what term the others are in. But of two members
-   * the other one holds all that was ever confirmed, and without our vote it could never lead again.
-   */
-  meetHistory(): void {
-    if (!this.isBlank) return;
-    this.isBlank = false;
-    if (this.members.size + this.guests.size > 1) this.setMustRefetch(true, true);
   }
 
   setMustRefetch(missing: boolean, forgotTerm = this.forgotTerm): void {

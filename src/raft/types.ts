@@ -57,6 +57,8 @@ export interface InitialState {
   readonly forgotTerm?: boolean;
   /** The members did not count us among them when we asked: what we had confirmed before is no matter. */
   readonly isJoining?: boolean;
+  /** `members` is what a running member told, and not what the dump or the configuration names. */
+  readonly areMembersTold?: boolean;
   /** Terms up to here may have been led twice. */
   readonly secondTerm?: number;
   /** There were no files at all: a new member, or one that has lost its disk. */
@@ -71,6 +73,8 @@ export interface PeerStatus {
   readonly lastApplied: number;
   readonly logLength: number;
   readonly leader: string | null;
+  /** All others that it knows, those included whose removal is not committed yet. */
+  readonly partners?: readonly string[];
 }
 
 /** Who waits for the outcome of a proposal. */

@@ -3,6 +3,7 @@ import { coverage, wantsCoveredVote } from "./guards/covered-vote.js";
 import { noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { voteGuardAllows } from "./guards/vote-guard.js";
+import { meetHistory } from "./history.js";
 import type { PeerKnowledge } from "./peer-knowledge.js";
 import { adoptTerm } from "./role.js";
 import type { RaftState } from "./state.js";
@@ -22,7 +23,7 @@ export function onRequestVote(state: RaftState, from: string, message: RequestVo
   // Somebody else campaigns: whatever we had learnt for a campaign of our own is out of date.
   state.round = null;
   state.preVotes = null;
-  if (message.lastLogIndex > 1) state.meetHistory();
+  if (message.lastLogIndex > 1 && !meetHistory(state, from)) return;
   if (!mayVote(state)) return;
   if (weGaveWayTo(state, from, message)) grant(state, from);
   else if (!voteGuardAllows(state, message)) return;
@@ -88,10 +89,11 @@ function grant(state: RaftState, candidate: string): void {
  */
 export function onPreVote(state: RaftState, from: string, message: QuoratePreVote): void {
   noteLog(state.knowledge(from), message);
-  if (message.lastLogIndex > 1) state.meetHistory();
+  const isPastKnown = message.lastLogIndex <= 1 || meetHistory(state, from);
   const leaderLives =
     state.isLeader || state.nowMs - state.leaderHeardMs < state.config.electionTimeoutMsMin;
   const granted =
+    isPastKnown &&
     !leaderLives &&
     isAbleToVote(state) &&
     message.term > state.term &&

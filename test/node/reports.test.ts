@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeMembership } from "../../protocol/log/commands.js";
 import { silentLogger } from "../../src/logger.js";
 import { Notes } from "../../src/node/notes.js";
-import { statusReport } from "../../src/node/reports.js";
-import { Solo } from "../raft/solo.js";
+import { statusReport, wireStatus } from "../../src/node/reports.js";
+import { appendFrom, Solo } from "../raft/solo.js";
 
 test("the status says whose log keeps the member from leading, and what to do", () => {
   const { state } = new Solo();
@@ -15,4 +16,20 @@ test("the status says whose log keeps the member from leading, and what to do", 
   const [reason] = statusReport(sources).degraded;
   assert.equal(reason?.code, "forgetful-voter");
   assert.match(reason.message, /b:1.* ends in term 2, which was led twice.*quorate doctor DIR DIR/);
+});
+
+test("a member whose removal is not committed is named to those that ask, as one that leaves", () => {
+  const solo = new Solo({ log: [0, 1], term: 1 });
+  const network = { counters: () => ({}), isConnected: () => true };
+  const notes = new Notes(silentLogger, () => 0);
+  const leaving = () => {
+    const { state } = solo;
+    const status = wireStatus({ state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0 });
+    return status.extra.get("quorate_leaving");
+  };
+  const command = encodeMembership("rem", "c:1");
+  solo.receive("b:1", appendFrom(1, [2, 1], [{ index: 3, term: 1, command }]));
+  assert.deepEqual([[...solo.state.members], leaving()], [["b:1"], ["c:1"]]);
+  solo.receive("b:1", appendFrom(1, [3, 1], [], 3));
+  assert.deepEqual(leaving(), []);
 });

@@ -31,14 +31,16 @@ test("who is in the cluster: the dump's word, else a running member's, else the 
   assert.deepEqual(initialState(config, discovered, withDump).members, ["a:1", "d:1"]);
   assert.deepEqual(initialState(config, discovered, fresh).members, ["c:1"]);
   assert.deepEqual(initialState(config, null, fresh).members, ["b:1"]);
+  const areTold = [discovered, null].map((it) => initialState(config, it, fresh).areMembersTold);
+  assert.deepEqual(areTold, [true, false]);
+  assert.equal(initialState(config, discovered, withDump).areMembersTold, false);
 });
 
 test("who is heard besides them: all that anybody names, where the files are gone", () => {
-  const members = [{ address: "c:1", leader: true, connected: true, leaving: ["e:1"] }];
-  const discovered = { from: "c:1", members };
-  assert.deepEqual(initialState(config, discovered, fresh).guests, ["b:1", "e:1"]);
+  const discovered = told({ address: "c:1", leader: true });
+  assert.deepEqual(initialState(config, discovered, fresh).guests, ["b:1"]);
   const lost = { ...withDump, forgotTerm: true };
-  assert.deepEqual(initialState(config, discovered, lost).guests, ["b:1", "e:1", "a:1", "d:1"]);
+  assert.deepEqual(initialState(config, discovered, lost).guests, ["b:1", "a:1", "d:1"]);
 });
 
 test("who is heard besides them: those of a running member that counts us in, where our dump is older", () => {

@@ -9,7 +9,7 @@ import { WiredCores } from "./wired-cores.js";
 test("who must refetch does not vote before it holds all that the leader says is committed", () => {
   const solo = new Solo({ isNew: true, quorate: true });
   const [, ...entries] = logOf([0, 6, 6, 6, 6]);
-  solo.status("c:1", { term: 6 });
+  for (const peer of ["b:1", "c:1"]) solo.status(peer, { term: 6 });
   // The leader has committed up to 5 (with us, before we lost the disk); its first batch reaches to 3.
   solo.receive("b:1", appendFrom(6, [1, 0], entries.slice(0, 2), 5));
   assert.equal(solo.state.log.lastIndex, 3);
@@ -40,6 +40,7 @@ test("of three, one loses its disk, and the leader is cut off amid bringing it u
   net.cut.add("a:1-x:1");
   const m = net.loseDisk("m:1", ["a:1", "x:1"]);
   net.deliver("a:1>m:1");
+  net.status("a:1", "m:1");
   net.status("x:1", "m:1");
   for (let i = 0; i < 200 && m.state.log.lastIndex < 6; i += 1) {
     if (!net.deliver("a:1>m:1") && !net.deliver("m:1>a:1")) a.tick(50);
@@ -90,6 +91,7 @@ test("of five, one loses its disk while its vote is being counted", () => {
   const blank = net.loseDisk("m:1", ["a:1", "b:1", "x:1"]);
   net.flow("a:1-m:1");
   assert.ok(blank.state.forgotTerm, "it has met a leader");
+  net.status("a:1", "m:1");
   net.status("b:1", "m:1");
   net.status("x:1", "m:1");
   a.propose("acknowledged?");
@@ -127,6 +129,8 @@ test("of six, two lose their disks at once, and what they confirmed is held by t
   net.loseDisk("m:1", ["a:1", "b:1"]);
   net.loseDisk("n:1", ["a:1", "b:1", "m:1"]);
   for (const [of, to] of [
+    ["a:1", "m:1"],
+    ["a:1", "n:1"],
     ["b:1", "m:1"],
     ["n:1", "m:1"],
     ["b:1", "n:1"],

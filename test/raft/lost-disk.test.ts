@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { appendFrom, logOf, Solo } from "./solo.js";
+import { appendFrom, logOf, Solo, type SoloOptions } from "./solo.js";
 import { requestVote } from "./vanilla-peers.js";
 
 /*
@@ -53,13 +53,16 @@ suite("a member without any files", () => {
   test("of two votes for the other one, which holds all that was ever confirmed", () => {
     const solo = new Solo({ isNew: true, peers: ["b:1"] });
     solo.receive("b:1", requestVote(4, 7, 3));
+    assert.equal(granted(solo, "b:1"), false, "it has not said yet that they are two");
+    solo.status("b:1", { partners: ["a:1"] });
+    solo.receive("b:1", requestVote(4, 7, 3));
     assert.equal(granted(solo, "b:1"), true);
   });
 
   test("votes once a leader has brought it up to date", () => {
     const solo = new Solo({ isNew: true });
     const [, ...entries] = logOf([0, 1, 3, 3]);
-    solo.status("c:1", { term: 3 });
+    for (const peer of ["b:1", "c:1"]) solo.status(peer, { term: 3 });
     solo.receive("b:1", appendFrom(3, [1, 0], entries.slice(0, 2), 2));
     assert.ok(solo.state.mustRefetch);
     solo.receive("b:1", appendFrom(3, [3, 3], entries.slice(2), 4));
@@ -78,13 +81,19 @@ suite("a member that has lost its term with its files follows nobody", () => {
   const [, ...entries] = logOf([0, 1, 5]);
   const stale = appendFrom(5, [1, 0], entries, 3);
 
+  function start(options: SoloOptions): Solo {
+    const solo = new Solo(options);
+    solo.status("b:1", { term: 5 });
+    return solo;
+  }
+
   function confirmed(solo: Solo, leader: string): boolean {
     return solo.takeTo(leader, "next_node_idx").some(({ success }) => success);
   }
 
   for (const options of [{ isNew: true }, { mustRefetch: true, forgotTerm: true }]) {
     test(`before the others have told theirs: ${Object.keys(options).join(", ")}`, () => {
-      const solo = new Solo({ ...options, quorate: true });
+      const solo = start({ ...options, quorate: true });
       solo.receive("b:1", stale);
       assert.equal(confirmed(solo, "b:1"), false);
       assert.equal(solo.state.log.lastIndex, 1);
@@ -101,7 +110,7 @@ suite("a member that has lost its term with its files follows nobody", () => {
   }
 
   test("the term is stored before the member passes for one that knows it", () => {
-    const solo = new Solo({ isNew: true, quorate: true });
+    const solo = start({ isNew: true, quorate: true });
     solo.status("c:1", { term: 6 });
     solo.receive("b:1", stale);
     const kinds = solo.effects.flatMap((effect) => {
@@ -112,15 +121,15 @@ suite("a member that has lost its term with its files follows nobody", () => {
   });
 
   test("it asks those that have said nothing, not at every heartbeat", () => {
-    const solo = new Solo({ isNew: true });
+    const solo = start({ isNew: true });
     solo.receive("b:1", stale);
-    assert.deepEqual(solo.takeAsked(), ["c:1"]);
+    assert.deepEqual(solo.takeAsked(), ["c:1", "b:1"], "the leader says who the members are");
     solo.receive("b:1", stale);
     assert.deepEqual(solo.takeAsked(), []);
     assert.deepEqual(solo.all("note"), [], "the answer may be on its way");
     solo.nowMs += 1_000;
     solo.receive("b:1", stale);
-    assert.deepEqual(solo.takeAsked(), ["c:1"]);
+    assert.deepEqual(solo.takeAsked(), ["c:1", "b:1"]);
     assert.match(solo.all("note")[0]?.note.text ?? "", /before it has heard from c:1/u);
   });
 
@@ -129,7 +138,7 @@ suite("a member that has lost its term with its files follows nobody", () => {
     [true, 3],
   ] as const) {
     test(`of five, ${needed} others have to be heard where the cluster ${isJoining ? "does not know it" : "lists it"}`, () => {
-      const solo = new Solo({ isNew: true, isJoining, peers: ["b:1", "c:1", "d:1", "e:1"] });
+      const solo = start({ isNew: true, isJoining, peers: ["b:1", "c:1", "d:1", "e:1"] });
       for (const peer of ["c:1", "d:1", "e:1"].slice(0, needed - 2)) solo.status(peer, { term: 5 });
       solo.receive("b:1", stale);
       assert.equal(confirmed(solo, "b:1"), false);
@@ -140,7 +149,7 @@ suite("a member that has lost its term with its files follows nobody", () => {
   }
 
   test("of four, two others are enough: one of them is in every majority, and one in each two", () => {
-    const solo = new Solo({ isNew: true, peers: ["b:1", "c:1", "d:1"] });
+    const solo = start({ isNew: true, peers: ["b:1", "c:1", "d:1"] });
     solo.receive("b:1", stale);
     assert.equal(confirmed(solo, "b:1"), false);
     solo.status("c:1", { term: 5 });
@@ -149,13 +158,13 @@ suite("a member that has lost its term with its files follows nobody", () => {
   });
 
   test("of two, the leader itself is enough", () => {
-    const solo = new Solo({ mustRefetch: true, forgotTerm: true, peers: ["b:1"] });
+    const solo = start({ mustRefetch: true, forgotTerm: true, peers: ["b:1"] });
     solo.receive("b:1", stale);
     assert.ok(confirmed(solo, "b:1"));
   });
 
   test("who has kept its term follows at once, whatever else is lost", () => {
-    const solo = new Solo({ mustRefetch: true, term: 5 });
+    const solo = start({ mustRefetch: true, term: 5 });
     solo.receive("b:1", stale);
     assert.ok(confirmed(solo, "b:1"));
   });

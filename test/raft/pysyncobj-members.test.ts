@@ -192,6 +192,14 @@ suite("membership", () => {
     assert.ok(!solo.state.members.has("d:1"));
   });
 
+  test("… also where a running member had told us the members with the change in it", () => {
+    const entries = [...logOf([0]), { index: 2, term: 1, command: add("d:1") }];
+    const peers = ["b:1", "c:1", "d:1"];
+    const solo = new Solo({ entries, term: 1, peers, areMembersTold: true });
+    solo.receive("b:1", appendFrom(2, [1, 0], [entry(2, 2)]));
+    assert.deepEqual([...solo.state.members], ["b:1", "c:1"]);
+  });
+
   test("a removed member has no say any more, and does not count", () => {
     const solo = leader({ peers: ["b:1", "c:1", "d:1"] });
     solo.propose(remove("d:1"), 1);

@@ -25,6 +25,7 @@ export interface SoloOptions {
   readonly isJoining?: boolean;
   readonly secondTerm?: number;
   readonly isNew?: boolean;
+  readonly areMembersTold?: boolean;
   /** Whether the peers say quorate_hello when they connect. */
   readonly quorate?: boolean;
   /** Peers connected from the start; all of them where it is not said. */
@@ -82,6 +83,7 @@ function diskOf(options: SoloOptions, peers: readonly string[]): InitialState {
     isJoining: options.isJoining ?? false,
     secondTerm: options.secondTerm ?? 0,
     isNew: options.isNew ?? false,
+    areMembersTold: options.areMembersTold ?? false,
   };
 }
 

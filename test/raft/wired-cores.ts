@@ -1,4 +1,5 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { leavingMembers } from "../../src/raft/history.js";
 import { Solo, type SoloOptions } from "./solo.js";
 
 /** Real cores over links that deliver only when told. Every link is up or cut; a cut loses what it holds. */
@@ -100,7 +101,7 @@ export class WiredCores {
 
   /** `of` answers the status question of `to`, as src/node does: with what is durable. */
   status(of: string, to: string): void {
-    const { shownBallot, commitIndex, lastApplied, log, leader } = this.at(of).state;
+    const { shownBallot, commitIndex, lastApplied, log, leader, members } = this.at(of).state;
     const term = shownBallot.term;
     const logLength = log.length;
     this.at(to).status(of, {
@@ -110,6 +111,7 @@ export class WiredCores {
       lastApplied,
       logLength,
       leader,
+      partners: [...members, ...leavingMembers(this.at(of).state)],
     });
     this.pump();
   }

@@ -1,22 +1,22 @@
+import { askFor, takeMembersOf } from "../history.js";
 import type { PeerKnowledge } from "../peer-knowledge.js";
 import type { RaftState } from "../state.js";
-
-/** Between two questions to a member that has not told its term. */
-const askAgainMs = 500;
 
 /**
  * Forgotten term: a member without its files has voted and confirmed up to a term that it does not know.
  * A leader of an older term, cut off from the others, would bring it up to date, and commit with it other
  * entries than those that it had confirmed to a newer leader. So many other members have to have told
- * their terms since our start that one of them was in every majority with us.
+ * their terms since our start that one of them was in every majority with us. Who they are `leader` has to
+ * say: what we were told or configured with may be incomplete, or name members that are gone since.
  *
  * @returns false where `leader` may not be followed yet.
  */
 export function mayFollow(state: RaftState, leader: string): boolean {
   if (!state.forgotTerm || !state.guarded("forgotten-term")) return true;
+  const isLeaderKnown = takeMembersOf(state, leader);
   const others = [...state.members, ...possibleMembers(state)];
   const silent = others.filter((other) => heardTerm(state.peers.get(other)) === null);
-  if (others.length - silent.length < votersToHear(state, others.length)) {
+  if (!isLeaderKnown || others.length - silent.length < votersToHear(state, others.length)) {
     askTerms(state, leader, silent);
     return false;
   }
@@ -58,22 +58,19 @@ function heardTerm(known: PeerKnowledge | undefined): number | null {
   return term > 0 || known.status !== null ? term : null;
 }
 
+/** The leader as well: one of those that are silent may have been removed meanwhile. */
 function askTerms(state: RaftState, leader: string, silent: readonly string[]): void {
-  if (state.nowMs - state.termsAskedMs < askAgainMs) return;
+  const isFirst = state.termsAskedMs === Number.NEGATIVE_INFINITY;
+  const asked = [...new Set([...silent, leader])];
   // A member that comes for the first time has its answers in a moment: nothing to worry anybody with.
-  if (state.termsAskedMs !== Number.NEGATIVE_INFINITY) {
-    state.note(
-      "warn",
-      "term-forgotten",
-      "this member is new, or has lost its files and may have confirmed entries to a newer leader than " +
-        `${leader}: it follows nobody before it has heard from ${silent.join(", ")}` +
-        gone(silent.filter((other) => state.guests.has(other))),
-    );
-  }
-  state.termsAskedMs = state.nowMs;
-  for (const peer of silent) {
-    if (state.connected.has(peer) || state.guests.has(peer)) state.askStatus(peer);
-  }
+  if (!askFor(state, asked) || isFirst) return;
+  state.note(
+    "warn",
+    "term-forgotten",
+    "this member is new, or has lost its files and may have confirmed entries to a newer leader than " +
+      `${leader}: it follows nobody before it has heard from ${(silent.length > 0 ? silent : asked).join(", ")}` +
+      gone(silent.filter((other) => state.guests.has(other))),
+  );
 }
 
 function gone(guests: readonly string[]): string {

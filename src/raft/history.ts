@@ -1,0 +1,62 @@
+import { commandType } from "../../protocol/log/commands.js";
+import { membershipOf, type RaftState } from "./state.js";
+
+/** Between two questions that are not answered. */
+export const askAgainMs = 500;
+
+/**
+ * The cluster has had a leader: `from` leads it, or holds entries. A member without any files may have
+ * voted and confirmed entries before it lost its disk: no vote before a leader has brought it up to date,
+ * and no leader before it has heard what term the others are in. But of two members the other one holds all
+ * that was ever confirmed, and without our vote it could never lead again. Whether they are two it has to
+ * say itself: our configuration need not name all, and a removal may be under way.
+ *
+ * @returns false where that is not known yet: neither follow it nor vote for it.
+ */
+export function meetHistory(state: RaftState, from: string): boolean {
+  if (!state.isBlank) return true;
+  if (state.members.size === 1 && !takeMembersOf(state, from)) {
+    askFor(state, [from]);
+    return false;
+  }
+  state.isBlank = false;
+  if (state.members.size + state.guests.size > 1) state.setMustRefetch(true, true);
+  return true;
+}
+
+/** Takes over who the members are from what `peer` has told of itself; false where it has told nothing. */
+export function takeMembersOf(state: RaftState, peer: string): boolean {
+  const status = state.peers.get(peer)?.status ?? null;
+  if (status === null) return false;
+  if (status.partners === undefined) return true;
+  const told = new Set([peer, ...status.partners].filter((member) => member !== state.selfId));
+  const isSame = told.size === state.members.size && [...told].every((m) => state.members.has(m));
+  if (!isSame) state.setMembers([...told], peer);
+  state.areMembersTold = true;
+  return true;
+}
+
+/** Asks members for their state. @returns false where they were asked a moment ago. */
+export function askFor(state: RaftState, peers: readonly string[]): boolean {
+  if (state.nowMs - state.termsAskedMs < askAgainMs) return false;
+  state.termsAskedMs = state.nowMs;
+  for (const peer of peers) {
+    if (state.connected.has(peer) || state.guests.has(peer)) state.askStatus(peer);
+  }
+  return true;
+}
+
+/**
+ * Members whose removal is not committed: it may come to nothing. Whoever has to know the members from us,
+ * because it has lost its files, must not leave them out.
+ */
+export function leavingMembers(state: RaftState): string[] {
+  const leaving = new Set<string>();
+  for (const entry of state.log.slice(state.commitIndex + 1, state.log.lastIndex)) {
+    if (entry.command[0] !== commandType.membership) continue;
+    const change = membershipOf(entry.command);
+    if (change?.change === "rem" && !state.members.has(change.address)) leaving.add(change.address);
+  }
+  leaving.delete(state.selfId);
+  return [...leaving];
+}
