@@ -18,22 +18,25 @@ export interface Discovered {
 
 /**
  * Asks the partners, one after the other, who is in the cluster, as Patroni's members do
- * (DynMemberSyncObj in patroni/dcs/raft.py).
+ * (DynMemberSyncObj in patroni/dcs/raft.py). One that does not count us among them may not have heard yet
+ * that we are: then the next one is asked as well, for a member that comes anew promises nothing to keep.
  *
  * @param timeoutMs For all of them together.
  * @returns null where nobody answers: then the configured partners are the cluster.
  */
 export async function discover(
   host: DiscoveryHost,
-  partners: readonly string[],
+  { self, partners }: { readonly self: string; readonly partners: readonly string[] },
   timeoutMs: number,
 ): Promise<Discovered | null> {
+  let found: Discovered | null = null;
   const each = timeoutMs / Math.max(1, partners.length);
   for (const partner of partners) {
     const members = await askMembers(host, partner, each);
-    if (members.length > 0) return { from: partner, members };
+    if (members.length > 0) found ??= { from: partner, members };
+    if (members.some(({ address }) => address === self)) return { from: partner, members };
   }
-  return null;
+  return found;
 }
 
 /** Who is in the cluster as this member has it; nobody where it does not answer. */

@@ -12,13 +12,14 @@ export async function findCluster(
   logger: Logger,
   environment: Environment,
 ): Promise<Discovered | null> {
-  const { partnerAddrs, password, timeouts } = config;
+  const { selfAddr, partnerAddrs, password, timeouts } = config;
   if (partnerAddrs.length === 0) return null;
   const key = password === null ? null : deriveFernetKey(password);
   const { clock, askUtility } = environment;
   const ask: DiscoveryHost["ask"] = (address, request, timeoutMs) =>
     askUtility(address, request, { timeoutMs, key });
-  return discover({ ask, logger, clock }, partnerAddrs, timeouts.discoveryMs);
+  const whom = { self: selfAddr, partners: partnerAddrs };
+  return discover({ ask, logger, clock }, whom, timeouts.discoveryMs);
 }
 
 export function raftConfig(

@@ -27,20 +27,34 @@ function membersOf(...addresses: readonly string[]): PyValue {
   return encodeMembers(addresses.map((address) => ({ address, leader: false, connected: true })));
 }
 
-test("the first partner that knows the members is believed, and nobody else is asked", async () => {
-  const { host, asked } = hostOf({ "b:1": [membersOf("b:1", "c:1")], "c:1": [membersOf("c:1")] });
-  const found = await discover(host, ["a:1", "b:1", "c:1"], 1_000);
+test("the first partner that counts us among the members is believed, and nobody else is asked", async () => {
+  const { host, asked } = hostOf({
+    "b:1": [membersOf("b:1", "c:1", self)],
+    "c:1": [membersOf("c:1", self)],
+  });
+  const found = await discover(host, { self, partners: ["a:1", "b:1", "c:1"] }, 1_000);
   assert.equal(found?.from, "b:1");
   assert.deepEqual(
     found.members.map(({ address }) => address),
-    ["b:1", "c:1"],
+    ["b:1", "c:1", self],
   );
   assert.deepEqual(asked, ["a:1 members", "b:1 members"]);
 });
 
+test("who does not know us may be behind: the next one is asked, and where nobody knows us the first counts", async () => {
+  const behind = hostOf({
+    "a:1": [membersOf("a:1", "b:1")],
+    "b:1": [membersOf("b:1", "a:1", self)],
+  });
+  const partners = ["a:1", "b:1"];
+  assert.equal((await discover(behind.host, { self, partners }, 1_000))?.from, "b:1");
+  const anew = hostOf({ "a:1": [membersOf("a:1", "b:1")], "b:1": [membersOf("b:1", "a:1")] });
+  assert.equal((await discover(anew.host, { self, partners }, 1_000))?.from, "a:1");
+});
+
 test("where nobody answers, or with what is no list of members, nothing is found", async () => {
   const { host, asked } = hostOf({ "b:1": ["FAIL MEMBERS"], "c:1": [membersOf()] });
-  assert.equal(await discover(host, ["a:1", "b:1", "c:1"], 1_000), null);
+  assert.equal(await discover(host, { self, partners: ["a:1", "b:1", "c:1"] }, 1_000), null);
   assert.equal(asked.length, 3);
 });
 
