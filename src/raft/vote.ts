@@ -3,7 +3,7 @@ import { coverage, wantsCoveredVote } from "./guards/covered-vote.js";
 import { noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { voteGuardAllows } from "./guards/vote-guard.js";
-import { meetHistory } from "./history.js";
+import { askFor, meetHistory, takeMembersOf } from "./history.js";
 import type { PeerKnowledge } from "./peer-knowledge.js";
 import { adoptTerm } from "./role.js";
 import type { RaftState } from "./state.js";
@@ -24,10 +24,10 @@ export function onRequestVote(state: RaftState, from: string, message: RequestVo
   state.round = null;
   state.preVotes = null;
   if (message.lastLogIndex > 1 && !meetHistory(state, from)) return;
-  if (!mayVote(state)) return;
+  if (!mayVote(state, from)) return;
   if (weGaveWayTo(state, from, message)) grant(state, from);
   else if (!voteGuardAllows(state, message)) return;
-  else if (isUpToDate(state, message)) grant(state, from);
+  else if (isUpToDate(state, from, message)) grant(state, from);
   else if (wantsCoveredVote(state, from, message)) state.askStatus(from);
 }
 
@@ -40,7 +40,7 @@ function noteLog(known: PeerKnowledge, message: RequestVote | QuoratePreVote): v
 /** The status of a candidate came that we had asked for in view of a covered vote. */
 export function reconsiderVote(state: RaftState, candidate: string): void {
   const known = state.knowledge(candidate);
-  if (!mayVote(state) || known.voteAskedTerm !== state.term) return;
+  if (!mayVote(state, candidate) || known.voteAskedTerm !== state.term) return;
   if (known.status === null || known.status.term !== state.term) return;
   const last = { lastLogIndex: known.lastIndex, lastLogTerm: known.lastTerm };
   if (coverage(state, candidate) && voteGuardAllows(state, last)) {
@@ -54,12 +54,24 @@ export function reconsiderVote(state: RaftState, candidate: string): void {
   }
 }
 
-function mayVote(state: RaftState): boolean {
-  return state.role !== "leader" && state.votedFor === null && isAbleToVote(state);
+function mayVote(state: RaftState, candidate: string): boolean {
+  return state.role !== "leader" && state.votedFor === null && isAbleToVote(state, candidate);
 }
 
-function isAbleToVote(state: RaftState): boolean {
-  return !state.mustRefetch && !state.halted && state.diskUsable;
+function isAbleToVote(state: RaftState, candidate: string): boolean {
+  if (state.halted || !state.diskUsable) return false;
+  return !state.mustRefetch || holdsAllThatWeLack(state, candidate);
+}
+
+/**
+ * Of two members the other one holds all that was ever confirmed, and without our vote nobody could lead
+ * again. Whether they are two it has to say itself: our log is not whole.
+ */
+function holdsAllThatWeLack(state: RaftState, candidate: string): boolean {
+  if (!state.mustRefetch || state.members.size !== 1) return false;
+  if (takeMembersOf(state, candidate)) return state.members.size === 1;
+  askFor(state, [candidate]);
+  return false;
 }
 
 /**
@@ -72,7 +84,12 @@ function weGaveWayTo(state: RaftState, candidate: string, message: RequestVote):
   return message.lastLogIndex >= state.log.lastIndex;
 }
 
-function isUpToDate(state: RaftState, message: RequestVote | QuoratePreVote): boolean {
+function isUpToDate(
+  state: RaftState,
+  candidate: string,
+  message: RequestVote | QuoratePreVote,
+): boolean {
+  if (holdsAllThatWeLack(state, candidate)) return true;
   if (message.lastLogTerm !== state.log.lastTerm) return message.lastLogTerm > state.log.lastTerm;
   return message.lastLogIndex >= state.log.lastIndex;
 }
@@ -95,9 +112,9 @@ export function onPreVote(state: RaftState, from: string, message: QuoratePreVot
   const granted =
     isPastKnown &&
     !leaderLives &&
-    isAbleToVote(state) &&
+    isAbleToVote(state, from) &&
     message.term > state.term &&
-    isUpToDate(state, message) &&
+    isUpToDate(state, from, message) &&
     voteGuardAllows(state, message);
   state.sendAfterMeta([from], { type: "quorate_pre_vote_answer", term: message.term, granted });
   // Its term is behind ours. Unless it learns that it asks for ever, and if its log is the newer one

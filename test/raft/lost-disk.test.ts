@@ -59,6 +59,26 @@ suite("a member without any files", () => {
     assert.equal(granted(solo, "b:1"), true);
   });
 
+  test("of two it votes for the other one as well where a part of its files is lost, but not of three", () => {
+    for (const partners of [["a:1"], ["a:1", "c:1"]]) {
+      // The tail that nobody has confirmed is left to it, and it cannot lead with that.
+      const solo = new Solo({ log: [0, 4, 5, 5], term: 5, mustRefetch: true, peers: ["b:1"] });
+      solo.status("b:1", { partners });
+      solo.receive("b:1", requestVote(6, 3, 5));
+      assert.equal(granted(solo, "b:1"), partners.length === 1);
+      const asked = new Solo({ log: [0, 4], term: 5, mustRefetch: true, peers: ["b:1"] });
+      asked.status("b:1", { partners });
+      asked.receive("b:1", {
+        ...{ type: "quorate_pre_vote", term: 6, lastLogIndex: 3, lastLogTerm: 5 },
+      });
+      const answers = asked.takeTo("b:1", "quorate_pre_vote_answer");
+      assert.deepEqual(
+        answers.map((answer) => answer.granted),
+        [partners.length === 1],
+      );
+    }
+  });
+
   test("votes once a leader has brought it up to date", () => {
     const solo = new Solo({ isNew: true });
     const [, ...entries] = logOf([0, 1, 3, 3]);
