@@ -68,7 +68,7 @@ function isAbleToVote(state: RaftState, candidate: string): boolean {
  * again. Whether they are two it has to say itself: our log is not whole.
  */
 function holdsAllThatWeLack(state: RaftState, candidate: string): boolean {
-  if (!state.mustRefetch || state.members.size !== 1) return false;
+  if (!state.mustRefetch || state.members.size !== 1 || state.guests.size > 0) return false;
   if (takeMembersOf(state, candidate)) return state.members.size === 1;
   askFor(state, [candidate]);
   return false;

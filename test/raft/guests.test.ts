@@ -65,6 +65,8 @@ suite("whoever has lost its files", () => {
     const solo = new Solo(options);
     const append = appendFrom(5, [1, 0], [entry(2, 5)], 2);
     solo.receive("b:1", append);
+    solo.status("b:1", { term: 5, partners: ["a:1"] });
+    solo.receive("b:1", append);
     assert.equal(solo.state.leader, null);
     solo.status("c:1", { term: 7 });
     solo.receive("b:1", append);
