@@ -7,6 +7,7 @@ declare global {
   interface Buffer {
     utf8Slice(start: number, end: number): string;
     latin1Slice(start: number, end: number): string;
+    ucs2Slice(start: number, end: number): string;
     /** Returns the number of bytes written. Lone surrogates become U+FFFD. */
     utf8Write(text: string, offset: number, length: number): number;
     latin1Write(text: string, offset: number, length: number): number;

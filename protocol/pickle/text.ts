@@ -1,5 +1,12 @@
 import { viewOf } from "./buffer-slices.js";
 import { surrogatesMax } from "./limits.js";
+import {
+  convertsLongLatin1,
+  countLongLatin1,
+  decodeLongLatin1,
+  decodeLongUtf8,
+  longTextBytesMin,
+} from "./long-text.js";
 import { PySurrogateStr } from "./values.js";
 
 /** How many UTF-16 units are turned into a string at once: below the engine's argument limit. */
@@ -40,13 +47,15 @@ export function decodeUtf8(
   start: number,
   end: number,
 ): string | PySurrogateStr | null {
-  const text = bytes.utf8Slice(start, end);
-  // Node puts U+FFFD for whatever is not well formed; only then is a second look needed.
-  return isFaithful(text, bytes, start, end) ? text : decodeWithSurrogates(bytes, start, end);
+  return decodeWellFormed(bytes, start, end) ?? decodeWithSurrogates(bytes, start, end);
 }
 
-function isFaithful(text: string, bytes: Buffer, start: number, end: number): boolean {
-  return !text.includes("\ufffd") || Buffer.from(text).compare(bytes, start, end) === 0;
+function decodeWellFormed(bytes: Buffer, start: number, end: number): string | null {
+  if (end - start >= longTextBytesMin) return decodeLongUtf8(bytes, start, end);
+  const text = bytes.utf8Slice(start, end);
+  // Node puts U+FFFD for whatever is not well formed; only then is a second look needed.
+  const isFaithful = !text.includes("\ufffd") || Buffer.from(text).compare(bytes, start, end) === 0;
+  return isFaithful ? text : null;
 }
 
 /** Node decodes what stands between the surrogates, and has to find nothing wrong with it. */
@@ -62,8 +71,8 @@ function decodeWithSurrogates(
   for (let at = start; at < end; ) {
     const found = nextSurrogate(bytes, at, end);
     if (found > at) {
-      const text = bytes.utf8Slice(at, found);
-      if (!isFaithful(text, bytes, at, found)) return null;
+      const text = decodeWellFormed(bytes, at, found);
+      if (text === null) return null;
       collector.addText(text);
     }
     if (found === end) break;
@@ -102,6 +111,7 @@ function nextSurrogate(bytes: Buffer, from: number, end: number): number {
  * at random the processor would guess wrongly at every other, and take twice as long.
  */
 export function countLatin1(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start >= longTextBytesMin) return countLongLatin1(bytes, start, end);
   let count = end - start;
   for (let at = start; at < end; at++) {
     const byte = bytes[at] ?? 0;
@@ -121,6 +131,9 @@ export function decodeLatin1(
   end: number,
   count: number,
 ): Uint8Array | null {
+  if (end - start >= longTextBytesMin && convertsLongLatin1) {
+    return decodeLongLatin1(bytes.subarray(start, end), count);
+  }
   const latin1 = new Uint8Array(count);
   let at = start;
   let faults = 0;

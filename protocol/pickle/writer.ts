@@ -1,5 +1,6 @@
 import { asBuffer, viewOf } from "./buffer-slices.js";
 import { isInstanceClass } from "./globals.js";
+import { convertsLongLatin1, encodeLongLatin1, longTextBytesMin } from "./long-text.js";
 import { encodeLong } from "./numbers.js";
 import { op } from "./opcodes.js";
 import { encodeUtf8WithSurrogates, hasLoneSurrogate } from "./text.js";
@@ -214,17 +215,19 @@ export class PickleWriter {
     this.reserve(encodeGlobal.length + 5 + bytes.length * 2 + latin1Argument.length);
     this.writeRaw(encodeGlobal);
     const start = this.used + 5;
-    const written =
-      bytes.length <= shortTextChars
-        ? this.latin1Loop(bytes, start)
-        : this.buffer.utf8Write(
-            asBuffer(bytes).latin1Slice(0, bytes.length),
-            start,
-            bytes.length * 2,
-          );
+    const written = this.latin1(bytes, start);
     this.withLength(op.binUnicode, written);
     this.used += written;
     this.writeRaw(latin1Argument);
+  }
+
+  private latin1(bytes: Uint8Array, start: number): number {
+    const { length } = bytes;
+    if (length <= shortTextChars) return this.latin1Loop(bytes, start);
+    if (length >= longTextBytesMin && convertsLongLatin1) {
+      return encodeLongLatin1(bytes, this.plain, start);
+    }
+    return this.buffer.utf8Write(asBuffer(bytes).latin1Slice(0, length), start, length * 2);
   }
 
   private latin1Loop(bytes: Uint8Array, start: number): number {
