@@ -58,30 +58,26 @@ export class Applier {
   apply(entries: readonly Entry[]): void {
     const list = this.#postponed ?? this.#waiting;
     for (const entry of entries) list.push(entry);
-    if (list === this.#waiting && !this.#isWorking && !this.#isScheduled) this.#work();
+    if (list !== this.#waiting || this.#isWorking || this.#isScheduled) return;
+    // What brought it here may have taken long as well.
+    if (this.#nextIsLarge) this.#schedule();
+    else this.#work();
   }
 
-  /** After committed entries had to go: the store again, from the dump and these entries. */
+  /**
+   * After committed entries had to go: the store again, from the dump and these entries, in slices. What
+   * is there is as before until all of it is built. Another conflict meanwhile has it begun anew.
+   */
   rebuild(entries: readonly Entry[]): void {
-    if (this.#postponed !== null) {
-      this.#host.failed(new Error("a second conflict while the store is being built again"));
-      return;
-    }
     const postponed: Entry[] = [];
     this.#postponed = postponed;
     // They are among the entries from which the store is built, or have to go.
     this.#clearWaiting();
     this.#host.replaced(null);
-    this.#host.readDump().then(
-      (dump) => {
-        // A leader's dump has replaced the store meanwhile, or a later rebuild has begun.
-        if (this.#postponed === postponed) this.#rebuildFrom(dump, entries, postponed);
-      },
-      (error: unknown) => {
-        if (this.#postponed !== postponed) return;
-        this.#host.failed(new Error("cannot read the dump", { cause: error }));
-      },
-    );
+    this.#rebuildFrom(this.#host.readDump(), entries, postponed).catch((error: unknown) => {
+      if (this.#postponed !== postponed) return;
+      this.#host.failed(new Error("cannot build the store again", { cause: error }));
+    });
   }
 
   /** A leader's dump, and the store built from it, take the place of what was here. */
@@ -95,22 +91,60 @@ export class Applier {
     this.#host.proposals.pending.appliedByDump(dump.last.index);
   }
 
-  #rebuildFrom(dump: Dump | null, entries: readonly Entry[], postponed: readonly Entry[]): void {
-    const store = dump === null ? new Store() : Store.fromDump(dump.data);
+  async #rebuildFrom(
+    reading: Promise<Dump | null>,
+    entries: readonly Entry[],
+    postponed: readonly Entry[],
+  ): Promise<void> {
+    // A leader's dump has replaced the store meanwhile, or a later rebuild has begun.
+    const isOver = () => this.#postponed !== postponed;
+    const dump = await reading;
+    if (isOver()) return;
+    const steps = dump === null ? null : Store.fromDumpSteps(dump.data);
+    const store = steps === null ? new Store() : await this.#inTurns(steps, isOver);
+    if (store === null) return;
     const from = dump?.last.index ?? 1;
     const appliedBefore = this.#appliedIndex;
+    const fresh = entries.filter(({ index }) => index > from);
+    const late = await this.#inTurns(this.#applySteps(store, fresh, appliedBefore), isOver);
+    if (late === null) return;
     this.#store = store;
-    this.#appliedIndex = from;
-    for (const entry of entries) {
-      if (entry.index <= from) continue;
-      const applied = this.#applyOne(entry);
-      // It waited for its turn when the conflict came, and so does whoever wrote it.
-      if (entry.index > appliedBefore) this.#host.proposals.pending.applied(entry, applied);
-    }
+    this.#appliedIndex = fresh.at(-1)?.index ?? from;
+    // They waited for their turn when the conflict came, and so do those who wrote them.
+    for (const [entry, applied] of late) this.#host.proposals.pending.applied(entry, applied);
     // What this brings about still comes behind what was postponed.
     if (this.#appliedIndex > appliedBefore) this.#host.applied(this.#appliedIndex);
     this.#postponed = null;
     this.apply(postponed);
+  }
+
+  /** @returns what came of those entries that had not been applied before. */
+  *#applySteps(
+    store: Store,
+    entries: readonly Entry[],
+    appliedBefore: number,
+  ): Generator<void, [Entry, Pick<Applied, "result">][]> {
+    const late: [Entry, Pick<Applied, "result">][] = [];
+    for (const entry of entries) {
+      const applied = this.#applyTo(store, entry);
+      if (entry.index > appliedBefore) late.push([entry, applied]);
+      yield;
+    }
+    return late;
+  }
+
+  /** As much at once as a turn of the loop has time for. @returns null where it is over before its end. */
+  async #inTurns<T>(work: Generator<void, T>, isOver: () => boolean): Promise<T | null> {
+    const { clock } = this.#host;
+    while (!isOver()) {
+      const untilMs = clock.monotonicMs() + nodeLimits.applyTurnMsMax;
+      do {
+        const step = work.next();
+        if (step.done === true) return step.value;
+      } while (clock.monotonicMs() < untilMs);
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
+    return null;
   }
 
   #work(): void {
@@ -123,17 +157,26 @@ export class Applier {
       const entry = this.#waiting[this.#nextAt];
       if (entry === undefined) break;
       this.#nextAt += 1;
-      const applied = this.#applyOne(entry);
+      const applied = this.#applyTo(this.#store, entry);
+      this.#appliedIndex = entry.index;
       proposals.pending.applied(entry, applied);
       index = entry.index;
-    } while (clock.monotonicMs() < untilMs);
+    } while (!this.#nextIsLarge && clock.monotonicMs() < untilMs);
     this.#isWorking = false;
     if (this.#nextAt === this.#waiting.length) this.#clearWaiting();
-    else {
-      this.#isScheduled = true;
-      clock.soon(() => this.#work());
-    }
+    else this.#schedule();
     if (index > 0) this.#host.applied(index);
+  }
+
+  /** It takes milliseconds by itself: it begins a turn. */
+  get #nextIsLarge(): boolean {
+    const bytes = this.#waiting[this.#nextAt]?.command.length ?? 0;
+    return bytes > nodeLimits.largeCommandBytes;
+  }
+
+  #schedule(): void {
+    this.#isScheduled = true;
+    this.#host.clock.soon(() => this.#work());
   }
 
   #clearWaiting(): void {
@@ -141,10 +184,9 @@ export class Applier {
     this.#nextAt = 0;
   }
 
-  #applyOne(entry: Entry): Pick<Applied, "result"> {
+  #applyTo(store: Store, entry: Entry): Pick<Applied, "result"> {
     if (entry.command[0] === commandType.version) this.#applyVersion(entry);
-    const outcome = this.#store.apply(entry.command, entry.index);
-    this.#appliedIndex = entry.index;
+    const outcome = store.apply(entry.command, entry.index);
     if (!("raised" in outcome)) return outcome;
     this.#host.notes.say({
       level: "warn",

@@ -47,6 +47,8 @@ export const nodeLimits = {
    * recursive delete looks at every key, and hundreds of them may have come at once.
    */
   applyTurnMsMax: 8,
+  /** A larger command takes milliseconds to decode: it begins a turn, and no other is applied before it there. */
+  largeCommandBytes: 512 * 1024,
   judgeTurnMsMax: 8,
   /** Proposals that wait to be judged; beyond it: QUEUE_FULL. */
   gatheredMax: 10_000,

@@ -66,6 +66,16 @@ function scene(lookMs: number, readDump: () => Promise<Dump | null> = async () =
   return { applier, told, soon, pending: proposals.pending };
 }
 
+/** Runs what is asked for in next turns, until nothing is. */
+async function turns(soon: (() => void)[]): Promise<void> {
+  for (;;) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const run = soon.shift();
+    if (run === undefined) return;
+    run();
+  }
+}
+
 test("entries are applied for so long in one turn, the rest in the next ones, in order", () => {
   const { applier, told, soon } = scene(nodeLimits.applyTurnMsMax / 2);
   applier.apply(entries(2, 6));
@@ -86,8 +96,7 @@ test("what waited is not applied to a store that is built again without it", asy
   assert.equal(applier.appliedIndex, 2);
   applier.rebuild(entries(2, 3));
   applier.apply(entries(4, 4));
-  await new Promise((resolve) => setImmediate(resolve));
-  for (let run = soon.shift(); run !== undefined; run = soon.shift()) run();
+  await turns(soon);
   assert.equal(applier.appliedIndex, 4);
   assert.equal(applier.store.size, 3);
 });
@@ -109,8 +118,7 @@ test("who wrote what waited when the store is built again learns what came of it
   assert.ok(fourth !== undefined && fifth !== undefined);
   applier.rebuild([...entries(2, 3), fourth]);
   applier.apply([fifth]);
-  await new Promise((resolve) => setImmediate(resolve));
-  for (let run = soon.shift(); run !== undefined; run = soon.shift()) run();
+  await turns(soon);
   assert.deepEqual(outcomes, ["2: done", "3: done", "4: DISCARDED", "5: DISCARDED"]);
   assert.deepEqual(told, [2, 4, 5], "the core learns of those that waited as well");
   assert.equal(pending.size, 0);
@@ -133,4 +141,60 @@ test("a rebuild that a leader's dump has overtaken does not pass for the one aft
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(applier.appliedIndex, 5);
   assert.equal(applier.store.size, 2);
+});
+
+test("a store is built again in turns, and what there was is there until it is built", async () => {
+  const { applier, soon } = scene(nodeLimits.applyTurnMsMax);
+  applier.apply(entries(2, 3));
+  await turns(soon);
+  const before = applier.store;
+  applier.rebuild(entries(2, 2));
+  const seen: (number | null)[] = [];
+  for (let turn = 0; applier.appliedIndex === null && turn < 10; turn += 1) {
+    assert.equal(applier.store, before);
+    seen.push(applier.appliedIndex);
+    await new Promise((resolve) => setImmediate(resolve));
+    soon.shift()?.();
+  }
+  assert.ok(seen.length > 1, "one look at the clock, and the time is over");
+  assert.equal(applier.appliedIndex, 2);
+  assert.deepEqual(
+    [...applier.store.entries()].map(([key]) => key),
+    ["/2"],
+  );
+});
+
+test("a second conflict while the store is built again has it built without what has to go now", async () => {
+  const { applier, soon, told } = scene(nodeLimits.applyTurnMsMax);
+  applier.apply(entries(2, 6));
+  await turns(soon);
+  applier.rebuild(entries(2, 5));
+  applier.apply(entries(6, 7));
+  applier.rebuild(entries(2, 3));
+  applier.apply(entries(4, 4));
+  await turns(soon);
+  assert.equal(applier.appliedIndex, 4);
+  assert.deepEqual(
+    [...applier.store.entries()].map(([key]) => key),
+    ["/2", "/3", "/4"],
+  );
+  assert.equal(told.at(-1), 4);
+});
+
+test("a large command is applied in a turn of its own", async () => {
+  const { applier, soon } = scene(0);
+  const value = { value: "x".repeat(nodeLimits.largeCommandBytes), updated: 1, created: 1 };
+  const large = { term: 1, command: encodeSet("/large", value) };
+  const [second] = entries(2, 2);
+  assert.ok(second !== undefined);
+  applier.apply([second, { index: 3, ...large }, { index: 4, ...large }]);
+  assert.equal(applier.appliedIndex, 2, "not with the small one before it");
+  soon.shift()?.();
+  assert.equal(applier.appliedIndex, 3, "nor with another one");
+  await turns(soon);
+  assert.equal(applier.appliedIndex, 4);
+  applier.apply([{ index: 5, ...large }]);
+  assert.equal(applier.appliedIndex, 4, "nor in the turn in which it has come");
+  await turns(soon);
+  assert.equal(applier.appliedIndex, 5);
 });
