@@ -5,6 +5,12 @@
 export const journalGrowthBytesMin = 256 * 1024;
 export const journalGrowthBytesMax = 8 * 1024 * 1024;
 
+/**
+ * What has gathered while a write was under way goes on in appends of about this size: each is put together,
+ * with its checksum, in one step of the loop, and in memory of its own.
+ */
+export const appendBytesMax = 4 * 1024 * 1024;
+
 /** Piece in which files are read and copied: large enough that calls cost nothing. */
 export const copyChunkBytes = 1024 * 1024;
 

@@ -8,7 +8,7 @@ import type { DumpSource } from "./dump-codec.js";
 import type { DumpReader, DumpReceiver, ReceivedDump } from "./dump-files.js";
 import type { FileLock, FileSystem } from "./file-system.js";
 import { type MemberFiles, memberFiles, removeIfThere } from "./files.js";
-import { commitIndexIntervalMs, confirmDelayMs } from "./limits.js";
+import { appendBytesMax, commitIndexIntervalMs, confirmDelayMs } from "./limits.js";
 import { LogFiles, type LogFilesParts } from "./log-files.js";
 import type { MetaFile } from "./meta-file.js";
 import { nodeFileSystem } from "./node-file-system.js";
@@ -250,9 +250,15 @@ export class Storage {
       case "append": {
         const entries: Entry[] = [];
         let count = 0;
-        for (; ops[at + count]?.kind === "append"; count++) {
+        let bytes = 0;
+        while (bytes < appendBytesMax) {
           const next = ops[at + count];
-          if (next?.kind === "append") for (const entry of next.entries) entries.push(entry);
+          if (next?.kind !== "append") break;
+          for (const entry of next.entries) {
+            entries.push(entry);
+            bytes += entry.command.length;
+          }
+          count += 1;
         }
         await this.#log.journal.append(entries);
         return count;
