@@ -8,8 +8,8 @@ export const clientLimits = {
   watchEventsMax: 100_000,
   /** A dump that is received is held in memory until it is read. */
   dumpBytesMax: 1024 * 1024 * 1024,
-  /** Largest pickled entry taken in pieces, as a member's: see src/raft/limits.ts. */
-  transmissionBytesMax: 256 * 1024 * 1024,
+  /** Largest command of an entry: whatever the members take, and a vanilla leader far more. */
+  entryBytesMax: 128 * 1024 * 1024,
   /** Elections remembered: a leader that goes back beyond them sends its dump. */
   termRunsMax: 4_096,
   /** One member's answer, when it is asked who is in the cluster. */

@@ -1,6 +1,6 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { decodeEntryTuple } from "../../protocol/wire/message-codec.js";
+import { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type {
   AppendChunk,
   AppendEntries,
@@ -34,8 +34,7 @@ export interface DumpPlace {
 
 interface Transmission {
   readonly from: string;
-  readonly pieces: Uint8Array[];
-  bytes: number;
+  readonly pieces: EntryPieces;
 }
 
 /**
@@ -244,20 +243,19 @@ export class LogFollower {
   }
 
   #takePiece(from: string, message: AppendChunk): void {
-    if (message.transmission === "start") this.#transmission = { from, pieces: [], bytes: 0 };
+    if (message.transmission === "start") {
+      this.#transmission = { from, pieces: new EntryPieces(clientLimits.entryBytesMax) };
+    }
     const open = this.#transmission;
     if (open === null || open.from !== from || this.#loadingFrom !== null) {
       const isLoading = this.#loadingFrom !== null;
       this.#answer(from, { next: this.#terms.last + 1, reset: !isLoading, success: false });
       return;
     }
-    open.pieces.push(message.data);
-    open.bytes += message.data.length;
-    const entry = message.transmission === "finish" ? this.#assemble(open) : null;
+    const entry = this.#entryOf(open, message);
     if (entry === null) {
       // Vanilla marks two pieces `finish` where the pickle is longer than the command: wait for more.
       this.#answer(from, { next: this.#terms.last + 1, reset: false, success: false });
-      if (open.bytes > clientLimits.transmissionBytesMax) this.#transmission = null;
       return;
     }
     this.#transmission = null;
@@ -265,15 +263,15 @@ export class LogFollower {
   }
 
   /** The entry that the pieces make, or null where they do not make one (yet). */
-  #assemble(open: Transmission): Entry | null {
+  #entryOf({ from, pieces }: Transmission, { data, transmission }: AppendChunk): Entry | null {
     try {
-      return decodeEntryTuple(Buffer.concat(open.pieces));
+      pieces.add(data);
+      if (pieces.isTooLarge) this.#transmission = null;
+      return transmission === "finish" ? pieces.finish() : null;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      if (error.code !== "pickle-truncated") {
-        this.#transmission = null;
-        this.#host.warn(`${open.from} sent a large entry that is none: ${error.message}`);
-      }
+      this.#transmission = null;
+      this.#host.warn(`${from} sent a large entry that is none: ${error.message}`);
       return null;
     }
   }

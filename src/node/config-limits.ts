@@ -1,3 +1,5 @@
+import { commandBytesMax } from "../../protocol/wire/limits.js";
+
 /** Upper bound of every timeout: more is a mistake of unit, and timers hold no more than 24 days. */
 export const timeoutSecMax = 86_400;
 
@@ -17,6 +19,13 @@ export const portMax = 65_535;
 
 /** More entries than this in one log would not fit a journal, whose offsets have 32 bits. */
 export const compactionEntriesMax = 100_000_000;
+
+/**
+ * What `max_entry_bytes` may be: not less than our own proposers make, and so much that an entry of it, which
+ * takes twice as much on the wire at worst, still fits the send buffer of 64 MiB.
+ */
+export const entryBytesLeast = commandBytesMax;
+export const entryBytesMost = 3 * commandBytesMax;
 
 /** A configuration file is read whole before it is parsed. */
 export const configFileBytesMax = 4 * 1024 * 1024;

@@ -1,5 +1,11 @@
 import type { Found, Layers } from "./config-file.js";
-import { compactionEntriesMax, periodMsMin, timeoutSecMax } from "./config-limits.js";
+import {
+  compactionEntriesMax,
+  entryBytesLeast,
+  entryBytesMost,
+  periodMsMin,
+  timeoutSecMax,
+} from "./config-limits.js";
 import { type Setting, settings } from "./config-settings.js";
 import { type CompactionThresholds, ConfigError, type Timeouts } from "./config-types.js";
 
@@ -104,17 +110,21 @@ export function readCompaction(found: Layers["found"]): CompactionThresholds {
 
 function readMinEntries(all: Layers["found"]): number {
   const found = all.get(settings.logCompactionMinEntries);
-  if (found === undefined) {
-    return 5000;
-  }
+  return found === undefined ? 5000 : readCount(found, 2, compactionEntriesMax);
+}
+
+/** @throws ConfigError where it is no size that an entry may have. */
+export function readEntryBytesMax(all: Layers["found"]): number {
+  const found = all.get(settings.maxEntryBytes);
+  return found === undefined ? entryBytesLeast : readCount(found, entryBytesLeast, entryBytesMost);
+}
+
+function readCount(found: Found, least: number, most: number): number {
   const count = toNumber(found.value);
-  if (!Number.isInteger(count) || count < 2 || count > compactionEntriesMax) {
-    throw new ConfigError(
-      `${found.source} is ${show(found.value)} but must be a whole number from 2 to ` +
-        `${compactionEntriesMax}`,
-    );
-  }
-  return count;
+  if (Number.isInteger(count) && count >= least && count <= most) return count;
+  throw new ConfigError(
+    `${found.source} is ${show(found.value)} but must be a whole number from ${least} to ${most}`,
+  );
 }
 
 function readDuration(

@@ -225,6 +225,15 @@ const ownSettings = {
     argument: "<seconds>",
     help: "… or so long after the last time (default: 300)",
   },
+  maxEntryBytes: {
+    section: quorate,
+    name: "max_entry_bytes",
+    env: "QUORATE_MAX_ENTRY_BYTES",
+    flag: "maxEntryBytes",
+    option: "--max-entry-bytes",
+    argument: "<bytes>",
+    help: "largest entry of the log that is taken (default: 8388608)",
+  },
 } as const satisfies Record<string, Setting>;
 
 export const settings = { ...patroniSettings, ...ownSettings };

@@ -56,6 +56,8 @@ export interface Config {
   readonly timeouts: Timeouts;
   readonly compaction: CompactionThresholds;
   readonly onConflict: OnConflict;
+  /** Largest command of an entry that is taken from a leader or from who proposes one. */
+  readonly entryBytesMax: number;
   /** Where the HTTP server listens; null: it is off. */
   readonly http: HostPort | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
@@ -100,6 +102,7 @@ export interface ConfigFlags {
   readonly retryTimeout?: string | undefined;
   readonly logCompactionMinEntries?: string | undefined;
   readonly logCompactionMinTime?: string | undefined;
+  readonly maxEntryBytes?: string | undefined;
 }
 
 export interface ConfigSources {

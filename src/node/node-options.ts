@@ -27,6 +27,8 @@ export interface NodeSettings {
    * a file and goes on as degraded, `halt` ends the member.
    */
   readonly onConflict?: OnConflict;
+  /** Largest entry of the log that is taken, in bytes of its command. Default: 8 MiB; at most 24 MiB. */
+  readonly maxEntryBytes?: number;
   /** Serve status, data and health over HTTP here, `host:port`. Default: off. It asks for no password. */
   readonly http?: string;
   /** Where the member's log goes. Default: nowhere. */
@@ -92,6 +94,7 @@ export function configOfOptions(options: NodeOptions | PatroniFileOptions): Conf
       ...{ selfAddr, partnerAddrs, bindAddr, dataDir, password, onConflict, http },
       ...timeoutFlags(options.timeouts ?? {}),
       ...compactionFlags(options.compaction ?? {}),
+      maxEntryBytes: options.maxEntryBytes?.toString(),
     },
     flagName: (flag) => optionNames[flag] ?? flag,
     readPasswordFile,

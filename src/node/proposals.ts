@@ -124,6 +124,13 @@ export class Proposals {
 
   #gather(proposal: Proposal): void {
     const { command, origin } = proposal;
+    const { entryBytesMax } = this.#host.state;
+    if (command.length > entryBytesMax) {
+      // Nor is it looked at: that would take as long as it is large.
+      const reason = `a command of ${command.length} bytes, at most ${entryBytesMax} are taken`;
+      this.#refuse(origin, `${reason} (quorate.max_entry_bytes)`);
+      return;
+    }
     const bytes = this.#gatheredBytes + command.length;
     const isFull = this.#gathered.length > 0 && bytes > nodeLimits.gatheredBytesMax;
     if (isFull || this.#gathered.length >= nodeLimits.gatheredMax) {

@@ -2,6 +2,7 @@ import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
 import { leavingMembers } from "../raft/history.js";
 import type { RaftState } from "../raft/state.js";
+import { tooLargeText } from "../raft/too-large.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
@@ -67,7 +68,10 @@ export function wireStatus(sources: ReportSources): MemberStatus {
       ["quorate_last_index", state.log.lastIndex],
       ["quorate_last_term", state.log.lastTerm],
       ["quorate_leaving", leavingMembers(state)],
-      ["quorate_degraded", sources.notes.degraded().map(({ code }) => code)],
+      [
+        "quorate_degraded",
+        [...sources.notes.degraded(), ...tooLarge(state)].map(({ code }) => code),
+      ],
     ]),
   };
 }
@@ -112,6 +116,7 @@ export function statusReport(sources: ReportSources): StatusReport {
       ...notes.degraded(),
       ...(state.mustRefetch ? [{ code: refetchingCode, message: refetching(state) }] : []),
       ...unprovenLog(state),
+      ...tooLarge(state),
     ],
     counters: { ...network.counters(), ...notes.counters() },
   };
@@ -134,6 +139,12 @@ function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
     "the members that are away. Where none of them comes back, compare the files of the two (quorate " +
     `doctor DIR DIR); where ${peer} has nothing that is missing here, start it with an empty directory`;
   return [{ code: "forgetful-voter", message }];
+}
+
+function tooLarge({ tooLarge: refused, entryBytesMax }: RaftState): DegradedReason[] {
+  if (refused === null) return [];
+  const message = tooLargeText(refused.leader, refused.index, entryBytesMax);
+  return [{ code: "entry-too-large", message }];
 }
 
 function memberReport({ state, network }: ReportSources, address: string): MemberReport {

@@ -23,7 +23,7 @@ export async function findCluster(
 }
 
 export function raftConfig(
-  { selfAddr, timeouts, onConflict }: Config,
+  { selfAddr, timeouts, onConflict, entryBytesMax }: Config,
   { random, guardsOff }: Environment,
 ): RaftConfig {
   return {
@@ -33,6 +33,7 @@ export function raftConfig(
     heartbeatMs: timeouts.heartbeatPeriodMs,
     leaderFallbackMs: timeouts.leaderFallbackMs,
     onConflict,
+    entryBytesMax,
     tellsAtTurnEnd: true,
     random,
     ...(guardsOff === undefined ? {} : { guardsOff }),

@@ -1,15 +1,15 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { decodeEntryTuple } from "../../protocol/wire/message-codec.js";
+import { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type { AppendChunk, AppendEntries, InstallSnapshot } from "../../protocol/wire/messages.js";
 import { raiseCommit } from "./commit.js";
 import { noteTerm } from "./guards/forgetful-voters.js";
 import { mayFollow } from "./guards/forgotten-term.js";
 import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
-import { raftLimits } from "./limits.js";
 import { adoptTerm, stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
+import { isTooLarge, refuseTooLarge, waitsForDump } from "./too-large.js";
 import { yieldCommitted } from "./yield-committed.js";
 
 type FromLeader = AppendEntries | AppendChunk | InstallSnapshot;
@@ -89,6 +89,10 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
     return;
   }
   if (prevLogIdx === null || !state.log.holds(prevLogIdx)) {
+    if (waitsForDump(state)) {
+      answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
+      return;
+    }
     const next = Math.min(state.log.lastIndex + 1, state.conflictNext ?? Number.POSITIVE_INFINITY);
     answer(state, from, { next, reset: true, success: false });
     return;
@@ -100,6 +104,12 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
     return;
   }
   state.conflictNext = null;
+  const large = entries.find(({ command }) => command.length > state.entryBytesMax);
+  if (large !== undefined) {
+    refuseTooLarge(state, from, large.index);
+    answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
+    return;
+  }
   if (!takeEntries(state, from, entries)) return;
   const verified = prevLogIdx + entries.length;
   answer(state, from, { next: verified + 1, reset: false, success: true });
@@ -177,52 +187,47 @@ function healTerm(state: RaftState): void {
 }
 
 function onAppendChunk(state: RaftState, from: string, message: AppendChunk): void {
-  if (message.transmission === "start") state.transmission = { from, pieces: [], bytes: 0 };
+  const { term, commitIndex, prevLogIdx, prevLogTerm } = message;
+  if (message.transmission === "start") {
+    state.transmission = { from, pieces: new EntryPieces(state.entryBytesMax) };
+  }
   const open = state.transmission;
-  if (open === null || open.from !== from) {
+  const isRefused = isTooLarge(state, prevLogIdx);
+  if (open === null || open.from !== from || isRefused) {
     // The start was lost with an earlier link: the answer makes the leader begin again.
-    answer(state, from, { next: state.log.lastIndex + 1, reset: true, success: false });
+    answer(state, from, { next: state.log.lastIndex + 1, reset: !isRefused, success: false });
     return;
   }
-  open.pieces.push(message.data);
-  open.bytes += message.data.length;
-  if (open.bytes > raftLimits.transmissionBytesMax) {
-    state.transmission = null;
-    state.note(
-      "error",
-      "entry-too-large",
-      `${from} sends an entry of more than ${open.bytes} bytes`,
-    );
-    return;
-  }
-  const entry = message.transmission === "finish" ? assemble(state, open) : null;
+  const entry = takePiece(state, open, message);
   if (entry === null) {
     // Upstream marks two pieces `finish` where the pickle is longer than the command: wait for more.
     answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
     return;
   }
   state.transmission = null;
-  const { term, commitIndex, prevLogIdx, prevLogTerm } = message;
+  const entries = [entry];
   onAppendEntries(state, from, {
-    type: "append_entries",
-    term,
-    commitIndex,
-    prevLogIdx,
-    prevLogTerm,
-    entries: [entry],
+    ...{ type: "append_entries", term, commitIndex, prevLogIdx, prevLogTerm, entries },
   });
 }
 
+type Transmission = NonNullable<RaftState["transmission"]>;
+
 /** The entry that the pieces make, or null where they do not make one (yet). */
-function assemble(
+function takePiece(
   state: RaftState,
-  { from, pieces }: { from: string; pieces: readonly Uint8Array[] },
+  { from, pieces }: Transmission,
+  { data, transmission, prevLogIdx }: AppendChunk,
 ): Entry | null {
   try {
-    return decodeEntryTuple(Buffer.concat(pieces));
+    pieces.add(data);
+    if (pieces.isTooLarge) {
+      state.transmission = null;
+      refuseTooLarge(state, from, (prevLogIdx ?? state.log.lastIndex) + 1);
+    }
+    return transmission === "finish" ? pieces.finish() : null;
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    if (error.code === "pickle-truncated") return null;
     state.transmission = null;
     state.note(
       "error",

@@ -1,3 +1,5 @@
+import { commandBytesMax } from "../../protocol/wire/limits.js";
+
 /** Bounds of the core, each with its reason. Times are in milliseconds, sizes in bytes. */
 export const raftLimits = {
   /** Upstream's appendEntriesBatchSizeBytes: a vanilla receiver is known to cope with it. */
@@ -20,10 +22,18 @@ export const raftLimits = {
   inFlightBytesMax: 8 * 1024 * 1024,
   /** Bytes appended and not committed; beyond it a proposal is answered QUEUE_FULL. */
   uncommittedBytesMax: 128 * 1024 * 1024,
-  /** Largest pickled entry taken in pieces: twice the largest command, for latin-1 doubling. */
-  transmissionBytesMax: 256 * 1024 * 1024,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
+  /**
+   * Largest command of an entry, unless configured otherwise: what our own proposers make at most. To take one
+   * over, to write it and to apply it are steps of the loop of some ten milliseconds each.
+   */
+  entryBytesMax: commandBytesMax,
+  /**
+   * A leader whose entry is too large is asked again so rarely: it sends all of it each time, until it has
+   * compacted its log and sends a dump instead.
+   */
+  tooLargeRetryMs: 30_000,
   /** Log position that no log reaches: a prevLogIdx that every vanilla member answers with a reset. */
   unreachableIndex: 2 ** 40,
   /** How long a connected peer may take to answer a status question in a campaign. */

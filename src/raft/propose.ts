@@ -48,6 +48,8 @@ function refusal(state: RaftState, command: Uint8Array): number | null {
   }
   // Applying an empty command raises in every vanilla member.
   if (command.length === 0) return failReason.requestDenied;
+  // Followers do not take it, so that it could never be committed.
+  if (command.length > state.entryBytesMax) return failReason.requestDenied;
   if (command[0] === commandType.membership) return membershipRefusal(state, command);
   return null;
 }

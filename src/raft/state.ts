@@ -1,5 +1,6 @@
 import { commandType, decodeCommand } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import type { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { CampaignRound } from "./campaign.js";
 import type { Inquest } from "./inquest.js";
@@ -122,7 +123,9 @@ export class RaftState {
   diskUsable = true;
   halted = false;
   /** Pieces of a large entry that the leader is sending. */
-  transmission: { from: string; pieces: Uint8Array[]; bytes: number } | null = null;
+  transmission: { from: string; pieces: EntryPieces } | null = null;
+  /** An entry that we do not take, and when its leader is told again where our log ends. */
+  tooLarge: { leader: string; term: number; index: number; dueMs: number } | null = null;
   /**
    * Where the leader was told to look, after a conflict that it has not resolved yet; 1 where the head
    * of our log is in conflict, so that only its dump can help. A vanilla leader sends on before it hears
@@ -136,7 +139,7 @@ export class RaftState {
   incomingSnapshot: { from: string; term: number } | null = null;
 
   /** Indices of membership entries that did change the member set. */
-  private readonly effectiveChanges = new Set<number>();
+  private readonly effectiveChanges = new Map<number, MembershipChange>();
   private effects: Effect[] = [];
 
   constructor(config: RaftConfig, initial: InitialState, nowMs: number) {
@@ -163,6 +166,10 @@ export class RaftState {
     for (const member of initial.members) if (member !== config.selfId) this.members.add(member);
     this.addGuests(initial.guests ?? []);
     this.electionDeadlineMs = nowMs + this.randomElectionMs();
+  }
+
+  get entryBytesMax(): number {
+    return this.config.entryBytesMax ?? raftLimits.entryBytesMax;
   }
 
   guarded(name: GuardName): boolean {
@@ -278,6 +285,7 @@ export class RaftState {
     if (entries.length === 0) return;
     this.isConflictKept = false;
     this.log.append(entries);
+    this.forgetTooLarge();
     this.seq += 1;
     this.logSeq = this.seq;
     this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
@@ -302,6 +310,7 @@ export class RaftState {
   /** A received dump's two entries, and what follows them, become the log. */
   replaceLog(entries: readonly Entry[]): void {
     this.log = new RaftLog(entries);
+    this.forgetTooLarge();
     this.seq += 1;
     this.logSeq = this.seq;
     this.durableIndex = 0;
@@ -320,9 +329,11 @@ export class RaftState {
   /** Upstream: SyncObj.__doChangeCluster. Ours rolls back only what had an effect. */
   private applyMembership(entry: Entry, reverse: boolean): void {
     if (entry.command[0] !== commandType.membership) return;
-    const change = membershipOf(entry.command);
+    const known = this.effectiveChanges.get(entry.index) ?? null;
+    // To decode one again can take long: whoever leads chooses how large it is.
+    const change = reverse ? known : membershipOf(entry.command);
     if (change === null || change.address === this.selfId) return;
-    if (reverse && !this.effectiveChanges.delete(entry.index)) return;
+    this.effectiveChanges.delete(entry.index);
     const adding = (change.change === "add") !== reverse;
     // Who told us the members had counted it already; where it is cut, it has to go all the same.
     if (!reverse && this.areMembersTold) this.effectiveChanges.add(entry.index);
@@ -331,7 +342,7 @@ export class RaftState {
     if (!adding && !reverse && entry.index > this.commitIndex) this.guests.add(change.address);
     if (adding) this.addMember(change.address);
     else this.dropMember(change.address);
-    if (!reverse) this.effectiveChanges.add(entry.index);
+    if (!reverse) this.effectiveChanges.set(entry.index, change);
     this.emitMembers();
   }
 
@@ -415,6 +426,11 @@ export class RaftState {
     this.emit({ kind: "leadership", role, leader, term: this.term });
   }
 
+  /** Another entry, or a dump, has taken its place. */
+  private forgetTooLarge(): void {
+    if (this.tooLarge !== null && this.log.lastIndex >= this.tooLarge.index) this.tooLarge = null;
+  }
+
   private emitMembers(): void {
     this.emit({ kind: "members", members: [...this.members], guests: [...this.guests] });
   }
@@ -438,10 +454,14 @@ export class RaftState {
   }
 }
 
+/** What a membership entry does. */
+interface MembershipChange {
+  readonly change: "add" | "rem";
+  readonly address: string;
+}
+
 /** The change that a membership command asks for, or null where it is malformed. */
-export function membershipOf(
-  command: Uint8Array,
-): { change: "add" | "rem"; address: string } | null {
+export function membershipOf(command: Uint8Array): MembershipChange | null {
   try {
     const decoded = decodeCommand(command);
     return decoded.kind === "membership" ? decoded : null;

@@ -28,6 +28,8 @@ export interface RaftConfig {
   readonly leaderFallbackMs: number;
   /** What to do when a leader demands that committed entries go. */
   readonly onConflict: "keep" | "halt";
+  /** A leader's entry with a larger command is not taken, nor proposed as the leader; raftLimits' where absent. */
+  readonly entryBytesMax?: number;
   /**
    * A new commit index is told when the input `turn-ended` comes, with whatever else is sent then, and
    * not at once. To be asked for with `RaftState.owesCommit`.

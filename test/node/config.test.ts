@@ -51,6 +51,7 @@ describe("configuration: defaults", () => {
       },
       compaction: { minEntries: 5000, minTimeMs: 300_000 },
       onConflict: "keep",
+      entryBytesMax: 8_388_608,
       http: null,
       log: { level: "info", format: "text" },
       warnings: [],
@@ -217,6 +218,7 @@ describe("configuration: flags over environment over file", () => {
     onConflict: ["halt", "keep", "halt"],
     logCompactionMinEntries: ["10", "20", "30"],
     logCompactionMinTime: ["10", "20", "30"],
+    maxEntryBytes: ["8388609", "9000000", "25165824"],
   };
 
   for (const setting of settingList) {
@@ -348,6 +350,8 @@ describe("configuration: rules", () => {
       /^--log-compaction-min-entries is "1" but must be a whole num/,
     ],
     [{ logCompactionMinEntries: "2.5" }, /must be a whole number from 2/],
+    [{ maxEntryBytes: "8388607" }, /^--max-entry-bytes is "8388607" but must be .* 8388608 to/],
+    [{ maxEntryBytes: "25165825" }, /must be a whole number from 8388608 to 25165824/],
     [{ logCompactionMinTime: "0" }, /^--log-compaction-min-time is 0 s but must be more than 0/],
     [
       { selfAddr: "host" },

@@ -147,8 +147,10 @@ test("proposals are judged for so long in one turn, the rest in the next ones", 
 
 test("more proposals than may wait are answered QUEUE_FULL", async () => {
   const { submit } = slowScene();
-  const waiting = Array.from({ length: 4 }, (_, n) => submit(set(`/${n}`, 8 * 1024 * 1024)));
-  assert.equal(await waiting[3], "QUEUE_FULL");
+  const waiting = Array.from({ length: 4 }, (_, n) => submit(set(`/${n}`, 7 * 1024 * 1024)));
+  const last = submit(set("/last", 7 * 1024 * 1024));
+  assert.equal(await last, "QUEUE_FULL");
+  assert.equal(waiting.length, 4);
   const { submit: submitSmall } = slowScene();
   for (let n = 0; n < nodeLimits.gatheredMax; n += 1) void submitSmall(set("/a"));
   assert.equal(await submitSmall(set("/a")), "QUEUE_FULL");

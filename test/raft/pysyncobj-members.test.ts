@@ -259,8 +259,8 @@ suite("proposals", () => {
   test("beyond the bound of what is not committed they are answered QUEUE_FULL", () => {
     const solo = leader();
     solo.autoDisk = false;
-    const large = new Uint8Array(raftLimits.uncommittedBytesMax / 4);
-    for (let i = 0; i < 4; i += 1) {
+    const large = new Uint8Array(raftLimits.entryBytesMax);
+    for (let i = 0; i < raftLimits.uncommittedBytesMax / large.length; i += 1) {
       assert.equal((outcomes(solo.propose(large, 1))[0] as { appended: boolean }).appended, true);
     }
     assert.deepEqual(outcomes(solo.propose("x", 1)), [refused(failReason.queueFull)]);
@@ -274,6 +274,12 @@ suite("proposals", () => {
     assert.deepEqual(outcomes(solo.propose(new Uint8Array(0), 1)), [
       refused(failReason.requestDenied),
     ]);
+  });
+
+  test("one larger than what followers take is denied", () => {
+    const solo = leader();
+    const large = new Uint8Array(raftLimits.entryBytesMax + 1);
+    assert.deepEqual(outcomes(solo.propose(large, 1)), [refused(failReason.requestDenied)]);
   });
 
   test("a leader whose disk refuses writes asks who holds all of its log to take over", () => {

@@ -4,6 +4,7 @@ import type { Config } from "../../src/node/config-types.js";
 import type { Environment } from "../../src/node/environment.js";
 import { Member } from "../../src/node/member.js";
 import type { StopReason } from "../../src/node/member-types.js";
+import { raftLimits } from "../../src/raft/limits.js";
 import type { GuardName } from "../../src/raft/types.js";
 import { StorageError } from "../../src/storage/storage-error.js";
 import type { Chance } from "./chance.js";
@@ -200,6 +201,7 @@ export class Seat implements AnySeat {
         minTimeMs: this.#host.compactionMs,
       },
       onConflict: "keep",
+      entryBytesMax: raftLimits.entryBytesMax,
       http: null,
       log: { level: "debug", format: "text" },
       warnings: [],
