@@ -1,5 +1,4 @@
-import { commandType } from "../../protocol/log/commands.js";
-import { membershipOf, type RaftState } from "./state.js";
+import type { RaftState } from "./state.js";
 
 /** Between two questions that are not answered. */
 export const askAgainMs = 500;
@@ -52,11 +51,8 @@ export function askFor(state: RaftState, peers: readonly string[]): boolean {
  */
 export function leavingMembers(state: RaftState): string[] {
   const leaving = new Set<string>();
-  for (const entry of state.log.slice(state.commitIndex + 1, state.log.lastIndex)) {
-    if (entry.command[0] !== commandType.membership) continue;
-    const change = membershipOf(entry.command);
-    if (change?.change === "rem" && !state.members.has(change.address)) leaving.add(change.address);
+  for (const { change, address } of state.uncommittedChanges()) {
+    if (change === "rem" && !state.members.has(address)) leaving.add(address);
   }
-  leaving.delete(state.selfId);
   return [...leaving];
 }

@@ -336,7 +336,7 @@ export class RaftState {
     this.effectiveChanges.delete(entry.index);
     const adding = (change.change === "add") !== reverse;
     // Who told us the members had counted it already; where it is cut, it has to go all the same.
-    if (!reverse && this.areMembersTold) this.effectiveChanges.add(entry.index);
+    if (!reverse && this.areMembersTold) this.effectiveChanges.set(entry.index, change);
     if (adding === this.members.has(change.address)) return;
     // An entry that may be undone yet: who is taken out by it may lead without us knowing.
     if (!adding && !reverse && entry.index > this.commitIndex) this.guests.add(change.address);
@@ -344,6 +344,13 @@ export class RaftState {
     else this.dropMember(change.address);
     if (!reverse) this.effectiveChanges.set(entry.index, change);
     this.emitMembers();
+  }
+
+  /** Changes of the member set that may come to nothing yet. */
+  uncommittedChanges(): MembershipChange[] {
+    return [...this.effectiveChanges].flatMap(([index, change]) =>
+      index > this.commitIndex ? [change] : [],
+    );
   }
 
   /** Others count these among the members, and us. */
@@ -374,11 +381,10 @@ export class RaftState {
   /** What is committed is not undone: whoever it took out is a guest no longer. */
   dismissGuests(from: number): void {
     let dismissed = false;
-    for (const index of this.effectiveChanges) {
+    for (const [index, { change, address }] of this.effectiveChanges) {
       if (index <= from || index > this.commitIndex) continue;
-      const change = membershipOf(this.log.at(index).command);
-      if (change?.change !== "rem" || !this.guests.delete(change.address)) continue;
-      this.forgetPeer(change.address);
+      if (change !== "rem" || !this.guests.delete(address)) continue;
+      this.forgetPeer(address);
       dismissed = true;
     }
     if (dismissed) this.emitMembers();
