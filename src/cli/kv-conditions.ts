@@ -1,17 +1,12 @@
 import { type Command, Option } from "commander";
 import { ConfigError } from "../node/config-types.js";
+import type { Conditions } from "../tools/conditions.js";
 
 /** As commander collects them. */
 export interface ConditionFlags {
   readonly prevExist?: string;
   readonly prevValue?: string;
   readonly prevIndex?: string;
-}
-
-export interface Conditions {
-  readonly prevExist?: boolean;
-  readonly prevValue?: string;
-  readonly prevIndex?: number;
 }
 
 /** Patroni's conditions, by its names. */

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { ConfigError } from "../node/config-types.js";
+import { type Conditions, holdNow } from "../tools/conditions.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { addConditionOptions, type ConditionFlags, readConditions } from "./kv-conditions.js";
@@ -51,12 +52,12 @@ export function registerKvDelete(
         throw new ConfigError(`--recursive does not go with ${what}`);
       }
       const code = await withClient(context, flags, async (session) => {
-        const keys = affected(session, key, recursive);
-        if (flags.dryRun === true) return showPlan(session, keys);
+        if (flags.dryRun === true) return showPlan(session, { key, recursive, conditions });
+        const { length } = affected(session, key, recursive);
         const { result, index } = await write(session, (timeoutMs) =>
           session.client.delete(key, { recursive, ...conditions, timeoutMs }),
         );
-        return report(session, { key, recursive, isDone: result, index, count: keys.length });
+        return report(session, { key, recursive, isDone: result, index, count: length });
       });
       finish(code);
     });
@@ -68,10 +69,29 @@ function affected({ client }: KvSession, key: string, recursive: boolean): reado
   return client.get(key) === null ? [] : [key];
 }
 
-function showPlan({ context, options }: KvSession, keys: readonly string[]): number {
+function showPlan(
+  session: KvSession,
+  {
+    key,
+    recursive,
+    conditions,
+  }: { readonly key: string; readonly recursive: boolean; readonly conditions: Conditions },
+): number {
+  const { context, client, options } = session;
+  const isHeld = recursive || holdNow(client.get(key), conditions);
+  const keys = isHeld ? affected(session, key, recursive) : [];
   if (options.json) printJson(context, { wouldDelete: keys });
-  else for (const key of keys) context.out(`would delete ${showValue(key)}\n`);
+  else if (keys.length === 0) throw nothingDeleted(key, recursive);
+  else for (const each of keys) context.out(`would delete ${showValue(each)}\n`);
   return keys.length > 0 ? exitCode.ok : exitCode.failed;
+}
+
+function nothingDeleted(key: string, recursive: boolean): CliError {
+  const name = JSON.stringify(key);
+  const why = recursive
+    ? `no key begins with ${name}`
+    : `there is no key ${name}, or the conditions do not hold`;
+  return new CliError(`${why}: nothing was deleted`);
 }
 
 interface Deletion {
@@ -88,11 +108,7 @@ function report({ context, options }: KvSession, deletion: Deletion): number {
     printJson(context, { key, done: isDone, ...(isDone ? { index } : {}) });
     return isDone ? exitCode.ok : exitCode.failed;
   }
-  if (!isDone) {
-    throw new CliError(
-      `there is no key ${JSON.stringify(key)}, or the conditions do not hold: nothing was deleted`,
-    );
-  }
+  if (!isDone) throw nothingDeleted(key, recursive);
   const what = recursive ? `${count} keys that begin with ` : "";
   context.out(`deleted ${what}${JSON.stringify(key)} (index ${index})\n`);
   return exitCode.ok;

@@ -12,8 +12,8 @@ export function registerKvGet(
     name: "get",
     summary: "print the value of a key",
     description:
-      "Prints the value of KEY, with --json also its times and its index. Ends with 1 where there is\n" +
-      "no such key.",
+      "Prints the value of KEY, with --json also its times and its index. Where there is no such key it\n" +
+      'ends with 1, and --json prints {"key": …, "exists": false}; where nobody answered, nothing.',
     exits: "0 printed; 1 there is no such key, or nobody answered; 2 wrong usage",
   })
     .argument("<key>", "the whole key")
@@ -25,8 +25,12 @@ export function registerKvGet(
     .action(async (key: string, flags) => {
       const code = await withClient(context, flags, async ({ options, client }) => {
         const entry = client.get(key);
-        if (entry === null) throw new CliError(`there is no key ${JSON.stringify(key)}`);
-        if (options.json) printJson(context, { key, ...entry });
+        if (entry === null) {
+          if (!options.json) throw new CliError(`there is no key ${JSON.stringify(key)}`);
+          printJson(context, { key, exists: false });
+          return exitCode.failed;
+        }
+        if (options.json) printJson(context, { key, exists: true, ...entry });
         else {
           // As it is stored, so that it can be piped on.
           const { value } = entry;

@@ -1,12 +1,22 @@
 import type { Command } from "commander";
 import { ConfigError } from "../node/config-types.js";
+import { type Conditions, holdNow } from "../tools/conditions.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { addConditionOptions, type ConditionFlags, readConditions } from "./kv-conditions.js";
-import { type ClientFlags, kvCommand, printJson, withClient, write } from "./kv-session.js";
+import {
+  type ClientFlags,
+  type KvSession,
+  kvCommand,
+  printJson,
+  showValue,
+  withClient,
+  write,
+} from "./kv-session.js";
 
 interface PutFlags extends ClientFlags, ConditionFlags {
   readonly ttl?: string;
+  readonly dryRun?: boolean;
 }
 
 export function registerKvPut(
@@ -25,7 +35,8 @@ export function registerKvPut(
   })
     .argument("<key>", "the whole key")
     .argument("<value>", "text, or - for standard input, as it is")
-    .option("--ttl <seconds>", "the leader removes the key after this time");
+    .option("--ttl <seconds>", "the leader removes the key after this time")
+    .option("--dry-run", "say whether the conditions hold now, and change nothing");
   addConditionOptions(command, true)
     .addHelpText(
       "after",
@@ -38,6 +49,7 @@ export function registerKvPut(
       const conditions = readConditions(flags);
       const value = text === "-" ? await context.stdin() : text;
       const code = await withClient(context, flags, async (session) => {
+        if (flags.dryRun === true) return showPlan(session, key, conditions);
         const { result, index } = await write(session, (timeoutMs) =>
           session.client.set(key, value, { ...conditions, ...ttl, timeoutMs }),
         );
@@ -46,10 +58,24 @@ export function registerKvPut(
         } else if (result !== false) context.out(`set ${JSON.stringify(key)} (index ${index})\n`);
         if (result !== false) return exitCode.ok;
         if (session.options.json) return exitCode.failed;
-        throw new CliError(`the conditions do not hold: ${JSON.stringify(key)} stays as it is`);
+        throw holdsNot(key);
       });
       finish(code);
     });
+}
+
+function showPlan({ context, client, options }: KvSession, key: string, conditions: Conditions) {
+  const found = client.get(key);
+  const wouldSet = holdNow(found, conditions);
+  if (options.json) printJson(context, { key, wouldSet, before: found });
+  else if (!wouldSet) throw holdsNot(key);
+  else if (found === null) context.out(`would set ${JSON.stringify(key)}, which is not there\n`);
+  else context.out(`would set ${JSON.stringify(key)}, which is ${showValue(found.value)}\n`);
+  return wouldSet ? exitCode.ok : exitCode.failed;
+}
+
+function holdsNot(key: string): CliError {
+  return new CliError(`the conditions do not hold: ${JSON.stringify(key)} stays as it is`);
 }
 
 function readTtl(text: string): number {

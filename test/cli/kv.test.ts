@@ -107,6 +107,36 @@ describe("quorate kv", () => {
     assert.deepEqual([missing.code, JSON.parse(missing.out)], [1, { key: "/j", done: false }]);
   });
 
+  it("says in JSON whether there is a key", async () => {
+    await kv(["put", "/there", "1"]);
+    const there = await kv(["get", "/there", "--json"]);
+    const { key, exists, value } = JSON.parse(there.out);
+    assert.deepEqual([there.code, key, exists, value], [0, "/there", true, "1"]);
+    const missing = await kv(["get", "/nowhere", "--json"]);
+    assert.deepEqual([missing.code, missing.err], [1, ""]);
+    assert.deepEqual(JSON.parse(missing.out), { key: "/nowhere", exists: false });
+  });
+
+  it("shows what a write would do, by the conditions, and does nothing", async () => {
+    const put = ["put", "/dry", "2", "--dry-run"];
+    await prints(put, 'would set "/dry", which is not there\n');
+    await fails(["get", "/dry"], 1, /there is no key/);
+    await kv(["put", "/dry", "1"]);
+    await prints([...put, "--prev-value", "1"], 'would set "/dry", which is 1\n');
+    await fails([...put, "--prev-value", "3"], 1, /do not hold: "\/dry" stays as it is/);
+    await fails([...put, "--prev-exist", "false"], 1, /do not hold/);
+    const refused = await kv([...put, "--prev-index", "1", "--json"]);
+    assert.equal(refused.code, 1);
+    assert.deepEqual([JSON.parse(refused.out).wouldSet, refused.err], [false, ""]);
+    const remove = ["delete", "/dry", "--dry-run"];
+    await prints([...remove, "--prev-value", "1"], "would delete /dry\n");
+    await fails([...remove, "--prev-value", "2"], 1, /the conditions do not hold: nothing/);
+    await fails(["delete", "/nowhere", "--dry-run"], 1, /there is no key "\/nowhere"/);
+    const nothing = ["delete", "/nowhere/", "--recursive", "--dry-run"];
+    await fails(nothing, 1, /no key begins with "\/nowhere\/": nothing was deleted/);
+    await prints(["get", "/dry"], "1\n");
+  });
+
   it("gives a key a time to live", async () => {
     await prints(["put", "/ttl", "x", "--ttl", "0.3"], /^set/);
     const { expire, updated } = JSON.parse((await kv(["get", "/ttl", "--json"])).out);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { encodeStoredSet } from "../../../protocol/log/kv-calls.js";
 import type { PyDict, PyValue } from "../../../protocol/pickle/values.js";
 import type { WriteOutcome } from "../../node/write-outcome.js";
+import { holdNow } from "../conditions.js";
 import type { ReadyEntry } from "./ready-entry.js";
 import { type RestoreCondition, RestoreError, type RestoreTarget } from "./restore.js";
 
@@ -45,11 +46,7 @@ export class RaftTarget implements RestoreTarget {
   }
 
   async wouldSet(entry: ReadyEntry, condition: RestoreCondition): Promise<boolean> {
-    const { prevExist, prevValue, prevIndex } = condition;
-    const found = this.#client.get(entry.key);
-    if (prevExist !== undefined && prevExist !== (found !== null)) return false;
-    if (prevValue !== undefined && found?.value !== prevValue) return false;
-    return prevIndex === undefined || found?.index === prevIndex;
+    return holdNow(this.#client.get(entry.key), condition);
   }
 
   async set(entry: ReadyEntry, condition: RestoreCondition): Promise<boolean> {

@@ -1,15 +1,9 @@
+import type { Conditions } from "../conditions.js";
 import type { BackupEntry } from "./format.js";
 import { prepare, type ReadyEntry } from "./ready-entry.js";
 
-/**
- * What has to hold for a key to be set. `prevValue` and `prevIndex` are of the key as it is in the
- * target, as Patroni's conditions are.
- */
-export interface RestoreCondition {
-  readonly prevExist?: boolean;
-  readonly prevValue?: string;
-  readonly prevIndex?: number;
-}
+/** What has to hold, in the target, for a key to be set. */
+export type RestoreCondition = Conditions;
 
 /** Where keys are restored to. */
 export interface RestoreTarget {
