@@ -1,10 +1,17 @@
 import type { MemberPaths } from "../files/data-path.js";
 import { FilesError } from "../files/files-error.js";
+import { lookAgain } from "../files/look-again.js";
 import { readMeta } from "../files/read-meta.js";
-import { differencesOf, type KeyDifference, pictureOf } from "../files/store-diff.js";
+import {
+  differencesOf,
+  type KeyDifference,
+  pictureOf,
+  type StorePicture,
+} from "../files/store-diff.js";
 import { StoreFold } from "../files/store-fold.js";
+import type { Watch } from "../files/watch.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
-import type { KvEntryJson } from "../store/json-view.js";
+import { findHolder } from "../storage/process-lock.js";
 import { bytesOf, findMember } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
@@ -14,6 +21,16 @@ import { formatLong } from "./kv-ls.js";
 import { printJson, showValue } from "./kv-session.js";
 import { withProgress } from "./progress-line.js";
 
+/** What was asked for, as the files hold it. */
+interface Seen {
+  readonly before: StorePicture;
+  /** Where the difference begins. */
+  readonly start: number;
+  /** Null: only the store was asked for. */
+  readonly differences: readonly KeyDifference[] | null;
+  readonly fold: StoreFold;
+}
+
 /** Prints the store at an index, or what is different between two. */
 export async function printStore(
   context: CliContext,
@@ -22,39 +39,65 @@ export async function printStore(
 ): Promise<void> {
   const member = await findMember(path);
   const totalBytes = await bytesOf([member.journal, member.dump]);
-  const [from = "", to = ""] = flags.diff ?? [flags.at ?? "", ""];
   await withProgress(context, { doing: "folding the log", totalBytes }, async (watch) => {
-    const first = await readIndex(member, from);
-    const fold = await StoreFold.open(nodeFileSystem, member, first ?? Number.POSITIVE_INFINITY, {
-      watch,
-    });
-    try {
-      await advance(fold, first);
-      const before = pictureOf(fold.store);
-      if (flags.diff === undefined) {
-        showStore(context, fold, { entries: before, isJson: flags.json === true });
-      } else {
-        const start = fold.index;
-        const second = await readIndex(member, to);
-        if (second !== null && second < start) {
-          throw usage(`--diff goes forward: ${start} comes after ${second}`);
-        }
-        await advance(fold, second);
-        const differences = differencesOf(before, pictureOf(fold.store));
-        const faults = faultsOf(fold);
-        showDiff(
-          context,
-          { from: start, to: fold.index, ...faults, differences },
-          flags.json === true,
-        );
-      }
-      tellRaised(context, fold);
-      tellMissing(context, fold);
-    } finally {
-      await fold.close();
+    const isRunning = member.journal !== null && (await findHolder(member.journal)) !== null;
+    const look = () => seenOrRefused(() => see(member, flags, watch));
+    const seen = await lookAgain(look, (now, last) => !isRunning || isSettled(now, last));
+    if (seen instanceof FilesError) throw seen;
+    const { differences, fold } = seen;
+    const isJson = flags.json === true;
+    if (differences === null) showStore(context, seen, isJson);
+    else {
+      const { start: from } = seen;
+      showDiff(context, { from, to: fold.index, ...faultsOf(fold), differences }, isJson);
     }
+    tellRaised(context, fold);
+    tellMissing(context, fold);
   });
   await context.drained();
+}
+
+async function see(member: MemberPaths, flags: InspectFlags, watch: Watch): Promise<Seen> {
+  const [from = "", to = ""] = flags.diff ?? [flags.at ?? "", ""];
+  const first = await readIndex(member, from);
+  const fold = await StoreFold.open(nodeFileSystem, member, first ?? Number.POSITIVE_INFINITY, {
+    watch,
+  });
+  try {
+    await advance(fold, first);
+    const before = pictureOf(fold.store);
+    const start = fold.index;
+    if (flags.diff === undefined) return { before, start, differences: null, fold };
+    const second = await readIndex(member, to);
+    if (second !== null && second < start) {
+      throw usage(`--diff goes forward: ${start} comes after ${second}`);
+    }
+    await advance(fold, second);
+    const differences = differencesOf(before, pictureOf(fold.store));
+    return { before, start, differences, fold };
+  } finally {
+    await fold.close();
+  }
+}
+
+/** The files of a running member may not fit together amid a compaction: that is looked at again. */
+async function seenOrRefused(look: () => Promise<Seen>): Promise<Seen | FilesError> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof FilesError && error.code === "not-held") return error;
+    throw error;
+  }
+}
+
+function isSettled(seen: Seen | FilesError, last: Seen | FilesError | null): boolean {
+  if (seen instanceof FilesError) {
+    return last instanceof FilesError && last.message === seen.message;
+  }
+  const { broken, index } = seen.fold;
+  if (broken === null) return true;
+  if (last === null || last instanceof FilesError) return false;
+  return last.fold.index === index && last.fold.broken?.offset === broken.offset;
 }
 
 async function advance(fold: StoreFold, to: number | null): Promise<void> {
@@ -76,16 +119,14 @@ async function readIndex(member: MemberPaths, text: string): Promise<number | nu
   throw usage(`${JSON.stringify(text)} is no index: give a number from 1, commit or end`);
 }
 
-function showStore(
-  context: CliContext,
-  fold: StoreFold,
-  given: { readonly entries: ReadonlyMap<string, KvEntryJson>; readonly isJson: boolean },
-): void {
-  if (!given.isJson) context.out(formatLong([...given.entries]));
+function showStore(context: CliContext, { before, fold }: Seen, isJson: boolean): void {
+  // As `kv ls` lists them.
+  const entries = [...before].sort(([left], [right]) => (left < right ? -1 : 1));
+  if (!isJson) context.out(formatLong(entries));
   else {
-    const entries = Object.fromEntries(given.entries);
     const { index, baseIndex: dumpIndex } = fold;
-    printJson(context, { index, dumpIndex, ...faultsOf(fold), entries });
+    const faults = faultsOf(fold);
+    printJson(context, { index, dumpIndex, ...faults, entries: Object.fromEntries(entries) });
   }
 }
 

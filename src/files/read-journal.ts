@@ -1,11 +1,11 @@
 import { crc32 } from "node:zlib";
 import { journalHeaderBytes } from "../../protocol/files/journal-format.js";
-import { type Clock, systemClock } from "../clock.js";
+import type { Clock } from "../clock.js";
 import type { FileSystem } from "../storage/file-system.js";
 import type { JournalStop } from "../storage/journal-pieces.js";
 import { JournalStream } from "./journal-stream.js";
-import { liveAttemptsMax, livePauseMs } from "./limits.js";
 import { LogSummarizer, type LogSummary } from "./log-summary.js";
+import { lookAgain } from "./look-again.js";
 import type { Watch } from "./watch.js";
 
 /** What the checksums in a journal's header say. */
@@ -44,15 +44,11 @@ export async function readJournal(
   path: string,
   options: { readonly watch?: Watch; readonly clock?: Clock } = {},
 ): Promise<JournalOverview> {
-  const clock = options.clock ?? systemClock;
-  let before: JournalOverview | null = null;
-  for (let attempt = 1; ; attempt++) {
-    const overview = await readOnce(fs, path, options.watch ?? {});
-    const isSettled = isWhole(overview) || (before !== null && isSame(before, overview));
-    if (isSettled || attempt === liveAttemptsMax) return overview;
-    before = overview;
-    await new Promise<void>((resolve) => clock.after(livePauseMs, resolve));
-  }
+  return await lookAgain(
+    () => readOnce(fs, path, options.watch ?? {}),
+    (overview, before) => isWhole(overview) || (before !== null && isSame(before, overview)),
+    options.clock,
+  );
 }
 
 async function readOnce(fs: FileSystem, path: string, watch: Watch): Promise<JournalOverview> {

@@ -36,6 +36,8 @@ export class StoreFold {
   readonly dumpFault: string | null;
   /** Of the dump's last entry; null without a dump. */
   readonly #baseTerm: number | null;
+  /** Of a dump that ends behind what was asked for. */
+  readonly #laterDump: number | null;
   readonly #path: string;
   readonly #journal: JournalStream | null;
   readonly #batches: AsyncGenerator<JournalBatch, JournalStop | null> | null;
@@ -50,6 +52,7 @@ export class StoreFold {
     this.baseIndex = base.index;
     this.#index = base.index;
     this.#baseTerm = base.term;
+    this.#laterDump = base.later;
     this.#path = path;
     this.#journal = journal;
     this.#batches = journal?.records() ?? null;
@@ -157,11 +160,15 @@ export class StoreFold {
     if (first === undefined || first.index <= this.#index + 1) return;
     const begins = `the journal begins at entry ${first.index}`;
     const wanted = until === Number.POSITIVE_INFINITY ? "" : `, up to ${until}`;
+    const later =
+      this.#laterDump === null
+        ? ""
+        : ` (it can be shown from entry ${this.#laterDump} on, where the dump ends)`;
     const message =
       this.#index > 0
         ? `${begins}, the dump ends at ${this.#index}: what lies between is not there`
         : this.dumpFault === null
-          ? `${begins}, and no dump holds what came before${wanted}`
+          ? `${begins}, and no dump holds what came before${wanted}${later}`
           : `${begins}, and the dump with what came before is damaged (${this.dumpFault}): see quorate verify`;
     throw new FilesError("not-held", this.#path, message);
   }
@@ -172,6 +179,7 @@ interface Base {
   readonly store: Store;
   readonly index: number;
   readonly term: number | null;
+  readonly later: number | null;
   readonly dumpFault: string | null;
 }
 
@@ -183,8 +191,10 @@ async function baseOf(
   const read = path === null ? null : await readDump(fs, path, watch);
   const dumpFault = read?.kind === "damaged" ? read.reason : null;
   if (read?.kind !== "dump" || read.dump.last.index > until) {
-    return { store: new Store(), index: 0, term: null, dumpFault };
+    const later = read?.kind === "dump" ? read.dump.last.index : null;
+    return { store: new Store(), index: 0, term: null, later, dumpFault };
   }
   const { data, last } = read.dump;
-  return { store: Store.fromDump(data), index: last.index, term: last.term, dumpFault };
+  const { index, term } = last;
+  return { store: Store.fromDump(data), index, term, later: null, dumpFault };
 }

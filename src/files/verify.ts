@@ -1,9 +1,9 @@
-import { type Clock, systemClock } from "../clock.js";
+import type { Clock } from "../clock.js";
 import type { FileSystem } from "../storage/file-system.js";
 import { findHolder } from "../storage/process-lock.js";
 import { type CheckedJournal, checkJournal } from "./check-journal.js";
 import type { MemberPaths } from "./data-path.js";
-import { liveAttemptsMax, livePauseMs } from "./limits.js";
+import { lookAgain } from "./look-again.js";
 import { type ReadDump, readDump } from "./read-dump.js";
 import { type ReadMeta, readMeta } from "./read-meta.js";
 import { finding, type Severity, type VerifyFinding, worstOf } from "./verify-findings.js";
@@ -49,18 +49,14 @@ export async function verifyMember(
   paths: MemberPaths,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
-  const clock = options.clock ?? systemClock;
-  let before: VerifyReport | null = null;
-  for (let attempt = 1; ; attempt++) {
-    const report = await verifyOnce(fs, paths, options);
-    const isSettled =
+  return await lookAgain(
+    () => verifyOnce(fs, paths, options),
+    (report, before) =>
       report.inUseBy === null ||
       report.worst === "note" ||
-      (before !== null && codesOf(before) === codesOf(report));
-    if (isSettled || attempt === liveAttemptsMax) return report;
-    before = report;
-    await new Promise<void>((resolve) => clock.after(livePauseMs, resolve));
-  }
+      (before !== null && codesOf(before) === codesOf(report)),
+    options.clock,
+  );
 }
 
 function codesOf({ findings }: VerifyReport): string {

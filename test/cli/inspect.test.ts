@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { projectRoot } from "../../interop-tests/support/project.js";
@@ -141,6 +152,42 @@ describe("quorate inspect", () => {
     assert.match((await inspect([folder, "--at", "end"])).out, /^KEY +INDEX .*\n\/k\/1 +5 /);
   });
 
+  it("prints the store in the order of its keys, as kv ls does", async (t) => {
+    const folder = temporaryFolder(t);
+    const entries = [...log([0, 1]), setEntry(3, 1, "/b", "1"), setEntry(4, 1, "/a", "2")];
+    writeFileSync(join(folder, "a:1.journal"), vanillaJournal(entries));
+    const keys = (text: string) => Object.keys(JSON.parse(text).entries);
+    const { out } = await inspect([folder, "--at", "end"]);
+    assert.match(out, /^\/a .*\n\/b /m);
+    const json = keys((await inspect([folder, "--at", "end", "--json"])).out);
+    assert.deepEqual(json, [...json].sort());
+    assert.deepEqual(json.slice(0, 2), ["/a", "/b"]);
+  });
+
+  it("looks again at the files of a running member that do not fit together", async (t) => {
+    const folder = temporaryFolder(t);
+    const path = join(folder, "a:1.journal");
+    const bytes = vanillaJournal(log([0, 1, 1, 1]));
+    writeFileSync(path, bytes);
+    const held = openSync(path, "r+");
+    const child = spawn("sleep", ["60"], { stdio: [held, "ignore", "ignore"] });
+    t.after(() => {
+      child.kill();
+      closeSync(held);
+    });
+    await new Promise((resolve) => child.once("spawn", resolve));
+    // Amid a rewrite in place: it goes on when the command has written or waits.
+    const half = new Uint8Array(bytes);
+    half.fill(0xff, 100, 110);
+    writeSync(held, half, 0, half.length, 0);
+    const running = inspect([folder, "--at", "4", "--json"]);
+    const mending = setInterval(() => writeSync(held, bytes, 0, bytes.length, 0), 150);
+    const { code, out, err } = await running;
+    clearInterval(mending);
+    assert.deepEqual([code, err], [0, ""]);
+    assert.deepEqual([JSON.parse(out).index, JSON.parse(out).broken], [4, null]);
+  });
+
   it("says of no journal that PySyncObj or Quorate made it", async (t) => {
     const folder = temporaryFolder(t);
     const path = join(folder, "a:1.journal");
@@ -222,7 +269,11 @@ describe("quorate inspect", () => {
       [["--entries", "--term", "2..1"], 2, /--term is "2..1": 2 comes after 1/],
       [["--entries", "--index", "9".repeat(20)], 2, /no log reaches numbers so large/],
       [["--entries", "--since", "9", "--until", "8"], 2, /--since comes after --until/],
-      [["--at", "5"], 1, /begins at entry 23, and no dump holds what came before/],
+      [
+        ["--at", "5"],
+        1,
+        /begins at entry 23, .* what came before, up to 5 \(it .* from entry 24 on/,
+      ],
       [["--at", "99"], 1, /entry 99 is not in these files: they end at 27/],
     ];
     for (const [args, code, message] of cases) {
