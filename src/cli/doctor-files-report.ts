@@ -3,7 +3,7 @@ import { timeRange, timeText } from "../tools/doctor/file-times.js";
 import type { WriteAtStake } from "../tools/doctor/histories.js";
 import type { SideBySide } from "../tools/doctor/side-by-side.js";
 import { type Finding, listed } from "../tools/findings.js";
-import { formatFindings, verdictOf, verdictWord } from "./doctor-report.js";
+import { formatFindings, verdictWord } from "./doctor-report.js";
 import { escapeControls } from "./log.js";
 import { formatTable, show } from "./table.js";
 
@@ -19,14 +19,24 @@ export function formatSideBySide(all: SideBySide, findings: readonly Finding[]):
 /** What has happened, in one plain line; the codes behind it are for scripts and docs/doctor.md. */
 export function verdictOfFiles(all: SideBySide, findings: readonly Finding[]): string {
   const verdict = verdictWord(findings);
-  if (verdict === "well") return verdictOf(findings);
+  if (verdict === "well") return "WELL: no committed entry is missing or contradicted";
   const codes = codesOf(findings, verdict);
   if (verdict === "ill") {
     return escapeControls(`ILL: ${illnessOf(all, codes)} [${codes.join(", ")}]`);
   }
-  if (!codes.includes("term-goes-down")) return verdictOf(findings);
-  const says = "the cluster had forgotten its term; what that has cost is not to be seen here";
-  return `AT RISK: ${says} [${codes.join(", ")}]`;
+  return `AT RISK: ${riskOf(codes)} [${codes.join(", ")}]`;
+}
+
+function riskOf(codes: readonly string[]): string {
+  if (codes.includes("term-goes-down")) {
+    return "the cluster had forgotten its term; what that has cost is not to be seen here";
+  }
+  if (codes.includes("stale-log-wins")) {
+    return "writes that a majority holds can be lost if PySyncObj's members are started on these files";
+  }
+  return codes.includes("damaged")
+    ? "not everything could be read; in what could be, nothing is lost"
+    : "the members' data could not be compared; in their logs nothing is lost";
 }
 
 function illnessOf({ histories, data }: SideBySide, codes: readonly string[]): string {

@@ -1,8 +1,7 @@
 import { realpath } from "node:fs/promises";
 import { findData, type MemberPaths } from "../files/data-path.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
-import { judgeFiles } from "../tools/doctor/judge-files.js";
-import { compareFiles } from "../tools/doctor/side-by-side.js";
+import { compareLive } from "../tools/doctor/live-files.js";
 import { bytesOf, chosenFiles } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { formatSideBySide, verdictOfFiles } from "./doctor-files-report.js";
@@ -50,10 +49,11 @@ export async function printSideBySide(
   await refuseTwice(members);
   const bytes = await bytesOf(members.flatMap(({ journal, dump }) => [journal, dump]));
   const totalBytes = passes * bytes;
-  const all = await withProgress(context, { doing: "comparing", totalBytes }, (watch) =>
-    compareFiles(nodeFileSystem, members, watch),
+  const { all, findings } = await withProgress(
+    context,
+    { doing: "comparing", totalBytes },
+    (watch) => compareLive(nodeFileSystem, members, watch),
   );
-  const findings = judgeFiles(all);
   const verdict = verdictWord(findings);
   if (isJson) {
     const headline = verdictOfFiles(all, findings);

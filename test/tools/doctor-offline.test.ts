@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { projectRoot } from "../../interop-tests/support/project.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { membersIn } from "../../src/files/data-path.js";
+import { type MemberPaths, membersIn } from "../../src/files/data-path.js";
+import type { FileSystem } from "../../src/storage/file-system.js";
 import { nodeFileSystem } from "../../src/storage/node-file-system.js";
 import { judgeFiles } from "../../src/tools/doctor/judge-files.js";
+import { compareLive } from "../../src/tools/doctor/live-files.js";
 import { compareFiles, type SideBySide } from "../../src/tools/doctor/side-by-side.js";
 import type { Finding } from "../../src/tools/findings.js";
 import {
@@ -31,12 +34,10 @@ async function found(t: TestContext, members: Readonly<Record<string, Made>>): P
   return findings.map(({ severity, code, members: of }) => `${severity} ${code} ${of.join(" ")}`);
 }
 
-async function compared(
-  t: TestContext,
-  members: Readonly<Record<string, Made>>,
-): Promise<{ readonly all: SideBySide; readonly findings: readonly Finding[] }> {
+/** A directory for each member. */
+function madeFolders(t: TestContext, members: Readonly<Record<string, Made>>): MemberPaths[] {
   const folder = temporaryFolder(t);
-  const paths = Object.entries(members).flatMap(([name, { entries, commit }]) => {
+  return Object.entries(members).flatMap(([name, { entries, commit }]) => {
     const directory = join(folder, name);
     mkdirSync(directory);
     const stem = join(directory, `${name}:1`);
@@ -44,6 +45,14 @@ async function compared(
     writeFileSync(`${stem}.journal.meta`, vanillaMeta({ raftCommitIndex: commit }));
     return membersIn(directory, [`${name}:1.journal`, `${name}:1.journal.meta`]);
   });
+}
+
+async function compared(
+  t: TestContext,
+  members: Readonly<Record<string, Made>>,
+): Promise<{ readonly all: SideBySide; readonly findings: readonly Finding[] }> {
+  const paths = madeFolders(t, members);
+  const folder = dirname(paths[0]?.directory ?? "");
   const before = Object.keys(members).map((name) => pictureOfFolder(join(folder, name)));
   const all = await compareFiles(nodeFileSystem, paths);
   const after = Object.keys(members).map((name) => pictureOfFolder(join(folder, name)));
@@ -213,6 +222,65 @@ test("a majority that holds what nobody has stored as committed yet", async (t) 
     "ill stale-log-wins b:1",
     "risk term-goes-down a:1 c:1",
   ]);
+});
+
+test("a stored commit index beyond the log: both sides of what differs may be meant", async (t) => {
+  const other = [...whole.slice(0, 20), ...log(terms([[2, 40]])).slice(20)];
+  const { findings } = await compared(t, {
+    a: { entries: whole, commit: 40 },
+    b: { entries: other, commit: 44 },
+  });
+  const [cut, ...rest] = findings;
+  assert.equal(cut?.code, "committed-entries-cut");
+  for (const { code, says, wayOut } of rest) {
+    assert.doesNotMatch(says, /next leader|not more than one/, code);
+    assert.equal(wayOut, cut?.wayOut, "one way out for all");
+  }
+  const tail = rest.find(({ code }) => code === "tails-differ");
+  assert.match(
+    tail?.says ?? "",
+    /b:1 has stored that entries up to 44 are committed, which is beyond/,
+  );
+});
+
+test("the journal of a running member that is amid a rewrite is read again", async (t) => {
+  const [one, two] = madeFolders(t, {
+    a: { entries: whole, commit: 40 },
+    b: { entries: whole, commit: 40 },
+  });
+  assert.ok(one !== undefined && two?.journal != null && two.meta !== null);
+  const half = `${two.directory}/half`;
+  writeFileSync(half, vanillaJournal(whole).subarray(0, 900));
+  let looks = 0;
+  const changing: FileSystem = {
+    ...nodeFileSystem,
+    open: (path, mode) => {
+      if (path === two.meta) looks += 1;
+      const isHalf = path === two.journal && looks <= halfLooks;
+      return nodeFileSystem.open(isHalf ? half : path, mode);
+    },
+  };
+  const codes = async () => {
+    looks = 0;
+    const { findings } = await compareLive(changing, [one, two]);
+    return findings.map(({ code }) => code);
+  };
+  let halfLooks = 1;
+  assert.ok((await codes()).includes("damaged"), "nobody runs on it");
+  assert.equal(looks, 1);
+  const held = openSync(two.journal, "r");
+  const child = spawn("sleep", ["60"], { stdio: [held, "ignore", "ignore"] });
+  t.after(() => {
+    child.kill();
+    closeSync(held);
+  });
+  await new Promise((resolve) => child.once("spawn", resolve));
+  assert.deepEqual(await codes(), ["in-use"]);
+  assert.equal(looks, 2);
+  // What looks the same twice is no change half done.
+  halfLooks = Number.POSITIVE_INFINITY;
+  assert.ok((await codes()).includes("damaged"));
+  assert.equal(looks, 2);
 });
 
 for (const version of ["0.3.8", "0.3.11", "0.3.14", "0.3.15", "0.3.16", "0.3.17"]) {

@@ -27,7 +27,8 @@ export function judgeFiles(all: SideBySide): Finding[] {
     ...droppedEntries(all.members),
     ...dips(all.members),
     ...all.members.flatMap(damage),
-    ...all.histories.tails.map(tail),
+    ...inUse(all.members),
+    ...all.histories.tails.map((span) => tail(span, all)),
   ]);
 }
 
@@ -76,10 +77,12 @@ function lacking({ members, histories }: SideBySide, lack: Lack): Finding {
     ? `${name} holds others in the place of the committed entries from ${from} on`
     : `${name} lacks the committed entries from ${from} to ${histories.committedEnd}`;
   if (!wins) {
+    // Where something was cut off nobody can tell which side was meant by the stored commit index.
+    const isOpen = isContradiction && histories.cut.includes(name);
     return {
       ...{ code: "lags", severity: "note", members: [name] },
-      says: `${isContradiction ? what : `${name} holds entries up to ${end}; ${histories.committedEnd} are committed`}: the next leader settles it`,
-      wayOut: null,
+      says: `${isContradiction ? what : `${name} holds entries up to ${end}; ${histories.committedEnd} are committed`}${isOpen ? "; a leader would cut off what it has" : ": the next leader settles it"}`,
+      wayOut: isOpen ? keepAll : null,
     };
   }
   const holders = members.filter((each) => heldBy.includes(each.name));
@@ -217,13 +220,44 @@ function damage(member: FileMember): Finding[] {
   }));
 }
 
-function tail(span: Span): Finding {
-  const sides = span.variants.map((variant) => sideText(variant, span.first));
+function inUse(members: readonly FileMember[]): Finding[] {
+  const held = members.filter(({ inUseBy }) => inUseBy !== null);
+  if (held.length === 0) return [];
+  const names = held.map(({ name }) => name);
+  const verb = held.length === 1 ? "runs" : "run";
+  return [
+    {
+      ...{ code: "in-use", severity: "note", members: names },
+      says: `${listed(names)} ${verb} on these files: what was read may have changed meanwhile`,
+      wayOut:
+        "look again before you act on what is said of them, and ask the running cluster itself: `quorate doctor` with its configuration in the place of the directories",
+    },
+  ];
+}
+
+function tail(span: Span, { members, histories }: SideBySide): Finding {
+  const sides = span.variants.map((variant) => sideText(variant, span.first)).join("; ");
+  const what = `${rangeText(span)} ${span.first === span.last ? "differs" : "differ"}`;
+  const cut = members.filter(
+    ({ name }) =>
+      histories.cut.includes(name) &&
+      span.variants.some(({ claimedBy }) => claimedBy.includes(name)),
+  );
+  const told = cut.map(
+    (member) =>
+      `${member.name} has stored that entries up to ${member.commitIndex} are committed, which is beyond the end of its files: whether it meant these or others that stood there before is not to be seen`,
+  );
   return {
     ...{ code: "tails-differ", severity: "note" },
     members: span.variants.flatMap(({ names }) => names),
-    says: `${rangeText(span)} ${span.first === span.last ? "differs" : "differ"}, and not more than one side has stored that they are committed: ${sides.join("; ")}`,
-    wayOut: "nothing, where no other finding speaks of them: the next leader settles it",
+    says:
+      cut.length === 0
+        ? `${what}, and not more than one side has stored that they are committed: ${sides}`
+        : `${what}: ${sides}. ${told.join("; ")}`,
+    wayOut:
+      cut.length === 0
+        ? "nothing, where no other finding speaks of them: the next leader settles it"
+        : keepAll,
   };
 }
 

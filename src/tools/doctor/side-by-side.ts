@@ -3,6 +3,7 @@ import { readDump } from "../../files/read-dump.js";
 import { readMeta } from "../../files/read-meta.js";
 import type { Watch } from "../../files/watch.js";
 import type { FileSystem } from "../../storage/file-system.js";
+import { findHolder } from "../../storage/process-lock.js";
 import { compareData, type DataDifference, type KeyAcross } from "./compare-data.js";
 import { type Claim, compareLogs, type LogComparison } from "./compare-logs.js";
 import { endOf, type Histories, readHistories, toldBy } from "./histories.js";
@@ -19,6 +20,10 @@ export interface FileMember {
   readonly storedTerm: number | null;
   readonly dumpIndex: number | null;
   readonly damaged: readonly string[];
+  /** The offset up to which the journal's records hold together; null: to its end. */
+  readonly brokenAt: number | null;
+  /** A process that holds the journal open, where one is seen. */
+  readonly inUseBy: number | null;
   /** Entries that were committed and that a leader made it drop. */
   readonly conflictFiles: readonly string[];
   /** Why the data cannot be compared; null: they are. */
@@ -95,7 +100,8 @@ function memberOf(
   log: ComparedLog,
 ): Omit<FileMember, "notCompared"> {
   const damaged = cursor.stop === null ? state.damaged : [...state.damaged, "journal"];
-  return { name, directory: path.directory, log, ...state, damaged };
+  const brokenAt = cursor.stop?.offset ?? null;
+  return { name, directory: path.directory, log, ...state, damaged, brokenAt };
 }
 
 /** Addresses; where one comes twice (a copy), with its directory. */
@@ -109,7 +115,7 @@ function namesOf(paths: readonly MemberPaths[]): (readonly [name: string, path: 
 
 type State = Pick<
   FileMember,
-  "commitIndex" | "storedTerm" | "dumpIndex" | "damaged" | "conflictFiles"
+  "commitIndex" | "storedTerm" | "dumpIndex" | "damaged" | "inUseBy" | "conflictFiles"
 >;
 
 const emptyLog: ComparedLog = {
@@ -120,6 +126,7 @@ function claimOf(state: State): Claim {
 }
 
 async function stateOf(fs: FileSystem, paths: MemberPaths, watch: Watch): Promise<State> {
+  const inUseBy = paths.journal === null ? null : await findHolder(paths.journal);
   const meta = paths.meta === null ? null : await readMeta(fs, paths.meta);
   const dump = paths.dump === null ? null : await readDump(fs, paths.dump, watch);
   const isMeta = meta !== null && meta.kind === "meta";
@@ -131,6 +138,7 @@ async function stateOf(fs: FileSystem, paths: MemberPaths, watch: Watch): Promis
       ...(meta !== null && meta.kind === "damaged" ? ["meta"] : []),
       ...(dump !== null && dump.kind === "damaged" ? ["dump"] : []),
     ],
+    inUseBy,
     conflictFiles: paths.others.filter((name) => name.includes(".journal.conflict-")),
   };
 }
