@@ -156,5 +156,6 @@ function reasonsFor(leader: Contact, target: string | null, asked: boolean): str
   }
   return [
     "the successor does not hold the newest entry yet, or the leader changed meanwhile: try again",
+    "a member of PySyncObj up to 0.3.15 cannot take over: stop the leader, and the others elect one",
   ];
 }

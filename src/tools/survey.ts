@@ -99,6 +99,12 @@ export function isLeader({ status }: Answer): boolean {
   return status.state === 2;
 }
 
+/** Whether this leader can hand leadership over to one of those that answer: PySyncObj 0.3.16 brought it. */
+export function canHandOver(leader: Answer, { answers }: Look): boolean {
+  const others = answers.filter(({ self }) => self !== leader.self);
+  return leader.software.knowsTransfer && others.some(({ software }) => software.knowsTransfer);
+}
+
 export function answerOf(look: Look, self: string): Answer | null {
   return look.answers.find((answer) => answer.self === self) ?? null;
 }

@@ -38,6 +38,12 @@ describe("migrate check", () => {
       ["wait", "hand-over-first"],
     ],
     [
+      "lets a leader go whose successors would all be of 0.3.15",
+      { member: a, target: "pysyncobj" },
+      { [a]: quorate, [b]: old, [c]: old },
+      ["go"],
+    ],
+    [
       "sees who is changed already",
       {},
       { [a]: old, [b]: quorate, [c]: old },
@@ -194,5 +200,22 @@ describe("migrate plan", () => {
     });
     assert.match(back.warnings.join(), /forget term and vote/);
     assert.match(back.steps[0]?.commands[0]?.command ?? "", / --back --wait 60$/);
+    assert.doesNotMatch(back.warnings.join(), /hand leadership over/);
+  });
+
+  it("has no leader hand over to members of 0.3.15, which cannot take over", async () => {
+    const back = { ...options, target: "pysyncobj" } as const;
+    const leaderStep = async (answers: Answers) => {
+      const plan = makePlan(await twoLooks(answers), back);
+      return [plan.steps.at(-1)?.commands[0]?.command, plan.warnings.join()];
+    };
+    const [check, warnings] = await leaderStep({ [a]: quorate, [b]: old, [c]: old });
+    assert.match(check ?? "", /^quorate migrate check raft\.yml --before a:1 --back/);
+    assert.match(
+      warnings ?? "",
+      /the leader a:1 \(Quorate .*\) has nobody to hand leadership over to/,
+    );
+    const [transfer] = await leaderStep({ [a]: quorate, [b]: old, [c]: newer });
+    assert.equal(transfer, "quorate transfer --config raft.yml");
   });
 });

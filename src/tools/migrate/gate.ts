@@ -1,6 +1,6 @@
 import type { TwoLooks } from "../doctor/looks.js";
 import type { Finding } from "../findings.js";
-import { type Answer, answerOf, isLeader } from "../survey.js";
+import { type Answer, answerOf, canHandOver, isLeader, type Look } from "../survey.js";
 
 export type Kind = "quorate" | "pysyncobj";
 
@@ -70,14 +70,16 @@ function before({ after: look }: TwoLooks, { member, target }: Step): Finding[] 
       ),
     ];
   }
-  const others = look.answers.filter(({ self }) => self !== member);
   if (!isLeader(own) || look.answers.length === 1) return [];
-  return leads(own, others, target);
+  return leads(own, look, target);
 }
 
 /** The leader goes last, and hands over first where it can. */
-function leads({ self, software }: Answer, others: readonly Answer[], target: Kind): Finding[] {
-  const waiting = others.filter((each) => each.software.kind !== target);
+function leads(own: Answer, look: Look, target: Kind): Finding[] {
+  const { self, software } = own;
+  const waiting = look.answers.filter(
+    (each) => each.self !== self && each.software.kind !== target,
+  );
   if (waiting.length > 0) {
     return [
       reason(
@@ -88,7 +90,7 @@ function leads({ self, software }: Answer, others: readonly Answer[], target: Ki
       ),
     ];
   }
-  if (!software.knowsTransfer) return [];
+  if (!canHandOver(own, look)) return [];
   return [
     reason(
       "hand-over-first",

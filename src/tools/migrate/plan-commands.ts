@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { type Answer, isLeader } from "../survey.js";
+import { type Answer, canHandOver, isLeader, type Look } from "../survey.js";
 import type { Kind } from "./gate.js";
 
 export interface PlanCommand {
@@ -37,11 +37,11 @@ const startNote =
   "same address, data directory and password. Where it does not start, start the old program again";
 
 /** One member's step, from the check before it to the check after it. */
-export function commandsFor(answer: Answer, options: PlanOptions): PlanCommand[] {
+export function commandsFor(answer: Answer, look: Look, options: PlanOptions): PlanCommand[] {
   const { self } = answer;
   const change = options.inPatroni.has(self) ? patroniChange(self, options) : plainChange(options);
   return [
-    ...handOver(answer, options),
+    ...handOver(answer, look, options),
     check("before", self, options),
     ...change.before,
     ...change.stop.map((program, at) => stop(program, at === change.stop.length - 1)),
@@ -51,8 +51,8 @@ export function commandsFor(answer: Answer, options: PlanOptions): PlanCommand[]
   ];
 }
 
-function handOver(answer: Answer, { access }: PlanOptions): PlanCommand[] {
-  if (!isLeader(answer) || !answer.software.knowsTransfer) return [];
+function handOver(answer: Answer, look: Look, { access }: PlanOptions): PlanCommand[] {
+  if (!isLeader(answer) || !canHandOver(answer, look)) return [];
   return [
     {
       where: "here",

@@ -1,5 +1,5 @@
 import type { TwoLooks } from "../doctor/looks.js";
-import { type Answer, isLeader } from "../survey.js";
+import { type Answer, canHandOver, isLeader, type Look, leaderOf } from "../survey.js";
 import type { Kind } from "./gate.js";
 import { commandsFor, type PlanCommand, type PlanOptions } from "./plan-commands.js";
 
@@ -31,25 +31,25 @@ export function makePlan({ after }: TwoLooks, options: PlanOptions): Plan {
     target,
     done: after.answers.filter((answer) => answer.software.kind === target).map(({ self }) => self),
     silent: after.silences.map(({ address }) => address),
-    steps: inOrder.map((answer) => stepFor(answer, options)),
-    warnings: warningsOf(after.answers, options),
+    steps: inOrder.map((answer) => stepFor(answer, after, options)),
+    warnings: warningsOf(after, options),
   };
 }
 
-function stepFor(answer: Answer, options: PlanOptions): PlanStep {
+function stepFor(answer: Answer, look: Look, options: PlanOptions): PlanStep {
   return {
     member: answer.self,
     runs: answer.software.name,
     leads: isLeader(answer),
     isPatroni: options.inPatroni.has(answer.self),
-    commands: commandsFor(answer, options),
+    commands: commandsFor(answer, look, options),
   };
 }
 
-function warningsOf(answers: readonly Answer[], { target, inPatroni }: PlanOptions): string[] {
+function warningsOf(look: Look, { target, inPatroni }: PlanOptions): string[] {
   const warnings: string[] = [];
-  const leader = answers.find(isLeader);
-  if (answers.length < 3) {
+  const leader = leaderOf(look);
+  if (look.answers.length < 3) {
     warnings.push("fewer than three members: nothing can be written while one of them is changed");
   }
   if (inPatroni.size === 0) {
@@ -57,9 +57,13 @@ function warningsOf(answers: readonly Answer[], { target, inPatroni }: PlanOptio
       "a member that is Patroni itself (the file with its PostgreSQL has `raft.self_addr`) has other steps: name those with --patroni host:port",
     );
   }
-  if (target === "quorate" && leader !== undefined && !leader.software.knowsTransfer) {
+  if (leader !== null && !canHandOver(leader, look)) {
+    const { self, software } = leader;
+    const why = software.knowsTransfer
+      ? "has nobody to hand leadership over to, since the others do not know how"
+      : "cannot hand leadership over";
     warnings.push(
-      `the leader ${leader.self} (${leader.software.name}) cannot hand leadership over: stopping it costs one election, 0.4 to 1.4 s as a rule, in which writes are refused`,
+      `the leader ${self} (${software.name}) ${why}: stopping it costs one election, 0.4 to 1.4 s as a rule, in which writes are refused`,
     );
   }
   if (target === "pysyncobj") {
