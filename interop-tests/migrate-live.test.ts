@@ -6,7 +6,7 @@ import { stringify } from "yaml";
 import { assertEqualData } from "./support/compare.js";
 import { DcsLoad } from "./support/dcs-load.js";
 import { eventually } from "./support/eventually.js";
-import { followPlan, type Machine } from "./support/followed-plan.js";
+import { followPlan, type Machine, mistakes } from "./support/followed-plan.js";
 import { freeAddresses } from "./support/free-ports.js";
 import { untilListening } from "./support/listening.js";
 import type { PatroniNode } from "./support/patroni-node.js";
@@ -21,7 +21,12 @@ import { startObserver } from "./support/vanilla-client.js";
 /**
  * What an administrator has: two Patronis that are raft members themselves, and a third member that only
  * votes. All three become Quorate's and go back, by nothing but what `migrate plan` prints.
+ *
+ * QUORATE_MIGRATE_VERSION names another version of PySyncObj than 0.3.17. QUORATE_MIGRATE_MISTAKE has
+ * one step done wrongly (see followed-plan.ts): the test has to fail then.
  */
+const version = process.env["QUORATE_MIGRATE_VERSION"] ?? "0.3.17";
+const mistake = mistakes.find((each) => each === process.env["QUORATE_MIGRATE_MISTAKE"]);
 
 /** Between two looks of a check: seconds. */
 const interval = "1";
@@ -97,7 +102,7 @@ const identity =
   "select pg_postmaster_start_time(), pg_is_in_recovery(), timeline_id from pg_control_checkpoint()";
 
 test("a live cluster under a real Patroni becomes Quorate's and goes back, as the plan says", async (t) => {
-  const stage = await openPatroniStage(t);
+  const stage = await openPatroniStage(t, version);
   const { scene } = stage;
   const addresses = await freeAddresses(3);
   const [first = "", second = "", third = ""] = addresses;
@@ -120,7 +125,7 @@ test("a live cluster under a real Patroni becomes Quorate's and goes back, as th
 
   const before = [await pg1.sql(identity), await pg2.sql(identity)];
   const termBefore = await highestTerm(addresses);
-  const observer = await startObserver(scene, { version: "0.3.17", partners: addresses });
+  const observer = await startObserver(scene, { version, partners: addresses });
   const rows = new RowWriter(pg1, "row");
   const load = new DcsLoad(observer, "/load/");
   const follow = async (...flags: string[]) => {
@@ -129,6 +134,7 @@ test("a live cluster under a real Patroni becomes Quorate's and goes back, as th
       args: [file, ...patroni, "--interval", interval, ...flags],
       ...{ file, machines: new Map(seats.map((seat) => [seat.address, seat])) },
       note: (line) => stage.note(line.replaceAll(scene.folder, "")),
+      ...(mistake === undefined ? {} : { mistake }),
     });
     assert.deepEqual([...changed].sort(), [...addresses].sort());
   };

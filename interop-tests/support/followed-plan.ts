@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { quorateCli } from "./quorate-cli.js";
 
 /** What `quorate migrate plan --json` says of one step. */
@@ -28,7 +29,16 @@ export interface FollowOptions {
   readonly file: string;
   readonly machines: ReadonlyMap<string, Machine>;
   readonly note: (line: string) => void;
+  /** How an administrator does it otherwise; absent: as it is printed. */
+  readonly mistake?: Mistake;
 }
+
+/** `no-pause`: Patroni is never paused; `two-at-once`: the second member is down with the first one. */
+export const mistakes = ["no-pause", "two-at-once"] as const;
+export type Mistake = (typeof mistakes)[number];
+
+/** Longer than any election takes. */
+const bothDownMs = 12_000;
 
 /** Prints the plan, follows its first step, and prints it again, until nothing is left. */
 export async function followPlan(options: FollowOptions): Promise<readonly string[]> {
@@ -42,8 +52,11 @@ export async function followPlan(options: FollowOptions): Promise<readonly strin
     const machine = options.machines.get(step.member);
     assert.ok(machine !== undefined, step.member);
     for (const { command } of step.commands) {
+      if (options.mistake === "no-pause" && command.startsWith("patronictl")) continue;
       options.note(`${step.member}  ${command}`);
       await carryOut(command, machine, options.file);
+      if (options.mistake !== "two-at-once" || changed.length > 0) continue;
+      if (stopPattern.test(command)) await interrupt(steps[1], options);
     }
     changed.push(step.member);
   }
@@ -52,6 +65,18 @@ export async function followPlan(options: FollowOptions): Promise<readonly strin
 const programs = "(patroni|patroni_raft_controller|quorate run)";
 const startPattern = new RegExp(`^start \`${programs} (\\S+)\` as the same user$`);
 const stopPattern = new RegExp(`^stop \`${programs} \\S+\` \\(SIGTERM\\), and wait`);
+
+/** Stops the member of another step as well, and starts it again. */
+async function interrupt(step: PrintedStep | undefined, options: FollowOptions): Promise<void> {
+  const machine = options.machines.get(step?.member ?? "");
+  const stops = step?.commands.flatMap(({ command }) => stopPattern.exec(command)?.[1] ?? []);
+  const [program] = stops ?? [];
+  assert.ok(machine !== undefined && program !== undefined);
+  options.note(`${step?.member}  a mistake: ${program} is stopped at the same time`);
+  await machine.stop(program);
+  await sleep(bothDownMs);
+  await machine.start(program, machine.file);
+}
 
 async function carryOut(command: string, machine: Machine, file: string): Promise<void> {
   const here = (path = "") =>

@@ -69,10 +69,14 @@ export class PatroniStage {
   }
 }
 
-/** A stage that ends with the test: first the postgres processes, then the scene. */
-export async function openPatroniStage(t: TestContext): Promise<PatroniStage> {
+/**
+ * A stage that ends with the test: first the postgres processes, then the scene.
+ *
+ * @param version PySyncObj's, beneath Patroni.
+ */
+export async function openPatroniStage(t: TestContext, version = "0.3.17"): Promise<PatroniStage> {
   const postgres = findPostgres();
-  const python = await pythonWith("0.3.17");
+  const python = await pythonWith(version);
   const reapers: Reaper[] = [];
   // Before the scene's own hook, which removes the folder.
   t.after(async () => {
