@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { EtcdUser } from "../../src/tools/backup/etcd-api.js";
 import { withFolderLock } from "./folder-lock.js";
 import { freePorts } from "./free-ports.js";
 import { untilListening } from "./listening.js";
@@ -51,20 +52,43 @@ export class Etcd {
     await this.#post("/v3/auth/enable", {});
   }
 
+  async changePassword(user: EtcdUser, password: string): Promise<void> {
+    const token = await this.#tokenOf(user);
+    await this.#post("/v3/auth/user/changepw", { name: user.name, password }, token);
+  }
+
+  async addRole(user: EtcdUser, name: string): Promise<void> {
+    await this.#post("/v3/auth/role/add", { name }, await this.#tokenOf(user));
+  }
+
+  async #tokenOf({ name, password }: EtcdUser): Promise<string> {
+    const { token } = await this.#post("/v3/auth/authenticate", { name, password });
+    return String(token);
+  }
+
   async #timeLeft(lease: string): Promise<number> {
     const { TTL } = await this.#post("/v3/lease/timetolive", { ID: lease });
     return Number(TTL);
   }
 
-  async #post(path: string, body: object): Promise<Record<string, unknown>> {
-    const options = { method: "POST", body: JSON.stringify(body) };
+  async #post(path: string, body: object, token?: string): Promise<Record<string, unknown>> {
+    const headers = token === undefined ? {} : { authorization: token };
+    const options = { method: "POST", body: JSON.stringify(body), headers };
     const answer = await fetch(`${this.url}${path}`, options);
-    return Object(await answer.json());
+    const said: unknown = await answer.json();
+    if (!answer.ok) throw new Error(`${path}: ${JSON.stringify(said)}`);
+    return Object(said);
   }
 }
 
-/** @throws Error that says what to install. */
-export async function startEtcd(scene: Scene): Promise<Etcd> {
+/**
+ * @param more Flags beside those that every one of ours needs.
+ * @throws Error that says what to install.
+ */
+export async function startEtcd(
+  scene: Scene,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Etcd> {
   await run("etcd", ["--version"]).catch((error: unknown) => {
     const hint = "etcd does not run (on Debian and Ubuntu: apt-get install etcd-server)";
     throw new Error(hint, { cause: error });
@@ -78,6 +102,7 @@ export async function startEtcd(scene: Scene): Promise<Etcd> {
     "listen-peer-urls": `http://127.0.0.1:${peer}`,
     "initial-advertise-peer-urls": `http://127.0.0.1:${peer}`,
     "initial-cluster": `default=http://127.0.0.1:${peer}`,
+    ...more,
   };
   const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
   const child = scene.start({ name: "etcd", program: "etcd", args });

@@ -27,9 +27,13 @@ export interface EtcdOptions {
   readonly user: EtcdUser | null;
 }
 
-/** What etcd says to who gives no name, and to a token whose time (5 minutes without use) is over. */
+/** What etcd says to who gives no name. */
 const noName = "user name is empty";
-const staleToken = "invalid auth token";
+/**
+ * What it says to a token whose time is over (5 minutes without use, or the end of a signed one), and to a
+ * signed token since whose making rights have changed. Another one is given for name and password.
+ */
+const staleTokens = ["invalid auth token", "revision of auth store is old"] as const;
 const noNameAdvice =
   "it wants a user: give --etcd-user and --etcd-password-file (a role that may read and write the keys)";
 
@@ -38,6 +42,7 @@ export class EtcdApi {
   readonly #timeoutMs: number;
   readonly #user: EtcdUser | null;
   #token: string | null = null;
+  #loggingIn: Promise<string> | null = null;
 
   private constructor(base: string, { timeoutMs, user }: EtcdOptions) {
     this.#base = base;
@@ -105,35 +110,48 @@ export class EtcdApi {
 
   async #post(path: string, body: Json): Promise<Json> {
     const text = JSON.stringify(body);
+    const used = this.#token;
     try {
       return await this.#request("POST", path, text);
     } catch (error) {
       // It was refused, and so it is not done.
-      const isStale = error instanceof EtcdError && error.message.includes(staleToken);
+      const isStale =
+        error instanceof EtcdError && staleTokens.some((says) => error.message.includes(says));
       if (!isStale || this.#user === null) throw error;
-      await this.#logIn();
+      // Of many requests under way the first one asks for a new token, for all.
+      if (used === this.#token) await this.#logIn();
       return await this.#request("POST", path, text);
     }
   }
 
   async #logIn(): Promise<void> {
-    if (this.#user === null) return;
-    this.#token = null;
-    const { token } = await this.#request(
-      "POST",
-      "/v3/auth/authenticate",
-      JSON.stringify(this.#user),
-    );
-    this.#token = String(token);
+    const user = this.#user;
+    if (user === null) return;
+    this.#loggingIn ??= this.#tokenFor(user).finally(() => {
+      this.#loggingIn = null;
+    });
+    this.#token = await this.#loggingIn;
   }
 
-  async #request(method: string, path: string, body: string | null): Promise<Json> {
+  async #tokenFor(user: EtcdUser): Promise<string> {
+    const body = JSON.stringify(user);
+    // Without the old token: etcd refuses a stale one here as well.
+    const { token } = await this.#request("POST", "/v3/auth/authenticate", body, null);
+    return String(token);
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    body: string | null,
+    authorization = this.#token,
+  ): Promise<Json> {
     const url = `${this.#base}${path}`;
     let answer: Response;
     let text: string;
     try {
       const signal = AbortSignal.timeout(this.#timeoutMs);
-      const token = this.#token === null ? {} : { authorization: this.#token };
+      const token = authorization === null ? {} : { authorization };
       const headers = { "content-type": "application/json", ...token };
       answer = await fetch(url, { method, body, signal, headers });
       text = await answer.text();
