@@ -91,7 +91,8 @@ class EntryPrinter {
   }
 
   event(event: Exclude<FollowEvent, { readonly kind: "entries" }>): void {
-    if (this.#isJson) this.#context.out(`${JSON.stringify({ event: event.kind, ...event })}\n`);
+    const { kind, ...place } = event;
+    if (this.#isJson) this.#context.out(`${JSON.stringify({ event: kind, ...place })}\n`);
     else this.note(eventText(event));
   }
 

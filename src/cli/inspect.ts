@@ -20,14 +20,15 @@ Without options: versions, sizes, entries, terms with each point where the term 
 of the members. With --json entries are an object a line, all else is one object.`;
 
 const exits = `
-Exit codes: 0 shown, also what is damaged; 1 the files cannot be read, or do not hold what was asked for;
-2 wrong usage; 130 ended by Ctrl-C (with --follow, which ends so, 0).
+Exit codes: 0 shown, also what is damaged; 1 the files cannot be read, or do not hold what was
+asked for; 2 wrong usage; 130 ended by Ctrl-C (with --follow, which ends so, 0).
 `;
 
 const examples = `
 Examples:
   quorate inspect /var/lib/patroni/raft
-  quorate inspect /var/lib/patroni/raft --entries --key /service/demo/leader --since 2026-01-31T09:00:00Z
+  quorate inspect /var/lib/patroni/raft --entries --key /service/demo/leader
+  quorate inspect /var/lib/patroni/raft --entries --since 2026-01-31T09:00:00Z --json
   quorate inspect /var/lib/patroni/raft/10.0.0.3:2222.journal --entries --follow
   quorate inspect /var/lib/patroni/raft --at 1042
   quorate inspect /var/lib/patroni/raft --diff 1042 end`;

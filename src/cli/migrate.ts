@@ -175,8 +175,12 @@ function report(
       wait: `WAIT: not yet, ${step.when} the change of ${step.member}`,
       stop: `STOP: something is wrong, ${step.when} the change of ${step.member}`,
     };
+    if (gate.lasts && gate.answer === "wait") {
+      words.wait = `WAIT: waiting does not change this, a person has to look at it, ${step.when} the change of ${step.member}`;
+    }
     const table = formatLooks(looks, []).split("\n").slice(1).join("\n");
-    const lasts = gate.lasts ? "Waiting does not change this: a person has to look at it.\n" : "";
+    const isStop = gate.answer === "stop" && gate.lasts;
+    const lasts = isStop ? "Waiting does not change this: a person has to look at it.\n" : "";
     context.out(`${words[gate.answer]}\n${lasts}${table}${formatFindings(gate.reasons)}`);
   }
   return { go: exitCode.ok, wait: exitCode.risk, stop: exitCode.harm }[gate.answer];

@@ -23,6 +23,8 @@ export type SilenceReason =
   /** It takes connections and says nothing. */
   | "silent"
   | "wrong-password"
+  /** No connection comes about, and nothing refuses it. */
+  | "timeout"
   /** Refused, unreachable, no such name, or no member of this protocol. */
   | "unreachable";
 
@@ -129,9 +131,11 @@ async function askStatus(ask: AskMember, address: string): Promise<Answer | Sile
   }
 }
 
+const codedReasons = ["silent", "wrong-password", "timeout"] as const;
+
 function reasonOf(error: unknown): SilenceReason {
   const code = error instanceof Error && "code" in error ? error.code : null;
-  return code === "silent" || code === "wrong-password" ? code : "unreachable";
+  return codedReasons.find((reason) => reason === code) ?? "unreachable";
 }
 
 function messageOf(address: string, error: unknown): string {

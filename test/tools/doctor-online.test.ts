@@ -41,6 +41,20 @@ describe("doctor on a live cluster finds nothing", () => {
 });
 
 describe("doctor on a live cluster finds", () => {
+  it("a member that takes no connections may hang as well as be away", async () => {
+    const wayOutOf = async (answer: "refused" | "timeout") => {
+      const looks = await twoLooks({ [a]: {}, [b]: {}, [c]: answer });
+      const found = examine(looks).find(({ code }) => code === "no-answer");
+      return [looks.after.silences[0]?.reason, found?.severity, found?.wayOut];
+    };
+    assert.deepEqual(await wayOutOf("refused"), [
+      ...["unreachable", "risk", "start it, or find what is between it and this machine"],
+    ]);
+    const [reason, severity, wayOut] = await wayOutOf("timeout");
+    assert.deepEqual([reason, severity], ["timeout", "risk"]);
+    assert.match(wayOut ?? "", /one that hangs takes no connections any more.*look at its log/);
+  });
+
   const cases: [string, Answers, Answers, string[]][] = [
     [
       "a member that refuses connections",

@@ -215,6 +215,8 @@ describe("migrate plan", () => {
       warnings ?? "",
       /the leader a:1 \(Quorate .*\) has nobody to hand leadership over to/,
     );
+    const [, done] = await leaderStep({ [a]: old, [b]: quorate, [c]: old });
+    assert.doesNotMatch(done ?? "", /hand leadership over/, "it stays");
     const [transfer] = await leaderStep({ [a]: quorate, [b]: old, [c]: newer });
     assert.equal(transfer, "quorate transfer --config raft.yml");
   });

@@ -38,7 +38,7 @@ function forgetful(answers: readonly Answer[], members: number): Finding[] {
         (isMajority
           ? "these are a majority, and when they restart together, acknowledged writes can be lost"
           : "these are a minority, which cannot lose acknowledged writes on its own"),
-      wayOut: `until then restart one member at a time, and the next only when the last has caught up; ${toQuorate}`,
+      wayOut: `restart one member at a time, and the next only when the last has caught up; ${toQuorate}`,
     },
   ];
 }

@@ -25,6 +25,13 @@ const words: Readonly<Record<SilenceReason, { code: string; wayOut: string }>> =
     code: "wrong-password",
     wayOut: "give the cluster's password (--password-file, or --config with Patroni's file)",
   },
+  // The system takes only a few connections for a process that does not (5 for PySyncObj's members).
+  timeout: {
+    code: "no-answer",
+    wayOut:
+      "see whether its process runs: one that hangs takes no connections any more after a few, then look at " +
+      "its log; otherwise start it, or find what is between it and this machine",
+  },
   unreachable: {
     code: "no-answer",
     wayOut: "start it, or find what is between it and this machine",

@@ -50,14 +50,17 @@ function warningsOf(look: Look, { target, inPatroni }: PlanOptions): string[] {
   const warnings: string[] = [];
   const leader = leaderOf(look);
   if (look.answers.length < 3) {
-    warnings.push("fewer than three members: nothing can be written while one of them is changed");
+    const answering = look.answers.length;
+    warnings.push(
+      `${answering === 1 ? "only one member answers" : "only two members answer"}: nothing can be written while one of them is changed`,
+    );
   }
   if (inPatroni.size === 0) {
     warnings.push(
       "a member that is Patroni itself (the file with its PostgreSQL has `raft.self_addr`) has other steps: name those with --patroni host:port",
     );
   }
-  if (leader !== null && !canHandOver(leader, look)) {
+  if (leader !== null && leader.software.kind !== target && !canHandOver(leader, look)) {
     const { self, software } = leader;
     const why = software.knowsTransfer
       ? "has nobody to hand leadership over to, since the others do not know how"

@@ -14,7 +14,9 @@ export type Told = Partial<MemberStatus> & {
 };
 
 /** A member that does not answer: the code of the error. */
-export type Answers = Readonly<Record<string, Told | "silent" | "refused" | "wrong-password">>;
+export type Answers = Readonly<
+  Record<string, Told | "silent" | "refused" | "timeout" | "wrong-password">
+>;
 
 /** What a healthy follower of `a` tells, but for what is given. */
 export function told(self: string, { cutFrom = [], counts = three, ...given }: Told): MemberStatus {
