@@ -2,7 +2,9 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { findData, type MemberPaths } from "../files/data-path.js";
+import { memberFiles } from "../storage/files.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
+import { findLock } from "../storage/process-lock.js";
 import { filesOf } from "../tools/recover/aside-folder.js";
 import { findMember } from "./chosen-files.js";
 import { CliError, exitCode } from "./exit-codes.js";
@@ -48,7 +50,18 @@ export async function memberToChange(path: string): Promise<MemberPaths> {
   return member;
 }
 
-/** @throws CliError where neither --yes nor --dry-run says what is wanted. */
+/**
+ * For a look without the lock: files that are being written would show what is not so, and a change would be
+ * refused.
+ *
+ * @throws StorageError `locked`.
+ */
+export async function refuseInUse({ directory, address }: MemberPaths): Promise<void> {
+  const holder = await findLock(memberFiles(directory, address).journal);
+  if (holder !== null) throw holder;
+}
+
+/** @throws CliError where both are given: scripts that mean one of them would get the other. */
 export function checkConsent({ yes, dryRun }: OfflineFlags): void {
   if (yes === true && dryRun === true) {
     throw new CliError("--yes and --dry-run contradict each other", { code: exitCode.usage });

@@ -9,15 +9,23 @@ export interface CommandWatch {
   readonly onRead: (bytes: number) => void;
 }
 
+export interface ProgressText {
+  /** What is being done, in the line. */
+  readonly doing: string;
+  /** What will be read, as far as that is known. */
+  readonly totalBytes: number;
+  /** The last words where it was stopped. */
+  readonly stopped?: string;
+}
+
 /**
  * Runs a long command: with a line on standard error where that is a terminal, and with an end by Ctrl-C.
  *
- * @param totalBytes What will be read, as far as that is known.
  * @throws CliError 130 where it was stopped.
  */
 export async function withProgress<T>(
   context: CliContext,
-  { doing, totalBytes }: { readonly doing: string; readonly totalBytes: number },
+  { doing, totalBytes, stopped = "stopped" }: ProgressText,
   run: (watch: CommandWatch) => Promise<T>,
 ): Promise<T> {
   const line = new TerminalLine(context);
@@ -32,7 +40,7 @@ export async function withProgress<T>(
       return await run({ signal, onRead });
     } catch (error) {
       if (!signal.aborted) throw error;
-      throw new CliError("stopped", { code: exitCode.interrupted, cause: error });
+      throw new CliError(stopped, { code: exitCode.interrupted, cause: error });
     } finally {
       line.clear();
     }

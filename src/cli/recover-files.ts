@@ -1,24 +1,30 @@
 import { connect } from "node:net";
 import { FilesError } from "../files/files-error.js";
-import { overviewOf } from "../files/overview.js";
+import { underLock } from "../files/under-lock.js";
 import { parseAddress } from "../net/address.js";
 import { loadClientConfig } from "../node/config.js";
 import { readConfigPath, readPasswordFile } from "../node/config-read.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
-import { type ForcedCluster, forceNewCluster } from "../tools/recover/force-new-cluster.js";
-import { type ForcedPlan, planForced } from "../tools/recover/forced-plan.js";
+import { filesOf } from "../tools/recover/aside-folder.js";
+import { forceNewCluster, UnfinishedError } from "../tools/recover/force-new-cluster.js";
+import type { ForcedCluster } from "../tools/recover/recovery-record.js";
+import { readSurvivor, type Survivor } from "../tools/recover/survivor.js";
 import { bytesOf } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
+import { CountProgress, untilInterrupted } from "./count-progress.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { printJson } from "./kv-session.js";
-import { checkConsent, memberToChange } from "./offline-change.js";
+import { checkConsent, memberToChange, refuseInUse } from "./offline-change.js";
 import { withProgress } from "./progress-line.js";
 import type { RecoverFlags } from "./recover.js";
-import { formatPairs } from "./table.js";
+import { doneText, madeText, planText } from "./recover-report.js";
 
 /** A member that runs takes a connection at once, also across a continent. */
 const knockMsMax = 2_000;
 
+const stopped = "stopped: nothing was changed";
+
+/** @returns the exit code. */
 export async function recover(
   context: CliContext,
   path: string,
@@ -26,32 +32,82 @@ export async function recover(
 ): Promise<number> {
   checkConsent(flags);
   const member = await memberToChange(path);
-  const acceptsIncomplete = flags.acceptIncomplete === true;
-  const totalBytes = await bytesOf([member.journal, member.dump]);
-  const found = await withProgress(context, { doing: "reading", totalBytes }, async (watch) => {
-    const { inUseBy } = await overviewOf(nodeFileSystem, member, watch);
-    if (inUseBy !== null) {
-      throw new CliError(`process ${inUseBy} uses these files: stop the member first`);
-    }
-    return await planForced(member, { acceptsIncomplete });
-  });
-  const plan = { ...found, formerMembers: formerMembersOf(context, found, flags) };
-  await refuseWhileOthersAnswer(plan.formerMembers);
   if (flags.yes !== true) {
-    if (flags.json === true) printJson(context, { changed: false, ...plan });
-    else context.out(planText(plan));
-    if (plan.refusal !== null) {
-      throw new FilesError("refused", `${member.directory}/${member.address}`, plan.refusal);
-    }
-    if (flags.dryRun === true) return exitCode.ok;
-    throw new CliError("nothing was changed: say --yes to do it", { code: exitCode.usage });
+    await refuseInUse(member);
+    return await tellPlan(context, await look(context, path, flags), flags);
   }
-  const made = await forceNewCluster(member, {
-    ...{ now: new Date(), acceptsIncomplete, named: plan.formerMembers },
+  return await underLock(nodeFileSystem, member, async (remark) => {
+    if (remark !== undefined) context.err(`quorate: ${remark}\n`);
+    const survivor = await look(context, path, flags);
+    if (survivor.isDone) return tellDone(context, survivor, flags);
+    if (survivor.plan.refusal !== null) throw refused(survivor);
+    const made = await makeAlone(context, survivor);
+    if (flags.json === true) printJson(context, { changed: true, ...made });
+    else context.out(madeText(made, survivor.plan));
+    return exitCode.ok;
   });
-  if (flags.json === true) printJson(context, { changed: true, ...made });
-  else context.out(madeText(made, plan));
+}
+
+/** The files, and whether any of the others is still there. */
+async function look(context: CliContext, path: string, flags: RecoverFlags): Promise<Survivor> {
+  // The names as they are now: under the lock nobody else changes them.
+  const member = await memberToChange(path);
+  const { journal, dump } = member;
+  // The journal's entries are read, and then put together.
+  const totalBytes = (await bytesOf([journal, journal])) + (await bytesOf([dump]));
+  const options = { acceptsIncomplete: flags.acceptIncomplete === true };
+  const read = await withProgress(context, { doing: "reading", totalBytes, stopped }, (watch) =>
+    readSurvivor(nodeFileSystem, member, { ...options, watch }),
+  );
+  if (read.isDone) return read;
+  const plan = { ...read.plan, formerMembers: formerMembersOf(context, read, flags) };
+  await refuseWhileOthersAnswer(context, plan.formerMembers);
+  return { ...read, plan };
+}
+
+function tellPlan(context: CliContext, survivor: Survivor, flags: RecoverFlags): number {
+  if (survivor.isDone) return tellDone(context, survivor, flags);
+  const { plan } = survivor;
+  if (flags.json === true) printJson(context, { changed: false, ...plan });
+  else context.out(planText(plan));
+  if (plan.refusal !== null) throw refused(survivor);
+  if (flags.dryRun === true) return exitCode.ok;
+  throw new CliError("nothing was changed: say --yes to do it", { code: exitCode.usage });
+}
+
+function tellDone(context: CliContext, { earlier, plan }: Survivor, flags: RecoverFlags): number {
+  if (earlier === null) throw new Error("done without a record");
+  if (flags.json === true) printJson(context, { changed: false, ...earlier });
+  else context.out(doneText(plan.address, earlier));
   return exitCode.ok;
+}
+
+function refused({ member: { directory, address }, plan }: Survivor): FilesError {
+  return new FilesError("refused", `${directory}/${address}`, plan.refusal ?? "refused");
+}
+
+async function makeAlone(context: CliContext, survivor: Survivor): Promise<ForcedCluster> {
+  const { member, plan } = survivor;
+  const total = plan.keys;
+  const line = new CountProgress(context, { doing: "writing the new dump", total, unit: "keys" });
+  const totalBytes = await bytesOf(filesOf(member));
+  const copying = { doing: "copying the files aside", totalBytes, stopped };
+  const made = await withProgress(context, copying, async (watch) => {
+    try {
+      return await forceNewCluster({ fs: nodeFileSystem, now: new Date(), watch }, survivor, {
+        named: plan.formerMembers,
+        onKeys: (done) => line.show(done),
+      });
+    } catch (error) {
+      // Also where Ctrl-C came at the same moment: something was changed.
+      if (error instanceof UnfinishedError) return error;
+      throw error;
+    } finally {
+      line.clear();
+    }
+  });
+  if (made instanceof UnfinishedError) throw made;
+  return made;
 }
 
 /**
@@ -61,7 +117,7 @@ export async function recover(
  */
 function formerMembersOf(
   context: CliContext,
-  { address, formerMembers, knowsAll }: ForcedPlan,
+  { plan: { address, formerMembers, knowsAll }, earlier }: Survivor,
   flags: RecoverFlags,
 ): readonly string[] {
   const configured = loadClientConfig({
@@ -73,6 +129,13 @@ function formerMembersOf(
   const others = new Set([...formerMembers, ...configured]);
   others.delete(address);
   if (others.size > 0 && (knowsAll || configured.length > 0)) return [...others].sort();
+  if (knowsAll && earlier !== null) {
+    throw new CliError(
+      `these files name no other member: a recovery has made them a cluster of one already, and the member ` +
+        `has run since (what was done: ${earlier.setAsideTo}). Start the member. Nothing was changed`,
+      { code: exitCode.usage },
+    );
+  }
   const reason =
     others.size === 0
       ? "these files name no other member"
@@ -85,8 +148,15 @@ function formerMembersOf(
 }
 
 /** They, too, could be started, or could be leading what is to be given up. */
-async function refuseWhileOthersAnswer(members: readonly string[]): Promise<void> {
-  const answers = await Promise.all(members.map(knock));
+async function refuseWhileOthersAnswer(
+  context: CliContext,
+  members: readonly string[],
+): Promise<void> {
+  const answers = await untilInterrupted(context, async (signal) => {
+    const all = await Promise.all(members.map((member) => knock(member, signal)));
+    if (signal.aborted) throw new CliError(stopped, { code: exitCode.interrupted });
+    return all;
+  });
   const alive = members.filter((_, at) => answers[at] === true);
   if (alive.length === 0) return;
   throw new CliError(
@@ -95,67 +165,20 @@ async function refuseWhileOthersAnswer(members: readonly string[]): Promise<void
   );
 }
 
-function knock(address: string): Promise<boolean> {
+function knock(address: string, signal: AbortSignal): Promise<boolean> {
   const target = parseAddress(address);
   if (target === null) return Promise.resolve(false);
   return new Promise((resolve) => {
     const socket = connect({ ...target, timeout: knockMsMax });
     const settle = (isThere: boolean) => {
+      signal.removeEventListener("abort", giveUp);
       socket.destroy();
       resolve(isThere);
     };
+    const giveUp = () => settle(false);
+    signal.addEventListener("abort", giveUp);
     socket.once("connect", () => settle(true));
-    socket.once("timeout", () => settle(false));
-    socket.once("error", () => settle(false));
+    socket.once("timeout", giveUp);
+    socket.once("error", giveUp);
   });
-}
-
-function planText(plan: ForcedPlan): string {
-  const { address, term, newTerm, lastIndex, keys, formerMembers, findings } = plan;
-  return (
-    formatPairs([
-      ["member", address],
-      ["log ends at", `${lastIndex}${uncertain(plan)}`],
-      ["term", `${term}, then ${newTerm}`],
-      ["keys", String(keys)],
-      ["gives up", formerMembers.join(", ")],
-      ...findings.map((finding) => ["found", finding] as const),
-      ...(plan.refusal === null ? [] : [["--yes", "would refuse, see below"] as const]),
-    ]) + warningText
-  );
-}
-
-/** What the last entry does not say of the rest of them. */
-function uncertain({ lastIndex, commitIndex, unusedUpTo }: ForcedPlan): string {
-  const unused =
-    unusedUpTo === null ? "" : `; THE JOURNAL'S ENTRIES UP TO ${unusedUpTo} CANNOT BE USED`;
-  if (commitIndex === null) return `${unused}; how much of it was committed is not stored`;
-  const open = lastIndex - commitIndex;
-  if (open === 0) return unused;
-  if (open > 0)
-    return `${unused}; known as committed up to ${commitIndex}: the ${open} behind it are kept`;
-  return `${unused}; the commit index is ${commitIndex}: UP TO ${-open} ACKNOWLEDGED ENTRIES ARE NOT HERE`;
-}
-
-const warningText =
-  "WARNING: what the lost members had acknowledged and this one has not received is lost, and nobody\n" +
-  "can tell how much. Never start one of them again on its old files, and do this on one member only.\n";
-
-function madeText(made: ForcedCluster, plan: ForcedPlan): string {
-  const { address, lastIndex, oldTerm, newTerm, keys, setAsideTo, formerMembers } = made;
-  return (
-    formatPairs([
-      ["member", `${address} is a cluster of its own now`],
-      ["log ended at", `${lastIndex}${uncertain(plan)}`],
-      ["term", `${oldTerm}, now ${newTerm}`],
-      ["keys", String(keys)],
-      ["gave up", formerMembers.join(", ")],
-      ["old files", setAsideTo],
-      ...made.findings.map((finding) => ["found", finding] as const),
-    ]) +
-    warningText +
-    "Next: start this member with no partner_addrs; move the files of the others away, all of them;\n" +
-    "start each with this member among its partner_addrs: it adds itself. Then give all of them the\n" +
-    "full list again.\n"
-  );
 }

@@ -22,9 +22,13 @@ one, or a part of the log is missing, give --config as well: the members of a fi
 the configuration only.
 
 The files as they were, and recovery.json with what was done, stay in a folder beside them. Without
---yes nothing is changed; --dry-run ends with 1 where --yes would refuse, and says why.`;
+--yes nothing is changed; --dry-run ends with 1 where --yes would refuse, and says why. Ctrl-C
+leaves everything as it was. Where a crash has ended it amid the last steps, run it again.`;
 
 const example = `
+Exit codes: 0 done, done already, or --dry-run found no obstacle; 1 refused (in use, another member
+answers, files that lack entries) or failed; 2 wrong usage; 130 ended by Ctrl-C, nothing was changed.
+
 Example:
   quorate recover /var/lib/patroni/raft --force-new-cluster --config /etc/patroni.yml --dry-run
   quorate recover /var/lib/patroni/raft --force-new-cluster --config /etc/patroni.yml --yes`;

@@ -1,13 +1,16 @@
 import type { MemberPaths } from "../files/data-path.js";
-import { overviewOf } from "../files/overview.js";
+import { readDump } from "../files/read-dump.js";
+import { readMeta } from "../files/read-meta.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { type ResetMember, resetMember } from "../tools/recover/reset-member.js";
 import { askMembers, askStatus, findContact } from "./asking.js";
+import { bytesOf } from "./chosen-files.js";
 import { type Client, readClient } from "./client-options.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { printJson } from "./kv-session.js";
-import { checkConsent, memberToChange } from "./offline-change.js";
+import { checkConsent, memberToChange, refuseInUse } from "./offline-change.js";
+import { withProgress } from "./progress-line.js";
 import type { ResetFlags } from "./reset-member.js";
 import { formatPairs } from "./table.js";
 
@@ -21,6 +24,7 @@ interface Rest {
 export async function reset(context: CliContext, path: string, flags: ResetFlags): Promise<number> {
   checkConsent(flags);
   const member = await memberToChange(path);
+  await refuseInUse(member);
   const client = readClient(context, flags);
   const rest = await askRest(context, client, member.address);
   // The other one of two holds all that was ever confirmed, and leads again with our vote only.
@@ -31,7 +35,7 @@ export async function reset(context: CliContext, path: string, flags: ResetFlags
         "Nothing was changed",
     );
   }
-  if (!keepsPromises) await checkOtherHoldsAll(member, rest);
+  if (!keepsPromises) await checkOtherHoldsAll(context, member, rest);
   if (flags.yes !== true) {
     const plan = { changed: false, address: member.address, ...rest, keepsPromises };
     if (client.json) printJson(context, plan);
@@ -68,10 +72,21 @@ async function askRest(context: CliContext, client: Client, self: string): Promi
 }
 
 /** Of two: an other member that was only just added would leave nobody with the data. */
-async function checkOtherHoldsAll(member: MemberPaths, { commitIndex }: Rest): Promise<void> {
-  const { meta, dump } = await overviewOf(nodeFileSystem, member);
-  const stored = meta?.kind === "meta" ? meta.commitIndex : 0;
-  const own = Math.max(stored, dump?.kind === "dump" ? dump.last.index : 0);
+async function checkOtherHoldsAll(
+  context: CliContext,
+  { meta, dump }: MemberPaths,
+  { commitIndex }: Rest,
+): Promise<void> {
+  const read = meta === null ? null : await readMeta(nodeFileSystem, meta);
+  const stored = read?.kind === "meta" ? read.meta.commitIndex : 0;
+  const totalBytes = await bytesOf([dump]);
+  const stopped = "stopped: nothing was changed";
+  const dumped = await withProgress(
+    context,
+    { doing: "reading the dump", totalBytes, stopped },
+    async (watch) => (dump === null ? null : await readDump(nodeFileSystem, dump, watch)),
+  );
+  const own = Math.max(stored, dumped?.kind === "dump" ? dumped.dump.last.index : 0);
   if (commitIndex >= own) return;
   throw new CliError(
     `the other member knows entries up to ${commitIndex} as committed, this one up to ${own}: these files ` +

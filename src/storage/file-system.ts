@@ -24,10 +24,12 @@ export interface FileSystem {
   lock(journal: string): Promise<FileLock>;
 }
 
-/** What repairing files needs beside: members keep nothing under two names. */
+/** What tools that keep the old files need beside: members do nothing of the kind. */
 export interface LinkingFileSystem extends FileSystem {
   /** Gives the file a second name; rejects where `to` is taken. Durable only after `syncDirectory`. */
   link(from: string, to: string): Promise<void>;
+  /** Rejects where anything is in it. */
+  removeDirectory(path: string): Promise<void>;
 }
 
 export interface FileHandle {

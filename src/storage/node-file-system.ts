@@ -33,6 +33,7 @@ export const nodeFileSystem: LinkingFileSystem = {
       if (made === resolve(first)) break;
     }
   },
+  removeDirectory: (path) => fs.rmdir(path),
   syncDirectory,
   lock: (journal): Promise<FileLock> => lockFiles(journal),
 };

@@ -20,9 +20,7 @@ import { StorageError, systemCode } from "./storage-error.js";
  */
 export async function lockFiles(journal: string): Promise<FileLock> {
   if (process.platform !== "linux") return await lockByFile(journal);
-  const folder = await fs.stat(dirname(journal), { bigint: true });
-  const identity = `${folder.dev}:${folder.ino}:${basename(journal)}`;
-  const name = `\0quorate-${createHash("sha256").update(identity).digest("hex")}`;
+  const name = await socketName(journal);
   const server = await bind(name, journal);
   try {
     const other = await holderThatStays(journal);
@@ -39,6 +37,36 @@ export async function lockFiles(journal: string): Promise<FileLock> {
     await closeServer(server);
     throw error;
   }
+}
+
+/**
+ * Who would keep a lock off at this moment, for somebody who only looks: no lock is taken, no file is made.
+ *
+ * @returns the error that taking the lock would end with; null where nobody is seen.
+ */
+export async function findLock(journal: string): Promise<StorageError | null> {
+  if (process.platform !== "linux") {
+    const holder = Number(await fs.readFile(`${journal}.lock`, "latin1").catch(() => ""));
+    return isAlive(holder) ? locked(journal, holder) : null;
+  }
+  const [isHeld, owner] = await askSocket(await socketName(journal));
+  if (isHeld) return locked(journal, owner);
+  const holder = await findHolder(journal);
+  if (holder !== null) return locked(journal, holder);
+  // In another container: only the lock on the file tells. A free one is ours for the moment of the look.
+  const file = await fs.open(`${journal}.quorate-lock`, constants.O_RDWR).catch(() => null);
+  if (file === null) return null;
+  try {
+    return (await runFlock(file.fd)) === flockHeld ? locked(journal, null) : null;
+  } finally {
+    await file.close();
+  }
+}
+
+async function socketName(journal: string): Promise<string> {
+  const folder = await fs.stat(dirname(journal), { bigint: true });
+  const identity = `${folder.dev}:${folder.ino}:${basename(journal)}`;
+  return `\0quorate-${createHash("sha256").update(identity).digest("hex")}`;
 }
 
 /**
@@ -106,17 +134,25 @@ async function bind(name: string, journal: string): Promise<Server> {
   if (systemCode(error) !== "EADDRINUSE") {
     throw new StorageError("io", journal, "the lock cannot be taken", { cause: error });
   }
-  throw locked(journal, await askHolder(name));
+  const [, owner] = await askSocket(name);
+  throw locked(journal, owner);
 }
 
-/** The process id that the lock's holder tells; null where it does not answer in time. */
-function askHolder(name: string): Promise<number | null> {
+/**
+ * Whether somebody holds the lock, and the process id that the holder tells; null where it does not answer in
+ * time.
+ */
+function askSocket(name: string): Promise<readonly [isHeld: boolean, pid: number | null]> {
   return new Promise((resolve) => {
     let answer = "";
+    let isHeld = false;
     const socket = connect(name);
+    socket.on("connect", () => {
+      isHeld = true;
+    });
     const finish = () => {
       socket.destroy();
-      resolve(/^\d+$/.test(answer) ? Number(answer) : null);
+      resolve([isHeld, /^\d+$/.test(answer) ? Number(answer) : null]);
     };
     socket.setTimeout(lockHolderAnswerMs, finish);
     socket.on("data", (chunk) => {

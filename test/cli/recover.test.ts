@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { encodeMembership } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { silentLogger } from "../../src/logger.js";
+import { findLock, lockFiles } from "../../src/storage/process-lock.js";
+import { Storage } from "../../src/storage/storage.js";
 import {
   address,
   log,
@@ -163,6 +168,102 @@ describe("quorate recover", () => {
     }
   });
 });
+
+describe("quorate recover, beside others and stopped", () => {
+  it("refuses files that somebody uses with --dry-run as with --yes", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)], { dumpAt: 2 });
+    const before = pictureOfFolder(folder);
+    const journal = join(folder, `${address}.journal`);
+    const lock = await lockFiles(journal);
+    const held = await Promise.all([recover(folder, "--dry-run"), recover(folder, "--yes")]);
+    for (const { code, out, err } of held) {
+      assert.deepEqual([code, out], [1, ""]);
+      assert.match(err, new RegExp(`in use by process ${process.pid}: stop it first`));
+    }
+    await lock.release();
+    assert.deepEqual(pictureOfFolder(folder), before);
+    // As a member in another container holds it: nothing but the lock on the file is seen.
+    writeFileSync(`${journal}.quorate-lock`, "");
+    const holder = spawn("flock", [`${journal}.quorate-lock`, "sleep", "60"], { detached: true });
+    t.after(() => process.kill(-(holder.pid ?? 0)));
+    await eventuallyLocked(journal);
+    for (const consent of ["--dry-run", "--yes"]) {
+      const { code, err } = await recover(folder, consent);
+      assert.deepEqual(
+        [code, /in use by a process that is not seen from here/.test(err)],
+        [1, true],
+      );
+    }
+  });
+
+  it("ends at Ctrl-C with 130 and every file as it was, at whatever moment", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)], { dumpAt: 2 });
+    const before = pictureOfFolder(folder);
+    const stopAt = async (moment: number): Promise<CliResult> => {
+      let count = 0;
+      return await runCli(["recover", folder, "--force-new-cluster", "--yes"], {
+        onInterrupt: (listener) => {
+          if (count++ === moment) listener();
+          return () => {};
+        },
+      });
+    };
+    let stops = 0;
+    for (; ; stops++) {
+      const { code, out, err } = await stopAt(stops);
+      if (code === 0) break;
+      assert.deepEqual([code, out, err], [130, "", "quorate: stopped: nothing was changed\n"]);
+      assert.deepEqual(pictureOfFolder(folder), before);
+    }
+    assert.equal(stops, 3, "reading, asking the others, copying");
+  });
+
+  it("shows what it does, and how much of it is done", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)], { dumpAt: 2 });
+    let nowMs = 0;
+    t.mock.method(performance, "now", () => {
+      nowMs += 250;
+      return nowMs;
+    });
+    const args = ["recover", folder, "--force-new-cluster", "--yes", "--json"];
+    const { code, err } = await runCli(args, { isErrTerminal: true });
+    assert.equal(code, 0, err);
+    assert.match(err, /\rreading: \d+ %, /);
+    assert.match(err, /\rcopying the files aside: 100 %, /);
+    assert.match(err, /\rwriting the new dump: 1 of \d keys, /);
+  });
+
+  it("says, run once more, that it is done", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)], { dumpAt: 2 });
+    const made = JSON.parse((await recover(folder, "--yes", "--json")).out);
+    const before = pictureOfFolder(folder);
+    for (const consent of ["--dry-run", "--yes"]) {
+      const { code, out, err } = await recover(folder, consent);
+      assert.deepEqual([code, err], [0, ""]);
+      assert.match(out, /is a cluster of its own already: nothing was changed now/);
+      assert.ok(out.includes(made.setAsideTo));
+      const json = JSON.parse((await recover(folder, consent, "--json")).out);
+      assert.deepEqual(json, { ...made, changed: false });
+    }
+    assert.deepEqual(pictureOfFolder(folder), before);
+    // The member has run.
+    const { storage } = await Storage.open({
+      ...{ dataDir: folder, selfAddr: address, logger: silentLogger },
+    });
+    await storage.write([{ kind: "meta", term: made.newTerm + 1, votedFor: address }]);
+    await storage.close();
+    const { code, err } = await recover(folder, "--yes");
+    assert.deepEqual([code, /made them a cluster of one already/.test(err)], [2, true]);
+  });
+});
+
+async function eventuallyLocked(journal: string): Promise<void> {
+  while ((await findLock(journal)) === null) await sleep(20);
+}
 
 /** What --dry-run says is what --yes does: the refusal first, then with --accept-incomplete. */
 async function sameAsDone(

@@ -9,15 +9,17 @@ import { planRepair, targetOf } from "../../src/files/repair-plan.js";
 import { checkFiles, findingsOf } from "../../src/files/verify.js";
 import { silentLogger } from "../../src/logger.js";
 import { type Recovered, Storage } from "../../src/storage/storage.js";
-import { CrashFileSystem, type Fate, isCrash } from "../storage/crash-file-system.js";
+import {
+  diskWith as diskOf,
+  type FileSet,
+  kinds,
+  stoppedAnywhere,
+} from "../storage/crash-cases.js";
+import type { CrashFileSystem } from "../storage/crash-file-system.js";
 import { address, dumpOf, log, noOp, vanillaJournal, vanillaMeta } from "./support/made-files.js";
 
 /* What a repair makes of the files, and what is left when it is stopped amid it. */
 
-type Kind = "journal" | "journal.meta" | "dump";
-type FileSet = Readonly<Partial<Record<Kind, Uint8Array>>>;
-
-const kinds: readonly Kind[] = ["journal", "journal.meta", "dump"];
 const now = () => new Date("2026-01-31T23:59:59.123Z");
 const entries = log([0, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
 const journal = vanillaJournal(entries);
@@ -26,14 +28,7 @@ const meta = vanillaMeta({ raftCommitIndex: 10, currentTerm: 2, votedForNodeId: 
 const compacted = vanillaJournal(entries.slice(3));
 const dump = dumpOf(entries, 5);
 
-function diskWith(files: FileSet): CrashFileSystem {
-  const fs = new CrashFileSystem();
-  for (const kind of kinds) {
-    const bytes = files[kind];
-    if (bytes !== undefined) fs.put(`/d/${address}.${kind}`, bytes);
-  }
-  return fs;
-}
+const diskWith = (files: FileSet) => diskOf(files, address);
 
 async function look(fs: CrashFileSystem) {
   const [paths] = membersIn("/d", await fs.list("/d"));
@@ -226,55 +221,16 @@ for (const { name, files, mends, last, mustRefetch, warnings = [] } of cases) {
     });
 
     test("stopped anywhere, by a kill or a loss of power, nothing is lost", async () => {
-      let isOver = false;
-      for (let stopAfter = 0; !isOver; stopAfter++) {
-        for (const fate of fates(stopAfter)) {
-          const fs = diskWith(files);
-          fs.stopAfter = stopAfter;
-          isOver = await repair(fs).then(
-            () => true,
-            (error: unknown) => {
-              if (!isCrash(error)) throw error;
-              return false;
-            },
-          );
-          fs.restart(fate);
-          assertKept(fs, files, `stopped after ${stopAfter}`);
-          const recovered = await start(fs);
-          const held = recovered.entries.at(-1)?.index ?? 0;
-          // A start by itself may keep less than a repair, and then it says so.
-          assert.ok(held >= last || recovered.mustRefetch, `${held} of ${last} after ${stopAfter}`);
-          if (mustRefetch) assert.ok(recovered.mustRefetch, `no mark, stopped after ${stopAfter}`);
-          if (isOver) assert.deepEqual([held, recovered.mustRefetch], [last, mustRefetch]);
-        }
-      }
+      await stoppedAnywhere(files, address, repair, async (fs, when, isOver) => {
+        const recovered = await start(fs);
+        const held = recovered.entries.at(-1)?.index ?? 0;
+        // A start by itself may keep less than a repair, and then it says so.
+        assert.ok(held >= last || recovered.mustRefetch, `${held} of ${last}, ${when}`);
+        if (mustRefetch) assert.ok(recovered.mustRefetch, `no mark, ${when}`);
+        if (isOver) assert.deepEqual([held, recovered.mustRefetch], [last, mustRefetch]);
+      });
     });
   });
-}
-
-/** A kill, and losses of power after which more or less of what was not synced is there. */
-function fates(seed: number): readonly (Fate | null)[] {
-  const some = Array.from({ length: 8 }, (_, at): Fate => {
-    let state = seed * 8 + at + 1;
-    return {
-      pick: (limit) => {
-        state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-        return (state >>> 16) % limit;
-      },
-    };
-  });
-  return [null, { pick: () => 0 }, ...some];
-}
-
-/** Every file is somewhere as it was. */
-function assertKept(fs: CrashFileSystem, files: FileSet, when: string): void {
-  for (const kind of kinds) {
-    const bytes = files[kind];
-    if (bytes === undefined) continue;
-    const names = fs.paths().filter((path) => path.startsWith(`/d/${address}.${kind}`));
-    const isThere = names.some((path) => fs.read(path)?.equals(Buffer.from(bytes)) === true);
-    assert.ok(isThere, `${kind} as it was is nowhere, ${when}`);
-  }
 }
 
 test("an earlier file that was kept is never overwritten", async () => {
@@ -367,22 +323,9 @@ describe("a journal of Quorate's that PySyncObj has rewritten to the same length
   });
 
   test("stopped anywhere, a start keeps every entry that could be read", async () => {
-    let isOver = false;
-    for (let stopAfter = 0; !isOver; stopAfter++) {
-      const fs = diskWith(files);
-      fs.stopAfter = stopAfter;
-      isOver = await repair(fs).then(
-        () => true,
-        (error: unknown) => {
-          if (!isCrash(error)) throw error;
-          return false;
-        },
-      );
-      fs.restart(null);
-      assertKept(fs, files, `stopped after ${stopAfter}`);
+    await stoppedAnywhere(files, address, repair, async (fs, when) => {
       const recovered = await start(fs);
-      const held = [recovered.entries.length, recovered.mustRefetch];
-      assert.deepEqual(held, [8, true], `stopped after ${stopAfter}`);
-    }
+      assert.deepEqual([recovered.entries.length, recovered.mustRefetch], [8, true], when);
+    });
   });
 });

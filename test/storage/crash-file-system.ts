@@ -33,6 +33,7 @@ export class CrashFileSystem implements LinkingFileSystem {
   writeFault: ((path: string, end: number) => void) | null = null;
   #names = new Map<string, Inode>();
   readonly #durableNames = new Map<string, Inode>();
+  readonly #folders = new Set<string>();
   readonly #pendingNames: (() => void)[] = [];
   #isStopped = false;
   readonly #locks = new Set<string>();
@@ -81,11 +82,25 @@ export class CrashFileSystem implements LinkingFileSystem {
 
   async list(directory: string): Promise<string[]> {
     this.alive();
-    return [...this.#names.keys()].map((path) => path.slice(directory.length + 1));
+    const start = directory.endsWith("/") ? directory : `${directory}/`;
+    const inside = [...this.#names.keys(), ...this.#folders].filter((path) =>
+      path.startsWith(start),
+    );
+    return [...new Set(inside.map((path) => path.slice(start.length).split("/", 1)[0] ?? ""))];
   }
 
-  async makeDirectory(): Promise<void> {
+  /** Durable at once, as on the real one; a member's own is there. */
+  async makeDirectory(path: string): Promise<void> {
     this.alive();
+    if (this.#folders.has(path) || (await this.list(path)).length > 0) return;
+    this.step("makeDirectory", path);
+    this.#folders.add(path);
+  }
+
+  async removeDirectory(path: string): Promise<void> {
+    this.step("removeDirectory", path);
+    if (this.paths().some((name) => name.startsWith(`${path}/`))) throw systemError("ENOTEMPTY");
+    this.#folders.delete(path);
   }
 
   async syncDirectory(path: string): Promise<void> {

@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, it } from "node:test";
 import { crc32 } from "node:zlib";
-import { projectRoot } from "../../interop-tests/support/project.js";
 import { parseJournalHeader } from "../../protocol/files/journal-format.js";
 import { decodeMeta } from "../../protocol/files/meta-format.js";
 import { encodeDelete } from "../../protocol/log/kv-calls.js";
@@ -13,27 +10,23 @@ import { silentLogger } from "../../src/logger.js";
 import { Storage } from "../../src/storage/storage.js";
 import { exportFiles, planExport } from "../../src/tools/migrate/export-files.js";
 import { importFiles, planImport } from "../../src/tools/migrate/import-files.js";
+import { goldenSets, goldenVersions } from "../files/support/golden-files.js";
 import { address, dumpOf, log, vanillaJournal, vanillaMeta } from "../files/support/made-files.js";
-import { CrashFileSystem, type Fate, isCrash } from "../storage/crash-file-system.js";
+import {
+  diskWith as diskOf,
+  type FileSet,
+  type Kind,
+  kinds,
+  stoppedAnywhere,
+} from "../storage/crash-cases.js";
+import type { CrashFileSystem } from "../storage/crash-file-system.js";
 
-type Kind = "journal" | "journal.meta" | "dump";
-type FileSet = Readonly<Partial<Record<Kind, Uint8Array>>>;
-
-const kinds: readonly Kind[] = ["journal", "journal.meta", "dump"];
 const now = new Date("2026-01-31T23:59:59.123Z");
-const versions = ["0.3.8", "0.3.11", "0.3.14", "0.3.15", "0.3.16", "0.3.17"];
 const entries = log([0, 1, 1, 1, 2, 2, 2, 5, 5, 5]);
 const journal = vanillaJournal(entries);
 const forgetful = vanillaMeta({ raftCommitIndex: 9 });
 
-function diskWith(files: FileSet): CrashFileSystem {
-  const fs = new CrashFileSystem();
-  for (const kind of kinds) {
-    const bytes = files[kind];
-    if (bytes !== undefined) fs.put(`/d/${address}.${kind}`, bytes);
-  }
-  return fs;
-}
+const diskWith = (files: FileSet) => diskOf(files, address);
 
 async function memberOn(fs: CrashFileSystem): Promise<MemberPaths> {
   const members = membersIn("/d", await fs.list("/d"));
@@ -73,24 +66,12 @@ function metaOf(fs: CrashFileSystem) {
   return decodeMeta(fs.read(`/d/${address}.journal.meta`) ?? Buffer.alloc(0), crc32);
 }
 
-/** The files that each version's own members have left, as far as they are whole. */
-function goldenSets(version: string): [string, FileSet][] {
-  const folder = join(projectRoot(), "protocol", "vectors", version, "files");
-  const names = readdirSync(folder);
-  const stems = names.flatMap((name) => (name.endsWith(".journal") ? [name.slice(0, -8)] : []));
-  return stems.map((stem) => {
-    const present = kinds.filter((kind) => names.includes(`${stem}.${kind}`));
-    const files = present.map((kind) => [kind, readFileSync(join(folder, `${stem}.${kind}`))]);
-    return [stem, Object.fromEntries(files) as FileSet];
-  });
-}
-
 async function isDamaged(fs: CrashFileSystem): Promise<boolean> {
   return (await verifyMember(fs, await memberOn(fs))).worst === "damage";
 }
 
 describe("migrate import and export", () => {
-  for (const version of versions) {
+  for (const version of goldenVersions) {
     it(`takes the golden files of ${version} in and out, and does what a start does`, async () => {
       let converted = 0;
       for (const [stem, files] of goldenSets(version)) {
@@ -284,24 +265,10 @@ describe("migrate import and export, stopped anywhere", () => {
     it(`${name}: by a kill or a loss of power, nothing is lost`, async () => {
       const given = await prepared(files, name.includes("of Quorate's"));
       const state = await start(diskWith(given));
-      let isOver = false;
-      for (let stopAfter = 0; !isOver; stopAfter++) {
-        for (const fate of fates(stopAfter)) {
-          const fs = diskWith(given);
-          fs.stopAfter = stopAfter;
-          isOver = await (isExport ? exported(fs) : imported(fs)).then(
-            () => true,
-            (error: unknown) => {
-              if (!isCrash(error)) throw error;
-              return false;
-            },
-          );
-          fs.restart(fate);
-          const when = `stopped after ${stopAfter}`;
-          assertKept(fs, given, when);
-          assert.deepEqual(await start(fs), state, when);
-        }
-      }
+      const command = isExport ? (fs: CrashFileSystem) => exported(fs) : imported;
+      await stoppedAnywhere(given, address, command, async (fs, when) => {
+        assert.deepEqual(await start(fs), state, when);
+      });
     });
   }
 });
@@ -316,29 +283,4 @@ async function prepared(files: FileSet, isOurs: boolean): Promise<FileSet> {
     return bytes === null ? [] : [[kind, Buffer.from(bytes)] as const];
   });
   return Object.fromEntries(present);
-}
-
-/** A kill, and losses of power after which more or less of what was not synced is there. */
-function fates(seed: number): readonly (Fate | null)[] {
-  const some = Array.from({ length: 8 }, (_, number): Fate => {
-    let state = seed * 8 + number + 1;
-    return {
-      pick: (limit) => {
-        state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-        return (state >>> 16) % limit;
-      },
-    };
-  });
-  return [null, { pick: () => 0 }, ...some];
-}
-
-/** Every file is somewhere as it was. */
-function assertKept(fs: CrashFileSystem, files: FileSet, when: string): void {
-  for (const kind of kinds) {
-    const bytes = files[kind];
-    if (bytes === undefined) continue;
-    const names = fs.paths().filter((path) => path.endsWith(`/${address}.${kind}`));
-    const isThere = names.some((path) => fs.read(path)?.equals(Buffer.from(bytes)) === true);
-    assert.ok(isThere, `${kind} as it was is nowhere, ${when}`);
-  }
 }

@@ -4,20 +4,13 @@ import { FilesError } from "../../files/files-error.js";
 import { underLock } from "../../files/under-lock.js";
 import { type CheckedFiles, checkFiles, findingsOf } from "../../files/verify.js";
 import type { VerifyFinding } from "../../files/verify-findings.js";
-import type { Watch } from "../../files/watch.js";
 import { nodeCompression } from "../../storage/compression.js";
-import type { FileSystem } from "../../storage/file-system.js";
 import { memberFiles } from "../../storage/files.js";
 import { type OpenContext, openFiles, readFiles } from "../../storage/open-files.js";
 import type { RecoveryPlan } from "../../storage/recovery.js";
-import { copyAside } from "../recover/aside-folder.js";
+import { copyAside, type Workplace } from "../recover/aside-folder.js";
 
-/** Files are looked at, copied aside and converted through this. */
-export interface Workplace {
-  readonly fs: FileSystem;
-  readonly now: Date;
-  readonly watch: Watch;
-}
+export type { Workplace };
 
 /** A stopped member's files, and what a start of Quorate makes of them. */
 export interface Standing {
@@ -92,7 +85,7 @@ export async function convert(
     );
     const conversion = steps.plan(await standingOf(place, current ?? member));
     if (conversion.changes.length === 0) return { ...conversion, setAsideTo: null };
-    const setAsideTo = await copyAside(place.fs, current ?? member, steps.why, place.now);
+    const setAsideTo = await copyAside(place, current ?? member, steps.why);
     const { journal } = await openFiles(contextOf(place, member));
     await journal.close();
     await steps.finish(conversion, member);

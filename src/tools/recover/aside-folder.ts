@@ -1,8 +1,20 @@
 import { basename, join } from "node:path";
 import type { MemberPaths } from "../../files/data-path.js";
-import type { FileHandle, FileSystem } from "../../storage/file-system.js";
+import type { Watch } from "../../files/watch.js";
+import type { FileHandle, FileSystem, LinkingFileSystem } from "../../storage/file-system.js";
 import { copyChunkBytes } from "../../storage/limits.js";
-import { storageFault } from "../../storage/storage-error.js";
+import { changeFault } from "./change-fault.js";
+
+/** Where a command that changes a member's files works. */
+export interface Workplace {
+  readonly fs: LinkingFileSystem;
+  /** For the names of what is kept. */
+  readonly now: Date;
+  /** May end the work as long as nothing is changed. */
+  readonly watch: Watch;
+}
+
+const unchanged = "Nothing was changed; the same command may be run again";
 
 /** The member's three files that are there. */
 export function filesOf({ journal, meta, dump }: MemberPaths): string[] {
@@ -10,21 +22,40 @@ export function filesOf({ journal, meta, dump }: MemberPaths): string[] {
 }
 
 /**
- * Copies a member's files into a new folder beside them, durably, before they are changed.
+ * Copies a member's files into a new folder beside them, durably, before they are changed. Where that
+ * fails, or is stopped, the folder is gone again.
  *
  * @param why Part of the folder's name: what comes next.
  * @returns the folder's path: `<data_dir>/<self_addr>.before-<why>-<time>`.
+ * @throws the reason of the watch's signal.
  */
 export async function copyAside(
-  fs: FileSystem,
+  { fs, now, watch }: Workplace,
   member: MemberPaths,
   why: string,
-  now: Date,
 ): Promise<string> {
   const folder = await makeFolder(fs, member, why, now);
-  for (const path of filesOf(member)) await copyFile(fs, path, join(folder, basename(path)));
-  await fs.syncDirectory(folder);
-  return folder;
+  try {
+    for (const path of filesOf(member)) {
+      await copyFile(fs, { from: path, to: join(folder, basename(path)), watch });
+    }
+    await fs.syncDirectory(folder);
+    return folder;
+  } catch (error) {
+    await removeFolder(fs, folder);
+    if (watch.signal?.aborted === true) throw error;
+    throw changeFault(error, `copying the files into ${folder}`, unchanged);
+  }
+}
+
+/** Removes a folder of copies, as far as the disk still does it. */
+export async function removeFolder(fs: LinkingFileSystem, folder: string): Promise<void> {
+  try {
+    for (const name of await fs.list(folder)) await fs.unlink(join(folder, name));
+    await fs.removeDirectory(folder);
+  } catch {
+    // A copy too many does no harm, and the fault that led here is the one to be told.
+  }
 }
 
 /** Renames a member's files into a folder that copyAside has made: nothing is left in their place. */
@@ -60,32 +91,43 @@ async function makeFolder(
   let name = first;
   for (let copy = 2; names.has(name); copy++) name = `${first}-${copy}`;
   const folder = join(directory, name);
-  await fs.makeDirectory(folder);
+  try {
+    await fs.makeDirectory(folder);
+  } catch (error) {
+    throw changeFault(error, `making the folder ${folder}`, unchanged);
+  }
   return folder;
 }
 
-async function copyFile(fs: FileSystem, from: string, to: string): Promise<void> {
+async function copyFile(
+  fs: FileSystem,
+  { from, to, watch }: { readonly from: string; readonly to: string; readonly watch: Watch },
+): Promise<void> {
   const source = await fs.open(from, "read");
   try {
     const target = await fs.open(to, "create");
     try {
-      await copyContent(source, target);
+      await copyContent(source, target, watch);
       await target.sync();
     } finally {
       await target.close();
     }
-  } catch (error) {
-    throw storageFault(error, to, "copying the file aside");
   } finally {
     await source.close();
   }
 }
 
-async function copyContent(source: FileHandle, target: FileHandle): Promise<void> {
+async function copyContent(
+  source: FileHandle,
+  target: FileHandle,
+  { signal, onRead }: Watch,
+): Promise<void> {
   for (let at = 0; ; ) {
+    signal?.throwIfAborted();
     const piece = await source.read(at, copyChunkBytes);
     if (piece.length === 0) return;
     await target.write(piece, at);
+    onRead?.(piece.length);
     at += piece.length;
   }
 }

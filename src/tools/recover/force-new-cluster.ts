@@ -1,131 +1,153 @@
 import { join } from "node:path";
 import { encodeNoOp } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
-import type { MemberPaths } from "../../files/data-path.js";
-import { FilesError } from "../../files/files-error.js";
-import { silentLogger } from "../../logger.js";
-import type { FileSystem } from "../../storage/file-system.js";
-import { nodeFileSystem } from "../../storage/node-file-system.js";
-import { type Recovered, Storage } from "../../storage/storage.js";
-import { copyAside, writeText } from "./aside-folder.js";
-import { checkAddress, foldOf, forcedTermStep, membersNamed, refusalOf } from "./forced-plan.js";
+import { systemClock } from "../../clock.js";
+import { nodeCompression } from "../../storage/compression.js";
+import { encodeDump } from "../../storage/dump-codec.js";
+import { type MemberFiles, memberFiles, removeIfThere } from "../../storage/files.js";
+import { MetaFile } from "../../storage/meta-file.js";
+import { createJournal } from "../../storage/open-files.js";
+import { copyAside, removeFolder, type Workplace, writeText } from "./aside-folder.js";
+import { changeFault } from "./change-fault.js";
+import { type ForcedCluster, recordName, recoveryFolder } from "./recovery-record.js";
+import type { Survivor } from "./survivor.js";
 
-/** What was made of the files, and what they had been. Kept as JSON beside the old files. */
-export interface ForcedCluster {
-  readonly address: string;
-  /** Folder with the files as they were. */
-  readonly setAsideTo: string;
-  readonly oldTerm: number;
-  readonly newTerm: number;
-  /** The last entry of the old log. */
-  readonly lastIndex: number;
-  /** Up to here the survivor knew the entries as committed: what comes behind is taken for committed. */
-  readonly commitIndex: number;
-  /** The other members that the dump, the journal or the caller names. */
-  readonly formerMembers: readonly string[];
-  readonly keys: number;
-  /** What was wrong with the files already, in words. */
-  readonly findings: readonly string[];
+/** Some of the files are the new ones. */
+export class UnfinishedError extends Error {
+  override readonly name = "UnfinishedError";
 }
 
 export interface ForceOptions {
-  readonly now: Date;
-  /** Go on where the files themselves say that acknowledged entries may be missing. */
-  readonly acceptsIncomplete: boolean;
   /** Members that are known from elsewhere: those of a first start stand in the configuration only. */
   readonly named: readonly string[];
+  /** Told how many of the keys are written. */
+  readonly onKeys?: (done: number) => void;
 }
 
 /**
  * Makes of one survivor's files those of a cluster in which it is alone: the whole log counts as
- * committed, an entry of a higher term ends it, and a dump with one member takes the journal's place.
- * Each step is durable and leaves files that a member could start on.
+ * committed, an entry of a higher term ends it, and a dump with one member takes the journal's place. The
+ * caller holds the lock, and has looked at `plan.refusal`.
  *
- * @throws StorageError where the files are in use or cannot be opened; FilesError `refused`.
+ * All that takes long comes first, beside the files: until it is done nothing is changed, and where it is
+ * stopped nothing of it stays. Then three renames. A start between any two of them finds the old cluster's
+ * files or the new one's; this function, called again, brings it to its end.
+ *
+ * @throws UnfinishedError amid the renames; the reason of the watch's signal.
  */
 export async function forceNewCluster(
-  member: MemberPaths,
-  { now, acceptsIncomplete, named }: ForceOptions,
-  fs: FileSystem = nodeFileSystem,
+  place: Workplace,
+  survivor: Survivor,
+  { named, onKeys = () => {} }: ForceOptions,
 ): Promise<ForcedCluster> {
-  const { address, directory } = member;
-  checkAddress(member);
-  let refusal: FilesError | null = null;
-  let setAsideTo = "";
-  const { storage, recovered } = await Storage.open({
-    ...{ dataDir: directory, selfAddr: address, logger: silentLogger, fileSystem: fs },
-    now: () => now,
-    beforeChanges: async (found) => {
-      const reason = refusalOf(found, acceptsIncomplete);
-      if (reason !== null) {
-        refusal = new FilesError("refused", `${directory}/${address}`, reason);
-        throw refusal;
-      }
-      setAsideTo = await copyAside(fs, member, "recovery", now);
-    },
-  }).catch((error: unknown) => {
-    throw refusal ?? error;
-  });
+  const { fs, watch } = place;
+  const { member, plan } = survivor;
+  const files = memberFiles(member.directory, member.address);
+  const temporaryDump = `${files.temporaryDumpPrefix}-1`;
+  const last: Entry = { index: plan.lastIndex + 1, term: plan.newTerm, command: encodeNoOp() };
+  const setAsideTo = await copyAside(place, member, recoveryFolder);
+  const made = recordOf(survivor, named, setAsideTo);
   try {
-    const made = await makeAlone(storage, recovered, { address, setAsideTo, named });
-    await writeText(fs, join(setAsideTo, "recovery.json"), `${JSON.stringify(made, null, 2)}\n`);
+    await writeText(fs, join(setAsideTo, recordName), `${JSON.stringify(made, null, 2)}\n`);
     await fs.syncDirectory(setAsideTo);
-    return made;
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const advice = `the files as they were are in ${setAsideTo}: put them back before any member is started`;
-    throw new Error(`${reason}. ${advice}`, { cause });
+    await writeDump(place, { survivor, last, path: temporaryDump, onKeys });
+    await writeJournal(place, files, [survivor.last, last]);
+    watch.signal?.throwIfAborted();
+  } catch (error) {
+    await removeIfThere(fs, temporaryDump).catch(() => {});
+    await removeIfThere(fs, files.temporaryJournal).catch(() => {});
+    await removeFolder(fs, setAsideTo);
+    if (watch.signal?.aborted === true) throw error;
+    const outcome = "Nothing was changed; the same command may be run again";
+    throw changeFault(error, "writing the new files beside the old ones", outcome);
+  }
+  try {
+    // The dump first: a start joins it with the old journal, which ends before it.
+    await fs.rename(temporaryDump, files.dump);
+    await fs.syncDirectory(files.directory);
+    await fs.rename(files.temporaryJournal, files.journal);
+    await fs.syncDirectory(files.directory);
+    await storeMeta(place, files, { survivor, last });
+  } catch (error) {
+    const outcome =
+      `Start no member on these files yet: run the same command again, which brings it to its end. The ` +
+      `files as they were are in ${setAsideTo}`;
+    throw new UnfinishedError(
+      changeFault(error, "putting the new files in place", outcome).message,
+      { cause: error },
+    );
+  }
+  return made;
+}
+
+function recordOf(
+  { member: { address }, plan, commitIndex }: Survivor,
+  named: readonly string[],
+  setAsideTo: string,
+): ForcedCluster {
+  const { term, newTerm, lastIndex, keys, findings } = plan;
+  const formerMembers = new Set([...plan.formerMembers, ...named]);
+  formerMembers.delete(address);
+  return {
+    ...{ address, setAsideTo, oldTerm: term, newTerm, lastIndex, commitIndex },
+    ...{ formerMembers: [...formerMembers].sort(), keys, findings },
+  };
+}
+
+async function writeDump(
+  { fs, watch }: Workplace,
+  given: {
+    readonly survivor: Survivor;
+    readonly last: Entry;
+    readonly path: string;
+    readonly onKeys: (done: number) => void;
+  },
+): Promise<void> {
+  const { survivor, last, path, onKeys } = given;
+  const { member, store, codeVersion } = survivor;
+  const snapshot = store.beginSnapshot();
+  function* records() {
+    let done = 0;
+    for (const record of snapshot.records) {
+      yield record;
+      done += 1;
+      onKeys(done);
+    }
+  }
+  const file = await fs.open(path, "create");
+  try {
+    const previous = survivor.last;
+    const source = { last, previous, members: [member.address], codeVersion, records: records() };
+    const tools = { clock: systemClock, compression: nodeCompression };
+    await encodeDump(source, file, { ...tools, signal: watch.signal });
+    await file.sync();
   } finally {
-    await storage.close();
+    snapshot.end();
+    await file.close();
   }
 }
 
-async function makeAlone(
-  storage: Storage,
-  recovered: Recovered,
-  {
-    address,
-    setAsideTo,
-    named,
-  }: {
-    readonly address: string;
-    readonly setAsideTo: string;
-    readonly named: readonly string[];
-  },
-): Promise<ForcedCluster> {
-  const { entries, dump, commitIndex, findings } = recovered;
-  const previous = entries.at(-1);
-  if (previous === undefined) throw new Error("a log without its first entry");
-  const { store, codeVersion } = foldOf(recovered);
-  const formerMembers = new Set([...membersNamed(dump, entries, commitIndex), ...named]);
-  formerMembers.delete(address);
-  const newTerm = recovered.term + forcedTermStep;
-  const last: Entry = { index: previous.index + 1, term: newTerm, command: encodeNoOp() };
-  // Beside, and first: where there is no room for it nothing has changed yet. A log that ended with the
-  // new term, and still named the old members, would overrule them if they were started after all.
-  const snapshot = store.beginSnapshot();
+async function writeJournal(
+  { fs }: Workplace,
+  files: MemberFiles,
+  entries: readonly Entry[],
+): Promise<void> {
+  const journal = await createJournal(fs, files);
   try {
-    const { records } = snapshot;
-    await storage.writeDump({ last, previous, members: [address], codeVersion, records });
+    await journal.fill(entries);
   } finally {
-    snapshot.end();
+    await journal.close();
   }
-  await storage.write([
-    { kind: "meta", term: newTerm, votedFor: null },
-    { kind: "append", entries: [last] },
-    { kind: "compact", keepFrom: previous.index },
-    { kind: "must-refetch", missing: false, forgotTerm: false },
-  ]);
-  storage.saveCommitIndex(last.index);
-  return {
-    address,
-    setAsideTo,
-    oldTerm: recovered.term,
-    newTerm,
-    lastIndex: previous.index,
-    commitIndex,
-    formerMembers: [...formerMembers].sort(),
-    keys: store.size,
-    findings: findings.map(({ message }) => message),
-  };
+}
+
+/** At last: the mark that something is missing stays as long as the old log can be found in its place. */
+async function storeMeta(
+  { fs }: Workplace,
+  files: MemberFiles,
+  { survivor, last }: { readonly survivor: Survivor; readonly last: Entry },
+): Promise<void> {
+  await new MetaFile(fs, files.meta, survivor.meta).store({
+    ...{ term: last.term, votedFor: null, commitIndex: last.index, owner: survivor.member.address },
+    ...{ mustRefetch: false, forgotTerm: false, isBlank: false },
+  });
 }

@@ -1,17 +1,10 @@
 import type { Dump } from "../../../protocol/files/dump-format.js";
 import { decodeCommand } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
-import { systemClock } from "../../clock.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import { FilesError } from "../../files/files-error.js";
 import { parseAddress } from "../../net/address.js";
-import { nodeCompression } from "../../storage/compression.js";
-import type { FileSystem } from "../../storage/file-system.js";
-import { memberFiles } from "../../storage/files.js";
-import { nodeFileSystem } from "../../storage/node-file-system.js";
-import { readFiles } from "../../storage/open-files.js";
 import type { Recovered } from "../../storage/recovered.js";
-import { Store } from "../../store/store.js";
 
 /**
  * Added to the highest term that the survivor knows: the others may have held elections that it never
@@ -31,7 +24,7 @@ export interface ForcedPlan {
   /** The last entry in the journal, where it stands behind a gap and is lost with the rest; else null. */
   readonly unusedUpTo: number | null;
   readonly keys: number;
-  /** All others that dump and journal name. */
+  /** All others that dump and journal name, and the record of a recovery that was not finished. */
   readonly formerMembers: readonly string[];
   /**
    * There is a sound dump, and nothing is missing: they name all members. A log alone does not know those of
@@ -42,45 +35,6 @@ export interface ForcedPlan {
   readonly findings: readonly string[];
   /** Why nothing would be done; null: it would. */
   readonly refusal: string | null;
-}
-
-/**
- * Reads the files as a start does, and changes nothing.
- *
- * @throws FilesError where the files' name is no address; StorageError where a start cannot read them.
- */
-export async function planForced(
-  member: MemberPaths,
-  { acceptsIncomplete }: { readonly acceptsIncomplete: boolean },
-  fs: FileSystem = nodeFileSystem,
-): Promise<ForcedPlan> {
-  checkAddress(member);
-  const { plan, journal, loadedMeta } = await readFiles({
-    fs,
-    files: memberFiles(member.directory, member.address),
-    now: () => new Date(),
-    tools: { clock: systemClock, compression: nodeCompression },
-  });
-  const { term, dump, entries, commitIndex, findings } = plan;
-  const held = journal?.verdict.entries ?? [];
-  // Entries that are of no use without those before them still name members.
-  const members = membersNamed(dump, [...held, ...entries], commitIndex);
-  members.delete(member.address);
-  const lastIndex = entries.at(-1)?.index ?? 1;
-  const heldIndex = held.at(-1)?.index ?? 1;
-  return {
-    address: member.address,
-    term,
-    newTerm: term + forcedTermStep,
-    lastIndex,
-    commitIndex: loadedMeta.kind === "meta" ? loadedMeta.meta.commitIndex : null,
-    unusedUpTo: heldIndex > lastIndex ? heldIndex : null,
-    keys: foldOf(plan).store.size,
-    formerMembers: [...members].sort(),
-    knowsAll: dump !== null && !plan.mustRefetch,
-    findings: findings.map(({ message }) => message),
-    refusal: refusalOf(plan, acceptsIncomplete),
-  };
 }
 
 /** A dump names its member by host and port: better told before anything is changed. */
@@ -107,19 +61,6 @@ export function refusalOf(
   );
 }
 
-/** The data at the end of the log, all of which counts as committed. */
-export function foldOf({ dump, entries }: Pick<Recovered, "dump" | "entries">) {
-  const store = dump === null ? new Store() : Store.fromDump(dump.data);
-  let codeVersion = dump?.codeVersion ?? 0;
-  for (const { index, command } of entries) {
-    if (index <= (dump?.last.index ?? 1)) continue;
-    store.apply(command, index);
-    const decoded = decodedOrNull(command);
-    if (decoded?.kind === "version") codeVersion = decoded.version;
-  }
-  return { store, codeVersion };
-}
-
 /** A removal that is not known to be committed may never have been one. */
 export function membersNamed(
   dump: Dump | null,
@@ -138,7 +79,7 @@ export function membersNamed(
 }
 
 /** A command that nobody can decode changes neither members nor version. */
-function decodedOrNull(command: Uint8Array) {
+export function decodedOrNull(command: Uint8Array) {
   try {
     return decodeCommand(command);
   } catch {

@@ -1,6 +1,6 @@
 import type { MemberPaths } from "../../files/data-path.js";
 import { underLock } from "../../files/under-lock.js";
-import type { FileSystem } from "../../storage/file-system.js";
+import type { LinkingFileSystem } from "../../storage/file-system.js";
 import { memberFiles } from "../../storage/files.js";
 import { emptyMeta, loadMeta, MetaFile } from "../../storage/meta-file.js";
 import { nodeFileSystem } from "../../storage/node-file-system.js";
@@ -30,14 +30,19 @@ export interface ResetOptions {
 export async function resetMember(
   member: MemberPaths,
   { now, keepsPromises }: ResetOptions,
-  fs: FileSystem = nodeFileSystem,
+  fs: LinkingFileSystem = nodeFileSystem,
 ): Promise<ResetMember> {
   const { address, directory } = member;
   return await underLock(fs, member, async () => {
     const path = memberFiles(directory, address).meta;
     const loaded = await loadMeta(fs, path);
     const stored = loaded.kind === "meta" ? loaded.meta : null;
-    const setAsideTo = await copyAside(fs, { ...member, journal: null, dump: null }, "reset", now);
+    const setAsideTo = await copyAside(
+      // Small: journal and dump are not copied but moved.
+      { fs, now, watch: {} },
+      { ...member, journal: null, dump: null },
+      "reset",
+    );
     if (!keepsPromises) {
       await moveInto(fs, member, setAsideTo);
       return { address, setAsideTo, kept: null };

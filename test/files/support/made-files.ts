@@ -63,11 +63,12 @@ export function vanillaMeta(values: Readonly<Record<string, PyValue>>): Uint8Arr
   return encodePickle(dict);
 }
 
-/** Every file with its bytes and its time of change: what a reading command may not touch. */
+/** Every file, in folders as well, with its bytes and its time of change: what a reading command may not touch. */
 export function pictureOfFolder(folder: string): ReadonlyMap<string, string> {
-  const names = readdirSync(folder).sort();
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+  const files = names.filter((name) => statSync(join(folder, name)).isFile());
   return new Map(
-    names.map((name) => {
+    files.map((name) => {
       const path = join(folder, name);
       return [name, `${statSync(path).mtimeMs} ${readFileSync(path).toString("hex")}`];
     }),
