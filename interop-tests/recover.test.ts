@@ -17,6 +17,7 @@ import {
   type SeatsOptions,
   startSeat,
   watch,
+  writerOf,
 } from "./support/seats.js";
 
 /** Dumps and journals both hold a part. */
@@ -104,6 +105,45 @@ for (const [before, after] of [
       const state = await seat.state();
       assert.deepEqual(state.members, addresses);
       assert.ok(state.term >= made.newTerm);
+    }
+  });
+}
+
+/** Of 0.3.17 see above; of these, two of three members ever ran. */
+for (const older of ["0.3.8", "0.3.11", "0.3.14", "0.3.15", "0.3.16"]) {
+  test(`files of a killed ${older} member become a cluster on which ${older} and Quorate start`, async (t) => {
+    const scene = openScene(t);
+    const addresses = await freeAddresses(3);
+    const [survivor = "", second = "", third = ""] = addresses;
+    const options: SeatsOptions = { version: older, addresses, compactAbove };
+    const first = await startSeat(scene, options, "vanilla", survivor);
+    const other = await startSeat(scene, options, "vanilla", second);
+    const keys = await fill(await writerOf(scene, options, other), {
+      ...{ prefix: "/before/", count: filled },
+    });
+    const old = await assertEqualData([first, other]);
+    await eventually("a dump holds a part", () => filesIn(first.dataDir).size === 3);
+    for (const seat of [first, other]) await seat.stop("SIGKILL");
+    const files = filesIn(first.dataDir);
+    const { code, out, err } = await quorateCli([
+      ...["recover", first.dataDir, "--force-new-cluster", "--yes", "--json"],
+    ]);
+    assert.deepEqual([code, err], [0, ""]);
+    const made = JSON.parse(out);
+    assert.deepEqual(made.formerMembers, [second, third].sort());
+    const kept = filesIn(made.setAsideTo);
+    for (const [name, content] of files) assert.equal(kept.get(name), content, name);
+
+    for (const kind of ["vanilla", "quorate"] as const) {
+      const alone = await startSeat(scene, { ...options, addresses: [survivor] }, kind, survivor);
+      await eventually(`${kind} leads alone`, async () => {
+        const { leader, members, appliedIndex } = await alone.state();
+        return leader === survivor && members.length === 1 && appliedIndex > made.lastIndex;
+      });
+      const { entries } = await alone.data();
+      assert.deepEqual(Object.keys(entries).sort(), keys.toSorted());
+      assert.deepEqual(entries, old.entries, kind);
+      await alone.stop("SIGKILL");
     }
   });
 }
