@@ -63,7 +63,7 @@ async function convert(seat: Seat, args: readonly string[], signal: NodeJS.Signa
   const run = (...flags: string[]) => quorateCli(["migrate", ...args, seat.dataDir, ...flags]);
   const running = await run("--yes");
   assert.equal(running.code, 1, running.out);
-  assert.match(running.err, /uses these files: stop the member first/);
+  assert.match(running.err, /in use by process \d+: stop it first/);
   await seat.stop(signal);
   const before = pictureOf(seat.dataDir);
   const dry = await run("--dry-run");

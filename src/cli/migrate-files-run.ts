@@ -1,6 +1,5 @@
 import type { MemberPaths } from "../files/data-path.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
-import { findHolder } from "../storage/process-lock.js";
 import { exportFiles, planExport } from "../tools/migrate/export-files.js";
 import { importFiles, planImport } from "../tools/migrate/import-files.js";
 import {
@@ -15,7 +14,7 @@ import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { printJson, showValue } from "./kv-session.js";
 import type { MigrateFilesFlags } from "./migrate-files.js";
-import { checkConsent, memberToChange } from "./offline-change.js";
+import { checkConsent, memberToChange, refuseInUse } from "./offline-change.js";
 import { withProgress } from "./progress-line.js";
 import { formatPairs } from "./table.js";
 
@@ -60,16 +59,12 @@ function checkFlags(flags: MigrateFilesFlags): void {
   }
 }
 
-/** A look without the lock: files that are being written would show what is not so. */
 async function planned(
   place: Workplace,
   member: MemberPaths,
   version: string | undefined,
 ): Promise<Conversion> {
-  const holder = member.journal === null ? null : await findHolder(member.journal);
-  if (holder !== null) {
-    throw new CliError(`process ${holder} uses these files: stop the member first`);
-  }
+  await refuseInUse(member);
   return version === undefined
     ? await planImport(place, member)
     : await planExport(place, member, version);

@@ -37,17 +37,24 @@ export async function memberToChange(path: string): Promise<MemberPaths> {
     });
   }
   const member = await findMember(path);
+  const fault = await ownerFault(member);
+  if (fault !== null) throw fault;
+  return member;
+}
+
+/** Why this user cannot change the files; null where that is none. */
+export async function ownerFault(member: MemberPaths): Promise<CliError | null> {
   const self = process.geteuid?.();
   for (const file of [...filesOf(member), join(member.directory, ".")]) {
     const { uid } = await stat(file);
     if (self === undefined || uid === self) continue;
-    throw new CliError(
+    return new CliError(
       `${file} belongs to user ${uid}, and this is user ${self}: run the command as the member's ` +
         `user (sudo -u '#${uid}' quorate …)`,
       { code: exitCode.usage },
     );
   }
-  return member;
+  return null;
 }
 
 /**
@@ -64,6 +71,8 @@ export async function refuseInUse({ directory, address }: MemberPaths): Promise<
 /** @throws CliError where both are given: scripts that mean one of them would get the other. */
 export function checkConsent({ yes, dryRun }: OfflineFlags): void {
   if (yes === true && dryRun === true) {
-    throw new CliError("--yes and --dry-run contradict each other", { code: exitCode.usage });
+    throw new CliError("--yes and --dry-run contradict each other: give one. Nothing was changed", {
+      code: exitCode.usage,
+    });
   }
 }

@@ -1,15 +1,14 @@
+import { type CheckedFiles, checkFiles } from "../files/checked-files.js";
 import { findData, type MemberPaths } from "../files/data-path.js";
 import { repairFiles } from "../files/repair.js";
 import { type Mend, planRepair, type RepairPlan, targetOf } from "../files/repair-plan.js";
 import { underLock } from "../files/under-lock.js";
-import type { CheckedFiles } from "../files/verify.js";
-import { checkFiles } from "../files/verify.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { bytesOf, findMember } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { printJson, showValue } from "./kv-session.js";
-import { memberToChange } from "./offline-change.js";
+import { checkConsent, memberToChange, ownerFault, refuseInUse } from "./offline-change.js";
 import { withProgress } from "./progress-line.js";
 import type { RepairFlags } from "./repair.js";
 import { formatFinding } from "./verify-report.js";
@@ -32,13 +31,20 @@ export async function runRepair(
   path: string,
   flags: RepairFlags,
 ): Promise<number> {
+  checkConsent(flags);
   if (flags.json === true && flags.yes !== true && flags.dryRun !== true) {
     throw usage("--json needs --yes or --dry-run: there is nobody to be asked");
   }
   if ((await findData(nodeFileSystem, path)).kind === "file") {
     throw usage(`${path}: one file by itself cannot be mended: give <data_dir>/<self_addr>`);
   }
-  if (flags.dryRun === true) return await repairMember(context, await findMember(path), flags);
+  if (flags.dryRun === true) {
+    const member = await findMember(path);
+    await refuseInUse(member);
+    const fault = await ownerFault(member);
+    if (fault !== null) context.err(`quorate: --yes would refuse: ${fault.message}\n`);
+    return await repairMember(context, member, flags);
+  }
   const paths = await memberToChange(path);
   return await underLock(nodeFileSystem, paths, async (remark) => {
     if (remark !== undefined) context.err(`quorate: ${remark}\n`);
@@ -109,15 +115,20 @@ async function confirmAll(context: CliContext, mends: readonly Mend[]): Promise<
   }
 }
 
-function formatPlan(paths: MemberPaths, { mends, needsHuman }: RepairPlan): string {
+function formatPlan(paths: MemberPaths, { mends, needsHuman, waits }: RepairPlan): string {
   const who = `${showValue(paths.address)} in ${showValue(paths.directory)}`;
   if (needsHuman.length > 0) {
     const head = `${who}: a human has to decide. Nothing was changed.\n`;
     return head + needsHuman.map(formatFinding).join("");
   }
-  if (mends.length === 0) return `${who}: there is nothing to mend\n`;
+  if (mends.length === 0) return `${who}: there is nothing to mend\n${waits ? waitsText : ""}`;
   return `${who}: ${mends.length} to mend\n${mends.map(formatMend).join("")}`;
 }
+
+const waitsText =
+  "It waits for a leader: something was missing at an earlier start or repair, and until a leader has\n" +
+  "completed it, it neither votes nor leads. Start it with Quorate, with a leader in reach. Where it is\n" +
+  "its whole cluster: repair --alone. Where the majority is lost for good: quorate recover --help.\n";
 
 function formatMend({ code, path, detail, does, mayLack }: Mend): string {
   const lack = mayLack

@@ -4,8 +4,8 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { emptyMeta } from "../storage/meta-file.js";
 import { firstEntry, vouchesForEntries } from "../storage/recovery.js";
 import type { CheckedJournal } from "./check-journal.js";
+import { type CheckedFiles, findingsOf } from "./checked-files.js";
 import type { FileKind } from "./data-path.js";
-import { type CheckedFiles, findingsOf } from "./verify.js";
 import type { FindingCode, VerifyFinding } from "./verify-findings.js";
 
 /** One thing that is put right. */
@@ -28,6 +28,8 @@ export interface RepairPlan {
   readonly mends: readonly Mend[];
   /** What no program should decide: as long as there is any of it nothing is done. */
   readonly needsHuman: readonly VerifyFinding[];
+  /** Sound files of a member that is to be completed by a leader: no repair can do that. */
+  readonly waits: boolean;
 }
 
 /** How the files will be. */
@@ -125,7 +127,8 @@ export function planRepair(files: CheckedFiles, options: RepairOptions): RepairP
     if (text === undefined || file === null) return [];
     return [{ code, file, path, detail, ...text }];
   });
-  if (options.isAlone && findings.some(({ code }) => code === "meta-must-refetch")) {
+  const isMarked = findings.some(({ code }) => code === "meta-must-refetch");
+  if (options.isAlone && isMarked) {
     mends.push({
       ...{ code: "meta-must-refetch", file: "meta", path: files.paths.meta ?? "" },
       detail: "the member waits for a leader",
@@ -137,7 +140,7 @@ export function planRepair(files: CheckedFiles, options: RepairOptions): RepairP
   const needsHuman = findings.filter(
     ({ code, severity }) => severity === "damage" && !mended.has(code),
   );
-  return { mends, needsHuman };
+  return { mends, needsHuman, waits: isMarked && !options.isAlone };
 }
 
 /** @param mends Those of the plan that are wanted. */

@@ -11,10 +11,10 @@ import type { FileHandle, FileSystem, LinkingFileSystem } from "../storage/file-
 import { type MemberFiles, memberFiles } from "../storage/files.js";
 import { copyChunkBytes } from "../storage/limits.js";
 import { systemCode } from "../storage/storage-error.js";
+import type { CheckedFiles } from "./checked-files.js";
 import type { MemberPaths } from "./data-path.js";
 import { JournalStream } from "./journal-stream.js";
 import type { RepairTarget } from "./repair-plan.js";
-import type { CheckedFiles } from "./verify.js";
 import type { Watch } from "./watch.js";
 
 export interface RepairContext {

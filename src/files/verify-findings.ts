@@ -14,10 +14,15 @@ interface FindingText {
   readonly next: string;
 }
 
-const refetch =
+export const refetchText =
   "Start the member with Quorate: it sets the file aside, neither votes nor leads, and takes what is " +
   "missing from the leader. With PySyncObj move the member's files away, and remove and add it again.";
-const repair = "quorate repair mends it, and keeps the file as it is beside.";
+/** Of a file that is not there. */
+export const refetchMissingText =
+  "Start the member with Quorate: it neither votes nor leads, and takes what is missing from the leader. " +
+  "With PySyncObj move the member's files away, and remove and add it again.";
+export const repairText = "quorate repair mends it, and keeps the file as it is beside.";
+const [refetch, refetchMissing, repair] = [refetchText, refetchMissingText, repairText];
 const nothing = "Nothing.";
 
 /** Every finding of `verify`: the codes are stable, scripts may rely on them. */
@@ -40,7 +45,7 @@ export const verifyFindings = {
   "journal-missing": {
     severity: "damage",
     means: "There are other files of this member and no journal: its log is gone.",
-    next: refetch,
+    next: refetchMissing,
   },
   "journal-blank": {
     severity: "note",
@@ -126,7 +131,7 @@ export const verifyFindings = {
     severity: "damage",
     means: "An index or term that no cluster can have reached, and the log goes on from it.",
     next:
-      "Do not start a member on it: it would carry the term into the cluster. Restore the files, or move " +
+      "Quorate refuses to start on it; PySyncObj would carry the term into the cluster. Restore the files, or move " +
       "them away and let the member start empty, after it was removed from the cluster and added again.",
   },
   "journal-behind-end": {
@@ -168,7 +173,7 @@ export const verifyFindings = {
     means:
       "A Quorate member, or PySyncObj from 0.3.16 on, has made the journal, and the meta file with term and " +
       "vote is gone: the member may have voted.",
-    next: `${repair} Or: ${refetch}`,
+    next: `${repair} Or: ${refetchMissing}`,
   },
   "meta-damaged": {
     severity: "damage",
@@ -183,7 +188,7 @@ export const verifyFindings = {
   "meta-foreign": {
     severity: "damage",
     means: "Term and vote are another member's.",
-    next: "Start the member with that address, or bring the right files here.",
+    next: "Quorate refuses to start on it. Start the member with that address, or bring the right files here.",
   },
   "meta-must-refetch": {
     severity: "warning",
@@ -198,7 +203,9 @@ export const verifyFindings = {
   "meta-implausible": {
     severity: "damage",
     means: "The stored term is out of all proportion to the log's.",
-    next: "Do not start a member on it: it would carry the term into the cluster. A human has to decide.",
+    next:
+      "Quorate refuses to start on it; PySyncObj would carry the term into the cluster. Restore the files, or move " +
+      "them away and let the member start empty, after it was removed from the cluster and added again.",
   },
   "meta-forgets": {
     severity: "note",

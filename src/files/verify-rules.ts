@@ -4,8 +4,8 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { hadMeta } from "../storage/recovery.js";
 import { keyToText } from "../store/json-view.js";
 import { numberOf } from "../store/record.js";
+import type { CheckedFiles } from "./checked-files.js";
 import { viewEntry } from "./command-view.js";
-import type { CheckedFiles } from "./verify.js";
 import { type FindingCode, finding, type VerifyFinding } from "./verify-findings.js";
 
 /** Places that a finding spells out; the rest is counted. */

@@ -1,22 +1,18 @@
 import type { Clock } from "../clock.js";
 import type { FileSystem } from "../storage/file-system.js";
 import { findHolder } from "../storage/process-lock.js";
-import { type CheckedJournal, checkJournal } from "./check-journal.js";
+import { checkFiles, findingsOf } from "./checked-files.js";
 import type { MemberPaths } from "./data-path.js";
+<<<<<<< HEAD
 import { lookAgain } from "./look-again.js";
 import { type ReadDump, readDump } from "./read-dump.js";
 import { type ReadMeta, readMeta } from "./read-meta.js";
+=======
+import { liveAttemptsMax, livePauseMs } from "./limits.js";
+import { withAdvice } from "./verify-advice.js";
+>>>>>>> 1cff2e8 (Let no advice and no dry run promise what would not be done)
 import { finding, type Severity, type VerifyFinding, worstOf } from "./verify-findings.js";
-import { dumpFindings, jointFindings, journalFindings, metaFindings } from "./verify-rules.js";
 import type { Watch } from "./watch.js";
-
-/** What the files of one member hold, all of it read. */
-export interface CheckedFiles {
-  readonly paths: MemberPaths;
-  readonly journal: CheckedJournal | null;
-  readonly meta: ReadMeta | null;
-  readonly dump: ReadDump | null;
-}
 
 export interface VerifyReport {
   readonly address: string;
@@ -70,7 +66,9 @@ async function verifyOnce(
 ): Promise<VerifyReport> {
   const inUseBy = paths.journal === null ? null : await findHolder(paths.journal);
   const files = await checkFiles(fs, paths, watch);
-  const findings = [...findingsOf(files, isAlone)];
+  const found = findingsOf(files, isAlone);
+  // Of one file by itself nobody can say what its member's others would let a repair do.
+  const findings = isAlone ? [...found] : withAdvice(files, found);
   if (inUseBy !== null && paths.journal !== null) {
     findings.unshift(
       finding("in-use", { file: "journal", path: paths.journal }, `process ${inUseBy}`),
@@ -87,41 +85,4 @@ async function verifyOnce(
     entries: first && last ? { first: first.index, last: last.index } : null,
     storeCheckedAt: files.journal?.storeDifferences == null ? null : dumpIndex,
   };
-}
-
-/** Reads all files of a member. */
-export async function checkFiles(
-  fs: FileSystem,
-  paths: MemberPaths,
-  watch: Watch = {},
-): Promise<CheckedFiles> {
-  const meta = paths.meta === null ? null : await readMeta(fs, paths.meta);
-  const dump = paths.dump === null ? null : await readDump(fs, paths.dump, watch);
-  const isMetaOurs = meta?.kind === "meta" && meta.isSealed;
-  const readable = dump?.kind === "dump" ? dump.dump : null;
-  const journal =
-    paths.journal === null
-      ? null
-      : await checkJournal(fs, paths.journal, { isMetaOurs, dump: readable, watch });
-  return { paths, journal, meta, dump };
-}
-
-export function findingsOf(files: CheckedFiles, isAlone: boolean): readonly VerifyFinding[] {
-  return [
-    ...besideFindings(files.paths),
-    ...journalFindings(files),
-    ...metaFindings(files),
-    ...dumpFindings(files),
-    ...(isAlone ? [] : jointFindings(files)),
-  ];
-}
-
-function besideFindings({ others, directory }: MemberPaths): VerifyFinding[] {
-  return others.flatMap((name) => {
-    const path = `${directory}/${name}`;
-    if (name.endsWith(".quorate-lock")) return [];
-    const isKept =
-      name.includes(".damaged-") || name.includes(".conflict-") || name.includes(".before-");
-    return [finding(isKept ? "set-aside" : "leftover", { file: null, path }, name)];
-  });
 }

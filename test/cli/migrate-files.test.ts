@@ -66,7 +66,7 @@ describe("quorate migrate import", () => {
     const before = pictureOfFolder(folder);
     const { code, out, err } = await runCli(["migrate", "import", folder, "--yes"]);
     assert.deepEqual([code, out], [1, ""]);
-    assert.match(err, new RegExp(`process ${child.pid} uses these files: stop the member first`));
+    assert.match(err, new RegExp(`in use by process ${child.pid}: stop it first`));
     assert.deepEqual(pictureOfFolder(folder), before);
   });
 });

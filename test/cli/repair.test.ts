@@ -3,10 +3,15 @@ import { spawn } from "node:child_process";
 import { openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { crc32 } from "node:zlib";
+import { encodeMeta } from "../../protocol/files/meta-format.js";
+import { emptyMeta } from "../../src/storage/meta-file.js";
+import { lockFiles } from "../../src/storage/process-lock.js";
 import {
   address,
   log,
   pictureOfFolder,
+  quorateMember,
   temporaryFolder,
   vanillaJournal,
   vanillaMeta,
@@ -96,7 +101,9 @@ describe("quorate repair", () => {
     const folder = folderWith(t, stale);
     const before = pictureOfFolder(folder);
     t.mock.method(process as { geteuid(): number }, "geteuid", () => 4_000_000);
-    assert.equal((await runCli(["repair", folder, "--dry-run"])).code, 4);
+    const plan = await runCli(["repair", folder, "--dry-run"]);
+    assert.equal(plan.code, 4);
+    assert.match(plan.err, /--yes would refuse: .* belongs to user \d+, and this is user 4000000/);
     const { code, err } = await runCli(["repair", folder, "--yes"]);
     assert.equal(code, 2);
     assert.match(err, /belongs to user \d+, and this is user 4000000: run the command as/);
@@ -122,10 +129,38 @@ describe("quorate repair", () => {
     );
   });
 
+  it("refuses a look at what a process is writing, as it would refuse to change it", async (t) => {
+    const folder = folderWith(t, stale);
+    const lock = await lockFiles(join(folder, `${address}.journal`));
+    const { code, out, err } = await runCli(["repair", folder, "--dry-run"]);
+    await lock.release();
+    assert.deepEqual([code, out], [1, ""]);
+    assert.match(err, /in use by process \d+: stop it first/);
+  });
+
+  it("tells of sound files that wait for a leader, and that it cannot do what that does", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)]);
+    const path = join(folder, `${address}.journal.meta`);
+    writeFileSync(
+      path,
+      encodeMeta({ ...emptyMeta, term: 9, owner: address, mustRefetch: true }, crc32),
+    );
+    for (const consent of ["--dry-run", "--yes"]) {
+      const { code, out } = await runCli(["repair", folder, consent]);
+      assert.equal(code, 0);
+      assert.match(out, /there is nothing to mend\nIt waits for a leader: .*--alone/s);
+    }
+    const { waits, mends } = JSON.parse((await runCli(["repair", folder, "--yes", "--json"])).out);
+    assert.deepEqual([waits, mends], [true, []]);
+  });
+
   it("ends with 2 for what cannot be meant", async (t) => {
     const folder = folderWith(t, stale);
     const file = await runCli(["repair", join(folder, `${address}.journal`), "--yes"]);
     assert.deepEqual([file.code, /one file by itself/.test(file.err)], [2, true]);
     assert.equal((await runCli(["repair", folder, "--json"])).code, 2);
+    const both = await runCli(["repair", folder, "--yes", "--dry-run"]);
+    assert.deepEqual([both.code, /contradict each other: give one/.test(both.err)], [2, true]);
   });
 });

@@ -3,10 +3,10 @@ import { describe, test } from "node:test";
 import { crc32 } from "node:zlib";
 import { encodeJournalHeader } from "../../protocol/files/journal-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { checkFiles, findingsOf } from "../../src/files/checked-files.js";
 import { membersIn } from "../../src/files/data-path.js";
 import { repairFiles } from "../../src/files/repair.js";
 import { planRepair, targetOf } from "../../src/files/repair-plan.js";
-import { checkFiles, findingsOf } from "../../src/files/verify.js";
 import { silentLogger } from "../../src/logger.js";
 import { type Recovered, Storage } from "../../src/storage/storage.js";
 import {

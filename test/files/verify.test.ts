@@ -13,6 +13,7 @@ import { verifyMember } from "../../src/files/verify.js";
 import { verifyFindings } from "../../src/files/verify-findings.js";
 import { emptyMeta } from "../../src/storage/meta-file.js";
 import { nodeFileSystem } from "../../src/storage/node-file-system.js";
+import { checkAdvice } from "./support/checked-advice.js";
 import {
   address,
   dumpOf,
@@ -61,6 +62,7 @@ async function verdictOn(folder: string): Promise<string[]> {
     assert.equal(severity, verifyFindings[code].severity);
   }
   assert.equal(worst === null, findings.length === 0);
+  await checkAdvice(member, findings);
   return findings.map(({ code }) => code).sort();
 }
 
@@ -197,6 +199,16 @@ const cases: readonly (readonly [string, Files, readonly string[]])[] = [
       dump,
     },
     ["entry-stops-pysyncobj"],
+  ],
+  [
+    "an empty meta beside entries that nobody can mend",
+    { journal: compacted, meta: new Uint8Array(0) },
+    ["dump-missing", "meta-damaged"],
+  ],
+  [
+    "terms beyond measure beside a dump that is missing",
+    { journal: vanillaJournal([...entries.slice(3), noOp(11, 2 ** 42), noOp(12, 2 ** 42)]), meta },
+    ["dump-missing", "journal-implausible"],
   ],
   ["an empty meta", { journal, meta: new Uint8Array(0) }, ["meta-damaged"]],
   [

@@ -116,6 +116,21 @@ describe("migrate import and export", () => {
     assert.deepEqual([metaOf(fs).meta.term, metaOf(fs).isSealed], [7, true]);
   });
 
+  it("says of files without a meta what the version that has made them would have stored", async () => {
+    const saysOf = async (files: FileSet) => {
+      const fs = diskWith(files);
+      return (await planImport(at(fs), await memberOn(fs))).warnings.join();
+    };
+    for (const version of goldenVersions) {
+      const [, files] = goldenSets(version).find(([stem]) => stem === "new") ?? assert.fail();
+      const isNewer = version === "0.3.16" || version === "0.3.17";
+      const expected = isNewer
+        ? new RegExp(`^there is no meta file. PySyncObj ${version}, .*has never voted, or`)
+        : /^what this member has voted last is in no file: PySyncObj up to 0\.3\.15/;
+      assert.match(await saysOf(files), expected);
+    }
+  });
+
   it("tells of promises that stay in the meta file only where some are, or will be", async () => {
     const warned = async (files: FileSet) => {
       const fs = diskWith(files);

@@ -1,4 +1,5 @@
 import type { MemberPaths } from "../../files/data-path.js";
+import { forgetsTerm } from "../software.js";
 import {
   type Conversion,
   type Converted,
@@ -31,12 +32,7 @@ function planOf(standing: Standing): Conversion {
   const { checked, findings } = standing;
   const meta = checked.meta?.kind === "meta" ? checked.meta : null;
   const warnings: string[] = [];
-  if (meta === null || !meta.hasTerm) {
-    warnings.push(
-      "what this member has voted last is in no file: PySyncObj up to 0.3.15 keeps it in memory only. " +
-        "From now on it is stored before it is told",
-    );
-  }
+  if (meta === null || !meta.hasTerm) warnings.push(lostVoteText(standing));
   if (has(findings, "term-dip")) {
     warnings.push(
       "the log's terms go down in places: PySyncObj up to 0.3.15 has forgotten its term. `quorate doctor` " +
@@ -49,6 +45,20 @@ function planOf(standing: Standing): Conversion {
     changes: [...journalChange(standing), ...metaChange(standing)],
     warnings,
   };
+}
+
+function lostVoteText({ checked: { journal, meta } }: Standing): string {
+  // Whoever has begun these files would have stored a vote; with more than the first entry it was refused.
+  if (meta === null && journal !== null && !forgetsTerm(journal.version)) {
+    return (
+      `there is no meta file. PySyncObj ${journal.version}, which has made the journal, stores one before it ` +
+      "votes: this member has never voted, or somebody has taken the file away"
+    );
+  }
+  return (
+    "what this member has voted last is in no file: PySyncObj up to 0.3.15 keeps it in memory only. " +
+    "From now on it is stored before it is told"
+  );
 }
 
 function journalChange({ checked, plan }: Standing): FileChange[] {

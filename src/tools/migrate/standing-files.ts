@@ -1,8 +1,8 @@
 import { systemClock } from "../../clock.js";
+import { type CheckedFiles, checkFiles, findingsOf } from "../../files/checked-files.js";
 import { type MemberPaths, membersIn } from "../../files/data-path.js";
 import { FilesError } from "../../files/files-error.js";
 import { underLock } from "../../files/under-lock.js";
-import { type CheckedFiles, checkFiles, findingsOf } from "../../files/verify.js";
 import type { VerifyFinding } from "../../files/verify-findings.js";
 import { nodeCompression } from "../../storage/compression.js";
 import { memberFiles } from "../../storage/files.js";
