@@ -62,7 +62,10 @@ export class Cluster implements Bench {
       watch: {
         sent: (from, to, message) => this.#sent(from, to, message),
         delivered: (from, to, message) => this.#delivered(from, to, message),
-        link: (event, a, b) => this.say(a, `link to ${b} ${event}`),
+        link: (event, a, b) => {
+          this.say(a, `link to ${b} ${event}`);
+          if (event === "up") this.judge.linked(a, b);
+        },
       },
     });
     this.seats = this.#makeSeats(options);
@@ -165,6 +168,14 @@ export class Cluster implements Bench {
     seat.disk.image.wipe();
     this.judge.lostDisk(seat.address);
     this.say(seat.address, "disk lost");
+  }
+
+  /** The member's journal is an older one again, as where the disk has lost what it had confirmed. */
+  rollBack(seat: Seat, journal: Buffer): void {
+    seat.kill();
+    seat.disk.image.replace(seat.durable.journalPath, journal);
+    this.judge.lostDisk(seat.address);
+    this.say(seat.address, "journal rolled back");
   }
 
   /** Lets things happen until then. Throws what went wrong. */

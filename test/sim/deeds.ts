@@ -1,8 +1,16 @@
 import type { Cluster } from "./cluster.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
+import { lostDiskDeeds } from "./lost-disk-deeds.js";
+import { allWhole, loseDisk } from "./lost-disks.js";
 import { Seat } from "./seat.js";
 import type { AnySeat } from "./stage.js";
-import { cutBehindCompaction, falseHeight, figureEight, pileUp } from "./staged-deeds.js";
+import {
+  cutBehindCompaction,
+  falseHeight,
+  figureEight,
+  pileUp,
+  sentAgain,
+} from "./staged-deeds.js";
 import type { VanillaSeat } from "./vanilla-seat.js";
 
 /** Something that happens to the cluster from outside. Numbers, so that one seed makes it again. */
@@ -74,6 +82,7 @@ const acts = {
   "cut-behind-compaction": cutBehindCompaction,
   "pile-up": pileUp,
   "false-height": falseHeight,
+  "sent-again": sentAgain,
   "lose-link": (cluster, deed) => {
     const [, to] = pair(cluster, deed);
     chosen(cluster, deed).loseLink(to);
@@ -124,16 +133,10 @@ const acts = {
     cluster.timeline.after(deed.forMs, () => seat.kill());
     cluster.timeline.after(deed.forMs + 300, () => seat.start());
   },
+  ...lostDiskDeeds,
   "lose-disk": (cluster, deed) => {
     const seat = chosen(cluster, deed);
-    // Two lost disks of three are beyond what any promise covers.
-    const others = cluster.seats.filter((other) => other !== seat);
-    const isSafe = others.every((other) => other.standing()?.mustRefetch === false);
-    if (!isSafe || cluster.seats.length < 3 || !(seat instanceof Seat)) return;
-    // Of a cluster that some were taken out of it may be the half.
-    const known = cluster.leader()?.standing()?.others.length ?? 0;
-    if (known + 1 < cluster.seats.length) return;
-    cluster.wipe(seat);
+    if (!loseDisk(cluster, seat)) return;
     cluster.timeline.after(deed.forMs, () => seat.start());
   },
 } satisfies Record<string, Act>;

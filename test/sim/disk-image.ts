@@ -168,6 +168,15 @@ export class DiskImage {
     for (const inode of new Set(this.#names.values())) inode.losePower(chance);
   }
 
+  /** The file has another content, for good. */
+  replace(path: string, bytes: Buffer): void {
+    const inode = new Inode();
+    inode.write(bytes, 0);
+    inode.sync();
+    this.#names.set(path, inode);
+    this.#durableNames.set(path, inode);
+  }
+
   wipe(): void {
     this.#names.clear();
     this.#durableNames.clear();

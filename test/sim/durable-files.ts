@@ -4,24 +4,39 @@ import {
   parseJournalHeader,
   walkRecords,
 } from "../../protocol/files/journal-format.js";
-import { decodeMeta } from "../../protocol/files/meta-format.js";
+import { decodeMeta, type Meta } from "../../protocol/files/meta-format.js";
 import type { Inode } from "./disk-image.js";
 import type { SimDisk } from "./sim-disk.js";
+
+type DurableMeta = Pick<
+  Meta,
+  "term" | "votedFor" | "commitIndex" | "mustRefetch" | "forgotTerm" | "isBlank"
+>;
+
+const nothing: DurableMeta = {
+  term: 0,
+  votedFor: null,
+  commitIndex: 1,
+  mustRefetch: false,
+  forgotTerm: false,
+  isBlank: false,
+};
 
 /** What a loss of power in this moment would leave of a member's journal and meta for sure. */
 export class DurableFiles {
   readonly #disk: SimDisk;
   readonly #address: string;
-  readonly #meta = new Cached((bytes) => {
+  readonly #meta = new Cached((bytes): DurableMeta => {
     try {
-      const { term, votedFor, commitIndex } = decodeMeta(bytes, crc32).meta;
-      return { term, votedFor, commitIndex };
+      return decodeMeta(bytes, crc32).meta;
     } catch {
       // Torn, or none: it vouches for nothing.
-      return { term: 0, votedFor: null, commitIndex: 1 };
+      return nothing;
     }
   });
   readonly #journal = new Cached((bytes) => {
+    // A member that begins anew has a file before it has anything in it.
+    if (bytes.length < journalHeaderBytes) return { first: 1, terms: [] };
     const to = Math.min(parseJournalHeader(bytes, crc32).endOffset, bytes.length);
     const range = { from: journalHeaderBytes, to, termJumpMax: Number.POSITIVE_INFINITY };
     const { entries } = walkRecords(bytes, range);
@@ -33,16 +48,27 @@ export class DurableFiles {
     this.#address = address;
   }
 
-  meta(): {
-    readonly term: number;
-    readonly votedFor: string | null;
-    readonly commitIndex: number;
-  } {
-    return this.#meta.of(this.#disk.image.findDurable(`/data/${this.#address}.journal.meta`));
+  get journalPath(): string {
+    return `/data/${this.#address}.journal`;
+  }
+
+  meta(): DurableMeta {
+    return this.#meta.of(this.#disk.image.findDurable(`${this.journalPath}.meta`));
   }
 
   journal(): { readonly first: number; readonly terms: readonly number[] } {
-    return this.#journal.of(this.#disk.image.findDurable(`/data/${this.#address}.journal`));
+    return this.#journal.of(this.#disk.image.findDurable(this.journalPath));
+  }
+
+  /** The journal's bytes; null where there is none. */
+  journalBytes(): Buffer | null {
+    const inode = this.#disk.image.findDurable(this.journalPath);
+    return inode === undefined ? null : Buffer.from(inode.durable());
+  }
+
+  /** The entry is there, as such or in the dump. */
+  holds(index: number, term: number): boolean {
+    return index < this.journal().first || this.termAt(index) === term;
   }
 
   lastIndex(): number {

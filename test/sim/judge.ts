@@ -9,10 +9,12 @@ import { ElectionSafety } from "./checkers/election-safety.js";
 import { IndexOrder } from "./checkers/index-order.js";
 import { LeaderCompleteness } from "./checkers/leader-completeness.js";
 import { LogMatching } from "./checkers/log-matching.js";
+import { MajorityHolds } from "./checkers/majority-holds.js";
 import { OneVoteATerm } from "./checkers/one-vote.js";
 import { ConfirmedIsKept } from "./checkers/promises.js";
 import { StoreIsFold } from "./checkers/store-fold.js";
 import { TermsNeverGoBack } from "./checkers/terms.js";
+import type { DurableFiles } from "./durable-files.js";
 import { History } from "./history.js";
 import type { Standing } from "./standing.js";
 
@@ -46,6 +48,7 @@ export interface Judge {
   sent(from: MemberView, to: string, message: PeerMessage): void;
   told(told: Told, bench: Bench): void;
   lostDisk(address: string): void;
+  linked(address: string, peer: string): void;
   end(bench: Bench): void;
 }
 
@@ -53,6 +56,7 @@ export interface Judge {
 export class StrictJudge implements Judge {
   readonly #history = new History();
   readonly #acknowledged = new AcknowledgedStays(this.#history);
+  readonly #disks = new Map<string, DurableFiles>();
   readonly #checkers: readonly Checker[] = [
     new ElectionSafety(),
     new LogMatching(),
@@ -62,10 +66,11 @@ export class StrictJudge implements Judge {
     new StoreIsFold(this.#history),
     new IndexOrder(),
     this.#acknowledged,
-    new ConfirmedIsKept(),
+    new ConfirmedIsKept(true),
     new DurableBeforeSent(),
     new DurableCommit(this.#history),
     new AnswerFirst(),
+    new MajorityHolds(this.#disks),
   ];
   readonly #looked = new Map<string, { life: number; commit: number }>();
 
@@ -79,6 +84,7 @@ export class StrictJudge implements Judge {
 
   look(view: MemberView, bench: Bench): void {
     const { raft, life, address } = view;
+    this.#disks.set(address, view.durable);
     let looked = this.#looked.get(address);
     if (looked?.life !== life) {
       looked = { life, commit: raft.log.firstIndex - 1 };
@@ -112,6 +118,10 @@ export class StrictJudge implements Judge {
 
   lostDisk(address: string): void {
     for (const checker of this.#checkers) checker.lostDisk?.(address);
+  }
+
+  linked(address: string, peer: string): void {
+    for (const checker of this.#checkers) checker.linked?.(address, peer);
   }
 
   end(bench: Bench): void {

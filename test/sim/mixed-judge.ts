@@ -60,7 +60,7 @@ export class MixedJudge implements Judge {
   readonly #own: readonly Checker[] = [
     new TermsNeverGoBack(),
     new OneVoteATerm(),
-    new ConfirmedIsKept(),
+    new ConfirmedIsKept(false),
     new DurableBeforeSent(),
   ];
 
@@ -132,6 +132,10 @@ export class MixedJudge implements Judge {
 
   lostDisk(address: string): void {
     for (const checker of this.#own) checker.lostDisk?.(address);
+  }
+
+  linked(address: string, peer: string): void {
+    for (const checker of this.#own) checker.linked?.(address, peer);
   }
 
   end(bench: Bench): void {

@@ -3,7 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Mutant, mutants } from "./mutants.js";
+import type { Mutant } from "./mutant.js";
+import { mutants } from "./mutants.js";
 
 const build = fileURLToPath(new URL("../..", import.meta.url));
 const packages = fileURLToPath(new URL("../../../node_modules", import.meta.url));
@@ -96,7 +97,7 @@ async function withMutant<T>(mutant: Mutant, run: (program: string) => Promise<T
 /** By file. Throws where what it replaces is not there any more. */
 export function mutantTexts(mutant: Mutant): Map<string, string> {
   const texts = new Map<string, string>();
-  const changes = mutant.also === undefined ? [mutant] : [mutant, mutant.also];
+  const changes = [mutant, ...(mutant.also ?? [])];
   for (const { file, edits } of changes) {
     let text = readFileSync(join(build, file), "utf8");
     for (const [before, after] of edits) {

@@ -209,7 +209,29 @@ export const profiles: Readonly<Record<string, Profile>> = {
     members: [quorate(3)],
     gapMs: 4_000,
     compactionEntries: 12,
-    weights: { "figure-eight": 4, "cut-behind-compaction": 4, strike: 1, "pile-up": 1 },
+    weights: {
+      "figure-eight": 4,
+      "cut-behind-compaction": 4,
+      "sent-again": 2,
+      strike: 1,
+      "pile-up": 1,
+    },
+  },
+  /** Disks that are lost, one at a time, at the worst of moments. */
+  "lost-disks": {
+    ...plain,
+    members: [quorate(3), quorate(5)],
+    gapMs: 1_500,
+    weights: {
+      "older-leader": 2,
+      "cut-off-refill": 3,
+      "blank-twice": 3,
+      "slow-leader": 2,
+      "older-journal": 3,
+      "counted-vote": 4,
+      "lose-disk": 1,
+      strike: 1,
+    },
   },
   /** Everything at once. */
   all: {

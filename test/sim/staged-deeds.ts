@@ -1,16 +1,26 @@
-import { encodeSet } from "../../protocol/log/kv-calls.js";
 import type { Cluster } from "./cluster.js";
 import type { Deed } from "./deeds.js";
 import { Seat } from "./seat.js";
-import { type AnySeat, others, split, turned, waitMsMax } from "./stage.js";
+import {
+  endsInTime,
+  leads,
+  leadsAbove,
+  otherLeader,
+  others,
+  slowDisk,
+  slowLink,
+  split,
+  storyMsMax,
+  termOf,
+  turned,
+  waitMsMax,
+  write,
+} from "./stage.js";
 
 /*
  * Deeds that stage a whole story with three members, each one that a rule of raft or a guard is there for.
  * Chance tells such a one too rarely. Where the cluster does not play its part the story ends early.
  */
-
-/** Whatever a story has cut or stopped is mended by then. */
-const storyMsMax = 12_000;
 
 /**
  * Figure 8 of the raft paper: a leader's entry that it alone holds; a second leader that falls with its
@@ -160,63 +170,25 @@ export function falseHeight(cluster: Cluster, deed: Deed): void {
   });
 }
 
-/** Entries of clients of this member, each different from all others. */
-function write(
-  cluster: Cluster,
-  seat: AnySeat,
-  deed: Deed,
-  { count, bytes }: { readonly count: number; readonly bytes: number },
-): void {
-  const now = seat.machine.wallSec();
-  for (let each = 0; each < count; each += 1) {
-    const value = `${deed.atMs}.${bytes}.${each}:${"x".repeat(bytes)}`;
-    cluster.write(seat, encodeSet(`/staged${each % 8}`, { value, created: now, updated: now }));
-  }
-}
-
-/** Both ways between two members, so that there is time to act between two messages. */
-function slowLink(cluster: Cluster, a: AnySeat, b: AnySeat): () => void {
-  const line = { delayMs: 40, bytesPerMs: 10_000 };
-  const ways = [
-    [a.address, b.address],
-    [b.address, a.address],
-  ] as const;
-  for (const [from, to] of ways) cluster.network.slow(from, to, line);
-  return () => {
-    for (const [from, to] of ways) cluster.network.slow(from, to, null);
-  };
-}
-
-function slowDisk(cluster: Cluster, { disk }: Seat, slowness: number): void {
-  disk.faults.slowness = slowness;
-  endsInTime(cluster, () => {
-    disk.faults.slowness = 1;
+/**
+ * A follower has confirmed entries, and its answers are lost with the link: the leader sends the first of them
+ * again on the next one. What stands behind that has to stay.
+ */
+export function sentAgain(cluster: Cluster, deed: Deed): void {
+  const leader = cluster.leader();
+  const [seat] = leader === null ? [] : turned(others(cluster, leader), deed.other);
+  if (!(leader instanceof Seat) || !(seat instanceof Seat)) return;
+  const { network, timeline } = cluster;
+  const end = (leader.standing()?.lastIndex ?? 0) + 3;
+  network.block(seat.address, leader.address);
+  const heard = endsInTime(cluster, () => network.unblock(seat.address, leader.address));
+  write(cluster, leader, deed, { count: 3, bytes: 40_000 });
+  const isThere = () => (seat.durable.lastIndex() >= end ? seat : null);
+  cluster.when(waitMsMax, isThere, () => {
+    timeline.after(20 * deed.amount, () => {
+      cluster.say("world", `the answers of ${seat.address} are lost`);
+      leader.loseLink(seat.address);
+      heard();
+    });
   });
-}
-
-/** @returns what ends it, once: afterwards others may cut the same ways. */
-function endsInTime(cluster: Cluster, end: () => void): () => void {
-  let isOver = false;
-  const once = () => {
-    if (!isOver) end();
-    isOver = true;
-  };
-  cluster.timeline.after(storyMsMax, once);
-  return once;
-}
-
-function leads(seat: AnySeat): boolean {
-  return seat.standing()?.leads === true;
-}
-
-function termOf(seat: AnySeat): number {
-  return seat.standing()?.term ?? 0;
-}
-
-function otherLeader(cluster: Cluster, than: AnySeat, then: (leader: AnySeat) => void): void {
-  cluster.when(waitMsMax, () => others(cluster, than).find(leads) ?? null, then);
-}
-
-function leadsAbove(cluster: Cluster, seat: AnySeat, term: number, then: () => void): void {
-  cluster.when(waitMsMax, () => (leads(seat) && termOf(seat) > term ? seat : null), then);
 }

@@ -36,6 +36,8 @@ export interface Checker {
   sent?(from: MemberView, to: string, message: PeerMessage): void;
   /** Somebody is the first to know that an entry is committed. */
   committed?(committed: Committed, members: Iterable<MemberView>): void;
+  /** A member has a new link to a peer. */
+  linked?(address: string, peer: string): void;
   told?(told: Told): void;
   /** A member has lost its disk: its promises went with it. */
   lostDisk?(address: string): void;

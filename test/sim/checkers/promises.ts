@@ -15,7 +15,13 @@ interface Promised {
  */
 export class ConfirmedIsKept implements Checker {
   readonly name = "confirmed-is-kept";
+  readonly #isStrict: boolean;
   readonly #promised = new Map<string, Promised>();
+
+  /** @param isStrict No leader has lost what it knew: its dump may otherwise end before our log does. */
+  constructor(isStrict: boolean) {
+    this.#isStrict = isStrict;
+  }
 
   sent(from: MemberView, _to: string, message: PeerMessage): void {
     if (message.type !== "next_node_idx" || !message.success) return;
@@ -35,12 +41,18 @@ export class ConfirmedIsKept implements Checker {
   step({ address, raft }: MemberView): void {
     const promised = this.#promised.get(address);
     if (promised === undefined) return;
+    const before = promised.index;
     // Replaced: what is promised is what stands before that.
     while (promised.index >= raft.log.firstIndex) {
       const term = promised.terms.get(promised.index);
-      if (term === undefined || raft.log.termAt(promised.index) === term) return;
+      if (term === undefined || raft.log.termAt(promised.index) === term) break;
       promised.index -= 1;
     }
+    const first = promised.index + 1;
+    const isCut = first <= before && promised.index === raft.log.lastIndex;
+    if (!isCut || !this.#isStrict) return;
+    const what = `has confirmed entries ${first}…${before}, and has none in their place`;
+    throw new Violation(this.name, `${address} ${what}`);
   }
 
   started({ address, raft }: MemberView): void {

@@ -1,0 +1,52 @@
+import type { Mutant } from "./mutant.js";
+
+/** Beside members that forget. */
+export const guardMutants: readonly Mutant[] = [
+  {
+    name: "no-vote-guard",
+    rule: "a vote for a log that ends below our commit index, or that lacks what was confirmed behind a dip",
+    file: "src/raft/guards/vote-guard.js",
+    edits: [['if (!state.guarded("vote-guard"))', "if (true)"]],
+    profile: "dips",
+  },
+  {
+    name: "no-candidate-guard",
+    rule: "a campaign without asking the peers how far they are",
+    file: "src/raft/guards/candidate-guard.js",
+    edits: [['if (!state.guarded("candidate-guard"))', "if (true)"]],
+    profile: "dips",
+  },
+  {
+    name: "no-term-beacon",
+    rule: "peers that forgot their term are left at theirs",
+    file: "src/raft/guards/term-beacon.js",
+    edits: [['if (!state.guarded("term-beacon") || seenTerm >= state.term)', "if (true)"]],
+    profile: "dips",
+  },
+  {
+    name: "no-look-before-truncate",
+    rule: "a new leader does not look at its peers' logs",
+    file: "src/raft/inquest.js",
+    edits: [['if (!state.guarded("look-before-truncate"))', "if (true)"]],
+    profile: "dips",
+  },
+  {
+    name: "forgetful-voters-believed",
+    rule: "the votes of members that forget their terms are believed",
+    file: "src/raft/guards/forgetful-voters.js",
+    edits: [["return part.length + 1 >= state.majority;", "return true;"]],
+    profile: "dips",
+  },
+  {
+    name: "covered-vote-uncovered",
+    rule: "a covered vote without looking at the commit index",
+    file: "src/raft/guards/covered-vote.js",
+    edits: [
+      [
+        "return claimed >= state.log.lastIndex && claimed <= knownOfMajority(state, candidate);",
+        "return true;",
+      ],
+    ],
+    profile: "dips",
+  },
+];
