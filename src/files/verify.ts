@@ -3,14 +3,8 @@ import type { FileSystem } from "../storage/file-system.js";
 import { findHolder } from "../storage/process-lock.js";
 import { checkFiles, findingsOf } from "./checked-files.js";
 import type { MemberPaths } from "./data-path.js";
-<<<<<<< HEAD
 import { lookAgain } from "./look-again.js";
-import { type ReadDump, readDump } from "./read-dump.js";
-import { type ReadMeta, readMeta } from "./read-meta.js";
-=======
-import { liveAttemptsMax, livePauseMs } from "./limits.js";
 import { withAdvice } from "./verify-advice.js";
->>>>>>> 1cff2e8 (Let no advice and no dry run promise what would not be done)
 import { finding, type Severity, type VerifyFinding, worstOf } from "./verify-findings.js";
 import type { Watch } from "./watch.js";
 

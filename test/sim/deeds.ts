@@ -1,7 +1,7 @@
 import type { Cluster } from "./cluster.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
 import { lostDiskDeeds } from "./lost-disk-deeds.js";
-import { allWhole, loseDisk } from "./lost-disks.js";
+import { loseDisk } from "./lost-disks.js";
 import { Seat } from "./seat.js";
 import type { AnySeat } from "./stage.js";
 import {
