@@ -31,11 +31,6 @@ export function loseTail(cluster: Cluster, seat: AnySeat, journal: Buffer): seat
   return true;
 }
 
-/** Whether all that was ever lost is there again, on a disk. */
-export function allWhole(cluster: Cluster): boolean {
-  return cluster.seats.every(isWhole);
-}
-
 function mayLose(cluster: Cluster, seat: Seat): boolean {
   if (cluster.size < 3) return false;
   // Of a cluster that some were taken out of it may be the half.
