@@ -6,7 +6,7 @@ export const lostDiskMutants: readonly Mutant[] = [
     name: "refetch-ignored",
     rule: "a member that has lost its disk votes and campaigns at once",
     file: "src/raft/vote.js",
-    edits: [["return !state.mustRefetch && ", "return "]],
+    edits: [["return !state.mustRefetch || ", "return true || "]],
     profile: "lost-disks",
   },
   {
