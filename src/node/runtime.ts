@@ -292,6 +292,7 @@ export class Runtime {
           logLength: status.logLen,
           leader,
           partners: partnersIn(status),
+          ...lastIndexIn(status),
         };
         this.submit({ kind: "peer-status", peer, question, status: answer });
       },
@@ -331,4 +332,9 @@ function partnersIn({ partners, extra }: MemberStatus): string[] {
   const leaving = extra.get("quorate_leaving");
   const names = Array.isArray(leaving) ? leaving.filter((name) => typeof name === "string") : [];
   return [...partners.map(({ address }) => address), ...names];
+}
+
+function lastIndexIn({ extra }: MemberStatus): { lastIndex?: number } {
+  const lastIndex = extra.get("quorate_last_index");
+  return typeof lastIndex === "number" ? { lastIndex } : {};
 }

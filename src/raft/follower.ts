@@ -16,7 +16,7 @@ type FromLeader = AppendEntries | AppendChunk | InstallSnapshot;
 
 /** Whatever a leader sends: heartbeats, entries, pieces of an entry, pieces of its dump. */
 export function onFromLeader(state: RaftState, from: string, message: FromLeader): void {
-  if (!acceptLeader(state, from, message.term)) return;
+  if (!acceptLeader(state, from, message)) return;
   switch (message.type) {
     case "append_entries":
       onAppendEntries(state, from, message);
@@ -31,13 +31,14 @@ export function onFromLeader(state: RaftState, from: string, message: FromLeader
 }
 
 /** The checks that come before the content: term, and who leads it. */
-function acceptLeader(state: RaftState, from: string, term: number): boolean {
+function acceptLeader(state: RaftState, from: string, message: FromLeader): boolean {
+  const { term } = message;
   noteTerm(state, from, term);
   if (term < state.term) {
     liftPeer(state, from, term);
     return false;
   }
-  if (!meetHistory(state, from) || !mayFollow(state, from)) return false;
+  if (!meetHistory(state, from) || !mayFollow(state, from, message)) return false;
   if (term < state.term) {
     liftPeer(state, from, term);
     return false;

@@ -4,12 +4,17 @@ export class Progress {
   nextIndex: number;
   /** The follower holds our log up to here, by an answer to this leadership. Never from an old one. */
   matchIndex = 0;
-  /** It has answered on the present link: until then it may have lost its disk, and hold nothing of that. */
+  /**
+   * It has said on the present link what it holds: until then it may have lost its disk, and hold nothing of
+   * that. That a piece of an entry has come says nothing.
+   */
   isMatchFresh = false;
   /** 'probe': one question at a time; 'replicate': pipelined; 'snapshot': a dump is on its way. */
   mode: "probe" | "replicate" | "snapshot" = "probe";
-  /** Messages sent on the present link that will be answered, and were not yet. */
+  /** Messages sent on the present link that were not answered yet. */
   unanswered = 0;
+  /** So many of those the receiver may have passed over when it followed nobody. */
+  private writtenOff = 0;
   inFlightBytes = 0;
   /** Sizes of the messages in flight, oldest first. */
   readonly inFlightSizes: number[] = [];
@@ -46,21 +51,37 @@ export class Progress {
   /** One answer came; returns false where it belongs to an earlier leadership. */
   answered(nowMs: number): boolean {
     this.lastAnswerMs = nowMs;
-    this.isMatchFresh = true;
     if (this.staleAnswers > 0) {
       this.staleAnswers -= 1;
       return false;
     }
     if (this.unanswered > 0) {
       this.unanswered -= 1;
+      this.writtenOff = Math.min(this.writtenOff, this.unanswered);
       this.inFlightBytes -= this.inFlightSizes.shift() ?? 0;
     }
     return true;
   }
 
+  /** How many answers are waited for before more is sent. */
+  get owed(): number {
+    return this.unanswered - this.writtenOff;
+  }
+
+  /**
+   * It answers, and holds our log up to where it says: what it owes from before holds nothing up, and is
+   * still counted, for an answer carries no term.
+   */
+  writeOff(): void {
+    this.writtenOff = this.unanswered;
+    this.inFlightBytes = 0;
+    this.inFlightSizes.length = 0;
+  }
+
   /** Forget what is in flight: the link broke, so nothing of it will be answered. */
   linkLost(): void {
     this.unanswered = 0;
+    this.writtenOff = 0;
     this.inFlightBytes = 0;
     this.inFlightSizes.length = 0;
     this.staleAnswers = 0;

@@ -76,9 +76,9 @@ function replicateTo(state: RaftState, peer: string, progress: Progress, round: 
 }
 
 function mayPipeline(progress: Progress): boolean {
-  if (progress.mode === "probe") return progress.unanswered === 0;
+  if (progress.mode === "probe") return progress.owed === 0;
   return (
-    progress.unanswered < raftLimits.inFlightMessagesMax &&
+    progress.owed < raftLimits.inFlightMessagesMax &&
     progress.inFlightBytes < raftLimits.inFlightBytesMax
   );
 }
@@ -199,6 +199,7 @@ export function onNextNodeIdx(state: RaftState, from: string, message: NextNodeI
   if (progress === undefined) return;
   // Counted also where we do not lead: what is answered now need not be told apart in a later lead.
   const isOfNow = progress.answered(state.nowMs);
+  if (message.success || message.reset) progress.isMatchFresh = true;
   if (!state.isLeader) return;
   if (!isOfNow) {
     // Drain the answers to an earlier leadership at the speed of the link, not of the heartbeat.
@@ -271,6 +272,7 @@ function onSuccess(state: RaftState, progress: Progress, nextNodeIdx: number): v
   if (progress.nextIndex <= progress.matchIndex) progress.nextIndex = progress.matchIndex + 1;
   if (progress.mode !== "replicate") {
     progress.mode = "replicate";
+    progress.writeOff();
     progress.nextIndex = progress.matchIndex + 1;
   }
 }

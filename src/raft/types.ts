@@ -77,6 +77,8 @@ export interface PeerStatus {
   readonly leader: string | null;
   /** All others that it knows, those included whose removal is not committed yet. */
   readonly partners?: readonly string[];
+  /** Index of its last entry; Quorate's members tell it. */
+  readonly lastIndex?: number;
 }
 
 /** Who waits for the outcome of a proposal. */

@@ -40,6 +40,7 @@ function noteLog(known: PeerKnowledge, message: RequestVote | QuoratePreVote): v
 /** The status of a candidate came that we had asked for in view of a covered vote. */
 export function reconsiderVote(state: RaftState, candidate: string): void {
   const known = state.knowledge(candidate);
+  if (known.lastIndex > 1 && !meetHistory(state, candidate)) return;
   if (!mayVote(state, candidate) || known.voteAskedTerm !== state.term) return;
   if (known.status === null || known.status.term !== state.term) return;
   const last = { lastLogIndex: known.lastIndex, lastLogTerm: known.lastTerm };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { raftLimits } from "../../src/raft/limits.js";
 import { answerOf, appendFrom, logOf, Solo } from "./solo.js";
 import { requestVote } from "./vanilla-peers.js";
 import { WiredCores } from "./wired-cores.js";
@@ -165,8 +166,73 @@ test("a leader with a slow disk does not count what a follower confirmed on an e
   solo.connect("b:1", true);
   solo.sync();
   assert.equal(solo.state.commitIndex, before, "nobody else holds it");
+  // That it has got a piece of a large entry says nothing of what it holds.
+  solo.receive("b:1", answerOf(2, { success: false }));
+  assert.equal(solo.state.commitIndex, before);
   solo.receive("b:1", answerOf(2, { success: false, reset: true }));
   assert.equal(solo.state.commitIndex, before);
   solo.receive("b:1", answerOf(5));
   assert.equal(solo.state.commitIndex, 4);
+});
+
+test("of five, one loses its disk while another one is away for long: it goes on with the next write", () => {
+  const ids = ["a:1", "b:1", "c:1", "m:1", "x:1"] as const;
+  const net = new WiredCores(ids, { term: 5, log: [0, 1, 5], commit: 3, applied: 1 });
+  const a = net.at("a:1");
+  a.timeOut();
+  net.flow(...ids.slice(1).map((id) => `a:1-${id}`));
+  for (const id of ids) if (id !== "c:1") net.break("c:1", id);
+  a.propose("before");
+  // Neither b nor x has that entry when the new machine asks: it may be in the log of whom the old one elects.
+  const m = net.loseDisk("m:1", ["a:1", "b:1", "x:1"]);
+  for (const id of ["a:1", "b:1", "x:1"]) net.status(id, "m:1");
+  const others = ["a:1-b:1", "a:1-x:1"];
+  for (let i = 0; i < 3; i += 1) {
+    a.tick(100);
+    net.flow("a:1-m:1", ...others);
+  }
+  assert.deepEqual([a.state.commitIndex, m.state.forgotTerm], [5, true]);
+  a.propose("after");
+  for (let i = 0; i < 5; i += 1) {
+    net.flow("a:1-m:1", ...others);
+    a.tick(100);
+  }
+  assert.deepEqual([m.state.log.lastIndex, m.state.mustRefetch], [6, false]);
+});
+
+test("that a leader has committed meanwhile counts in its own term only, and of a question since our start", () => {
+  for (const [term, leader, follows] of [
+    [5, "b:1", true],
+    [4, "b:1", false],
+    [5, "c:1", false],
+  ] as const) {
+    const solo = new Solo({ isNew: true, quorate: true });
+    solo.status("b:1", { term, leader, lastIndex: 2 });
+    const [, ...entries] = logOf([0, 1, 5]);
+    solo.receive("b:1", appendFrom(5, [1, 0], entries, 2));
+    assert.equal(solo.state.log.lastIndex, 1);
+    solo.receive("b:1", appendFrom(5, [1, 0], entries, 3));
+    assert.equal(solo.state.log.lastIndex, follows ? 3 : 1);
+  }
+});
+
+test("a follower that has long followed nobody is sent entries once it answers", () => {
+  const solo = new Solo({ log: [0, 1], term: 1, quorate: true });
+  solo.lead();
+  // Its disk is gone, and it follows nobody before it has heard from a member that is away.
+  for (let beat = 0; beat < 2 * raftLimits.inFlightMessagesMax; beat += 1) {
+    solo.receive("b:1", answerOf(4));
+    solo.tick(100);
+  }
+  solo.take();
+  solo.receive("c:1", answerOf(2, { success: false, reset: true }));
+  const sent: number[] = [];
+  for (let beat = 0; beat < 3; beat += 1) {
+    for (const { prevLogIdx, entries } of solo.takeTo("c:1", "append_entries")) {
+      sent.push(...entries.map(({ index }) => index));
+      solo.receive("c:1", answerOf((prevLogIdx ?? 0) + entries.length + 1));
+    }
+    solo.tick(100);
+  }
+  assert.deepEqual(sent, [2, 3]);
 });

@@ -80,3 +80,21 @@ test("with its term lost, too, the leader has to say who the members are", () =>
   solo.receive("b:1", fromLeader);
   assert.ok(solo.state.forgotTerm, "the third has not told its term");
 });
+
+test("neither a vote nor a pre-vote before the only other one has said that they are two", () => {
+  for (const partners of [["a:1"], ["a:1", "c:1"]]) {
+    const solo = new Solo({ isNew: true, peers: ["b:1"], quorate: true });
+    const votes = () => {
+      const last = { lastLogIndex: 7, lastLogTerm: 3 };
+      solo.receive("b:1", requestVote(4, 7, 3));
+      solo.receive("b:1", { type: "quorate_pre_vote", term: 5, ...last });
+      const left = solo.take().map(({ message }) => message);
+      return left.map((message) => ("granted" in message ? message.granted : message.type));
+    };
+    assert.deepEqual(votes(), [false]);
+    // A status of before its first commit, as a covered vote would take it.
+    solo.status("b:1", { partners });
+    const expected = partners.length === 1 ? ["response_vote", true] : [false];
+    assert.deepEqual(votes(), expected, "the vote that was asked for is given when it has said so");
+  }
+});

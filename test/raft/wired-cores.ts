@@ -111,6 +111,7 @@ export class WiredCores {
       lastApplied,
       logLength,
       leader,
+      lastIndex: log.lastIndex,
       partners: [...members, ...leavingMembers(this.at(of).state)],
     });
     this.pump();

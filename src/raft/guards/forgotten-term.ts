@@ -1,6 +1,13 @@
+import type {
+  AppendChunk,
+  AppendEntries,
+  InstallSnapshot,
+} from "../../../protocol/wire/messages.js";
 import { askFor, takeMembersOf } from "../history.js";
 import type { PeerKnowledge } from "../peer-knowledge.js";
 import type { RaftState } from "../state.js";
+
+type FromLeader = Pick<AppendEntries | AppendChunk | InstallSnapshot, "term" | "commitIndex">;
 
 /**
  * Forgotten term: a member without its files has voted and confirmed up to a term that it does not know.
@@ -9,14 +16,15 @@ import type { RaftState } from "../state.js";
  * their terms since our start that one of them was in every majority with us. Who they are `leader` has to
  * say: what we were told or configured with may be incomplete, or name members that are gone since.
  *
- * @returns false where `leader` may not be followed yet.
+ * @returns false where `leader`, which has sent `message`, may not be followed yet.
  */
-export function mayFollow(state: RaftState, leader: string): boolean {
+export function mayFollow(state: RaftState, leader: string, message: FromLeader): boolean {
   if (!state.forgotTerm || !state.guarded("forgotten-term")) return true;
   const isLeaderKnown = takeMembersOf(state, leader);
   const others = [...state.members, ...possibleMembers(state)];
   const silent = others.filter((other) => heardTerm(state.peers.get(other)) === null);
-  if (!isLeaderKnown || others.length - silent.length < votersToHear(state, others.length)) {
+  const areHeard = others.length - silent.length >= votersToHear(state, others.length);
+  if (!isLeaderKnown || !(areHeard || commitsWithoutUs(state, leader, message))) {
     askTerms(state, leader, silent);
     return false;
   }
@@ -26,6 +34,17 @@ export function mayFollow(state: RaftState, leader: string): boolean {
   state.keepGuest(leader);
   state.note("info", "term-found", `the others are in term ${term} at most: following again`);
   return true;
+}
+
+/**
+ * An entry that `leader` appended after our start, and has committed while we confirm nothing: a majority
+ * without us was in its term then, and holds that entry. So no newer leader has confirmed anything with us
+ * before, and no vote of ours elects one that lacks the entry. Whoever is away need not be heard then.
+ */
+function commitsWithoutUs(state: RaftState, leader: string, message: FromLeader): boolean {
+  const status = state.peers.get(leader)?.status ?? null;
+  if (status === null || status.leader !== leader || status.term !== message.term) return false;
+  return status.lastIndex !== undefined && message.commitIndex > status.lastIndex;
 }
 
 /**
