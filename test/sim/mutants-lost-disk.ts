@@ -22,7 +22,7 @@ export const lostDiskMutants: readonly Mutant[] = [
     file: "src/raft/guards/forgotten-term.js",
     edits: [
       [
-        "return others % 2 === 0 && !state.isJoining ? others : inEveryMajority;",
+        "return others <= 3 || state.isJoining ? inEveryMajority : others;",
         "return inEveryMajority;",
       ],
     ],
@@ -53,24 +53,24 @@ export const lostDiskMutants: readonly Mutant[] = [
     file: "src/raft/vote.js",
     edits: [
       [
-        "if (message.lastLogIndex > 1)\n        state.meetHistory();\n    if (!mayVote(state))",
-        "if (!mayVote(state))",
+        "if (message.lastLogIndex > 1 && !meetHistory(state, from))\n        return;\n    if (!mayVote",
+        "if (!mayVote",
       ],
       [
-        "if (message.lastLogIndex > 1)\n        state.meetHistory();\n    const leaderLives",
-        "const leaderLives",
+        "const isPastKnown = message.lastLogIndex <= 1 || meetHistory(state, from);",
+        "const isPastKnown = true;",
       ],
     ],
     also: [
       {
         file: "src/raft/campaign.js",
-        edits: [["if (status.commitIndex > 1)\n            state.meetHistory();", ""]],
+        edits: [["if (status.commitIndex > 1)\n            meetHistory(state, peer);", ""]],
       },
       {
         file: "src/node/start-state.js",
         edits: [
           [
-            "return others.length > 1 && discovered.members.some(({ leader }) => leader);",
+            "return others.size > 1 && discovered.members.some(({ leader }) => leader);",
             "return false;",
           ],
         ],
