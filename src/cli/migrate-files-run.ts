@@ -8,6 +8,7 @@ import {
   promisesText,
   type Workplace,
 } from "../tools/migrate/standing-files.js";
+import { filesOf } from "../tools/recover/aside-folder.js";
 import { isKnownVersion } from "../tools/software.js";
 import { bytesOf } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
@@ -41,8 +42,13 @@ export async function convertFiles(
   if (flags.yes !== true && !(await context.confirm(question(conversion)))) {
     throw new CliError("not confirmed: nothing was changed");
   }
-  const done = await atWork(context, member, (place) =>
-    flags.to === undefined ? importFiles(place, member) : exportFiles(place, member, flags.to),
+  const copiedBytes = await bytesOf(filesOf(member));
+  const done = await atWork(
+    context,
+    member,
+    (place) =>
+      flags.to === undefined ? importFiles(place, member) : exportFiles(place, member, flags.to),
+    copiedBytes,
   );
   if (isJson) printJson(context, { changed: done.setAsideTo !== null, ...done });
   else context.out(doneText(done));
@@ -74,9 +80,13 @@ async function atWork<T>(
   context: CliContext,
   member: MemberPaths,
   work: (place: Workplace) => Promise<T>,
+  copiedBytes = 0,
 ): Promise<T> {
-  const totalBytes = passes * (await bytesOf([member.journal])) + (await bytesOf([member.dump]));
-  return await withProgress(context, { doing: "reading", totalBytes }, (watch) =>
+  const readBytes = passes * (await bytesOf([member.journal])) + (await bytesOf([member.dump]));
+  const totalBytes = readBytes + copiedBytes;
+  const doing = copiedBytes === 0 ? "reading" : "reading, then copying aside";
+  const stopped = "stopped: nothing was changed";
+  return await withProgress(context, { doing, totalBytes, stopped }, (watch) =>
     work({ fs: nodeFileSystem, now: new Date(), watch }),
   );
 }

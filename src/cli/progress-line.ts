@@ -39,12 +39,20 @@ export async function withProgress<T>(
     try {
       return await run({ signal, onRead });
     } catch (error) {
-      if (!signal.aborted) throw error;
+      // A fault of its own, at the same moment, is told: something may have been changed by then.
+      if (!signal.aborted || !isStop(error, signal)) throw error;
       throw new CliError(stopped, { code: exitCode.interrupted, cause: error });
     } finally {
       line.clear();
     }
   });
+}
+
+function isStop(error: unknown, { reason }: AbortSignal): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at === reason || at.name === "AbortError") return true;
+  }
+  return false;
 }
 
 /** `45 %, 310 MiB/s, 2 s left`. More may be read than was foreseen: a journal that grows. */

@@ -6,7 +6,7 @@ import { loadClientConfig } from "../node/config.js";
 import { readConfigPath, readPasswordFile } from "../node/config-read.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { filesOf } from "../tools/recover/aside-folder.js";
-import { forceNewCluster, UnfinishedError } from "../tools/recover/force-new-cluster.js";
+import { forceNewCluster } from "../tools/recover/force-new-cluster.js";
 import type { ForcedCluster } from "../tools/recover/recovery-record.js";
 import { readSurvivor, type Survivor } from "../tools/recover/survivor.js";
 import { bytesOf } from "./chosen-files.js";
@@ -92,22 +92,16 @@ async function makeAlone(context: CliContext, survivor: Survivor): Promise<Force
   const line = new CountProgress(context, { doing: "writing the new dump", total, unit: "keys" });
   const totalBytes = await bytesOf(filesOf(member));
   const copying = { doing: "copying the files aside", totalBytes, stopped };
-  const made = await withProgress(context, copying, async (watch) => {
-    try {
-      return await forceNewCluster({ fs: nodeFileSystem, now: new Date(), watch }, survivor, {
+  try {
+    return await withProgress(context, copying, (watch) =>
+      forceNewCluster({ fs: nodeFileSystem, now: new Date(), watch }, survivor, {
         named: plan.formerMembers,
         onKeys: (done) => line.show(done),
-      });
-    } catch (error) {
-      // Also where Ctrl-C came at the same moment: something was changed.
-      if (error instanceof UnfinishedError) return error;
-      throw error;
-    } finally {
-      line.clear();
-    }
-  });
-  if (made instanceof UnfinishedError) throw made;
-  return made;
+      }),
+    );
+  } finally {
+    line.clear();
+  }
 }
 
 /**

@@ -15,11 +15,11 @@ const description = `For a cluster whose majority is lost for good. Makes of ONE
 which it is alone, with a higher term; then the others are added again, with empty directories.
 
 What the lost members had acknowledged and this one never received is gone, and nobody can tell how
-much that is: choose the survivor with the longest log (quorate inspect PATH). Two survivors that
-are both made new clusters are a split brain: do it once. The command refuses while another member
-of the old cluster still answers. Only a dump names all of them: where there is none, or a damaged
-one, or a part of the log is missing, give --config as well: the members of a first start stand in
-the configuration only.
+much that is: choose the survivor that holds most (quorate doctor DIR DIR compares them). Two of
+them that are both made new clusters are a split brain: do it once. The command refuses while
+another member of the old cluster still answers. Only a dump names all of them: where there is none,
+or a damaged one, or a part of the log is missing, give --config as well: the members of a first
+start stand in the configuration only.
 
 The files as they were, and recovery.json with what was done, stay in a folder beside them. Without
 --yes nothing is changed; --dry-run ends with 1 where --yes would refuse, and says why. Ctrl-C

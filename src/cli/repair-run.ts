@@ -130,10 +130,10 @@ const waitsText =
   "completed it, it neither votes nor leads. Start it with Quorate, with a leader in reach. Where it is\n" +
   "its whole cluster: repair --alone. Where the majority is lost for good: quorate recover --help.\n";
 
-function formatMend({ code, path, detail, does, mayLack }: Mend): string {
+function formatMend({ code, path, detail, does, mayLack, lackedBefore }: Mend): string {
   const lack = mayLack
     ? "something acknowledged may be missing: the member is marked, and waits for a leader"
-    : "nothing";
+    : (lackedBefore ?? "nothing");
   return [
     `\n${code}  ${showValue(path)}`,
     `  seen:   ${showValue(detail)}`,

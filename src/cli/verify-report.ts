@@ -59,7 +59,7 @@ function verdictText({ worst, findings }: VerifyReport): string {
     case "damage":
       return `damaged (${counts})`;
     case "warning":
-      return `nothing is lost, but see the warnings (${counts})`;
+      return `no file is damaged, but see the warnings (${counts})`;
     default:
       return `nothing is wrong (${counts})`;
   }

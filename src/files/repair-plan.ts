@@ -22,6 +22,8 @@ export interface Mend {
    * leads before a leader has completed the member. PySyncObj knows of no such thing.
    */
   readonly mayLack: boolean;
+  /** What may be missing already, and no repair brings back; null: nothing is known to be. */
+  readonly lackedBefore: string | null;
 }
 
 export interface RepairPlan {
@@ -53,7 +55,9 @@ export interface RepairOptions {
   readonly isAlone: boolean;
 }
 
-type MendText = (files: CheckedFiles) => Pick<Mend, "does" | "mayLack">;
+type MendText = (
+  files: CheckedFiles,
+) => Pick<Mend, "does" | "mayLack"> & Partial<Pick<Mend, "lackedBefore">>;
 
 const keeps = (files: CheckedFiles) => {
   const last = journalEnd(files.journal).last;
@@ -111,6 +115,8 @@ const mendTexts: Readonly<Partial<Record<FindingCode, MendText>>> = {
   "commit-beyond-log": (files) => ({
     does: `stores ${lastIndexOf(files)}, the log's end, as commit index`,
     mayLack: isCommittedGone(files),
+    // Of versions that cut their log and keep the index: nothing says that the others have these entries.
+    lackedBefore: isCommittedGone(files) ? null : lackedText(files),
   }),
 };
 
@@ -119,13 +125,24 @@ function rebuiltMeta(files: CheckedFiles): Pick<Mend, "does" | "mayLack"> {
   return { does, mayLack: true };
 }
 
+function lackedText(files: CheckedFiles): string | null {
+  const last = lastIndexOf(files);
+  const { meta } = files;
+  const committed = meta?.kind === "meta" ? meta.meta.commitIndex : last;
+  if (committed <= last) return null;
+  return (
+    `nothing by this mend. But entries ${last + 1} to ${committed} were known here as committed, and are gone ` +
+    "already: first see which of the others has them (quorate doctor DIR DIR)"
+  );
+}
+
 /** What can be put right safely, and what cannot. */
 export function planRepair(files: CheckedFiles, options: RepairOptions): RepairPlan {
   const findings = findingsOf(files, false);
   const mends = findings.flatMap(({ code, file, path, detail }): Mend[] => {
     const text = mendTexts[code]?.(files);
     if (text === undefined || file === null) return [];
-    return [{ code, file, path, detail, ...text }];
+    return [{ code, file, path, detail, lackedBefore: null, ...text }];
   });
   const isMarked = findings.some(({ code }) => code === "meta-must-refetch");
   if (options.isAlone && isMarked) {
@@ -134,6 +151,7 @@ export function planRepair(files: CheckedFiles, options: RepairOptions): RepairP
       detail: "the member waits for a leader",
       does: "lets it vote and lead again: there is no other member to wait for",
       mayLack: true,
+      lackedBefore: null,
     });
   }
   const mended = new Set(mends.map(({ code }) => code));

@@ -1,8 +1,8 @@
 import type { FileKind } from "./data-path.js";
 
 /**
- * `note`: nothing is wrong, but it should be known. `warning`: nothing is lost, and a start or an
- * operator has something to put right. `damage`: something is missing or not what was written.
+ * `note`: nothing is wrong, but it should be known. `warning`: no file is damaged, and a start or an
+ * operator has something to put right or to compare. `damage`: something is missing or not what was written.
  */
 export type Severity = "note" | "warning" | "damage";
 

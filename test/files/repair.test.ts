@@ -233,6 +233,17 @@ for (const { name, files, mends, last, mustRefetch, warnings = [] } of cases) {
   });
 }
 
+test("a commit index that is lowered is told with the entries that are gone, and who may have them", async () => {
+  const lackedBefore = async (raftCommitIndex: number, bytes = journal) => {
+    const fs = diskWith({ journal: bytes, "journal.meta": vanillaMeta({ raftCommitIndex }) });
+    const { mends } = planRepair(await look(fs), { isAlone: false });
+    return mends.find(({ code }) => code === "commit-beyond-log")?.lackedBefore;
+  };
+  assert.match((await lackedBefore(16)) ?? "", /But entries 11 to 16 were known .*quorate doctor/);
+  // The end offset was wrong, and no entry is gone.
+  assert.equal(await lackedBefore(10, vanillaJournal(entries, end - 9)), null);
+});
+
 test("an earlier file that was kept is never overwritten", async () => {
   const fs = diskWith({ journal: vanillaJournal(entries, 0), "journal.meta": meta });
   const aside = `/d/${address}.journal.before-repair-20260131T235959.123Z`;

@@ -268,6 +268,19 @@ describe("migrate import and export refuse", () => {
 });
 
 describe("migrate import and export, stopped anywhere", () => {
+  it("leaves nothing behind where Ctrl-C comes while the files are copied aside", async () => {
+    const fs = diskWith({ journal, "journal.meta": forgetful });
+    const before = new Map(fs.paths().map((path) => [path, fs.read(path)]));
+    const stopping = new AbortController();
+    fs.fault = (operation, path) => {
+      if (operation === "create" && path.includes(".before-import-")) stopping.abort();
+    };
+    const place = { fs, now, watch: { signal: stopping.signal } };
+    await assert.rejects(importFiles(place, await memberOn(fs)), { name: "AbortError" });
+    assert.deepEqual(new Map(fs.paths().map((path) => [path, fs.read(path)])), before);
+    assert.deepEqual((await fs.list("/d")).length, before.size, "no folder");
+  });
+
   const meta = vanillaMeta({ raftCommitIndex: 9, currentTerm: 8, votedForNodeId: "b:2" });
   const unjoined: FileSet = { journal, "journal.meta": meta, dump: dumpOf(entries, 6) };
 

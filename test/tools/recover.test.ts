@@ -222,6 +222,13 @@ describe("recover --force-new-cluster", () => {
     }
   });
 
+  it("tells of terms that go down, with which the longest log need not be the best", async () => {
+    const dipped = diskWith({ journal: vanillaJournal(log([0, 6, 6, 1, 1, 3, 2])) }, address);
+    const [found = ""] = (await read(dipped)).plan.findings;
+    assert.match(found, /go down at entry 4 from 6 to 1, and 1 more: .*quorate doctor DIR DIR/);
+    assert.deepEqual((await read(diskWith({ journal }, address))).plan.findings, []);
+  });
+
   it("refuses files that may lack acknowledged entries, unless that is accepted", async () => {
     const files = await sealed({ journal, "journal.meta": meta });
     const fs = diskWith({ journal: files.journal ?? journal }, address);

@@ -1,5 +1,5 @@
 import type { Dump } from "../../../protocol/files/dump-format.js";
-import { decodeCommand } from "../../../protocol/log/commands.js";
+import { commandType, decodeCommand } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import { FilesError } from "../../files/files-error.js";
@@ -70,7 +70,7 @@ export function membersNamed(
   const members = new Set(dump?.members ?? []);
   for (const { index, command } of entries) {
     if (index <= (dump?.last.index ?? 1)) continue;
-    const decoded = decodedOrNull(command);
+    const decoded = clusterChangeIn(command);
     if (decoded?.kind !== "membership") continue;
     if (decoded.change === "add") members.add(decoded.address);
     else if (index <= commitIndex) members.delete(decoded.address);
@@ -78,8 +78,10 @@ export function membersNamed(
   return members;
 }
 
-/** A command that nobody can decode changes neither members nor version. */
-export function decodedOrNull(command: Uint8Array) {
+/** What a command changes of members and code version; null of all others, and where nobody can decode it. */
+export function clusterChangeIn(command: Uint8Array) {
+  const [type] = command;
+  if (type !== commandType.membership && type !== commandType.version) return null;
   try {
     return decodeCommand(command);
   } catch {

@@ -17,7 +17,7 @@ import { StorageError } from "../../storage/storage-error.js";
 import { Store } from "../../store/store.js";
 import {
   checkAddress,
-  decodedOrNull,
+  clusterChangeIn,
   type ForcedPlan,
   forcedTermStep,
   membersNamed,
@@ -112,9 +112,24 @@ function planOf(
     unusedUpTo: heldIndex > lastIndex ? heldIndex : null,
     formerMembers: [...members].sort(),
     knowsAll: given.named.length > 0 || (dump !== null && !plan.mustRefetch),
-    findings: findings.map(({ message }) => message),
+    findings: [...findings.map(({ message }) => message), ...dipsIn(entries)],
     refusal: given.refusal,
   };
+}
+
+/** A log of forgetful members may lack what others hold, however long it is. */
+function dipsIn(entries: readonly Entry[]): string[] {
+  const dips = entries.flatMap(({ index, term }, at) => {
+    const before = entries[at - 1]?.term ?? 0;
+    return term < before ? [`at entry ${index} from ${before} to ${term}`] : [];
+  });
+  const [first] = dips;
+  if (first === undefined) return [];
+  const more = dips.length === 1 ? "" : `, and ${dips.length - 1} more`;
+  return [
+    `the terms go down ${first}${more}: members of PySyncObj up to 0.3.15 had forgotten theirs, and entries ` +
+      "that were acknowledged may have been replaced. Compare all survivors first: quorate doctor DIR DIR",
+  ];
 }
 
 /** Its dump is in place, the log ends with it, and nobody has voted since. */
@@ -162,7 +177,7 @@ async function foldOf(
     doneBytes += recordsBytes([entry]);
     if (index <= (dump?.last.index ?? 1)) continue;
     store.apply(command, index);
-    const decoded = decodedOrNull(command);
+    const decoded = clusterChangeIn(command);
     if (decoded?.kind === "version") codeVersion = decoded.version;
     if (slicer.isDue) await breathe();
   }
