@@ -1,10 +1,11 @@
-import { stat } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { findData, type MemberPaths } from "../files/data-path.js";
 import { memberFiles } from "../storage/files.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { findLock } from "../storage/process-lock.js";
+import { systemCode } from "../storage/storage-error.js";
 import { filesOf } from "../tools/recover/aside-folder.js";
 import { findMember } from "./chosen-files.js";
 import { CliError, exitCode } from "./exit-codes.js";
@@ -27,7 +28,7 @@ export function addOfflineOptions(command: Command): Command {
  * The member whose files are to be changed.
  *
  * @throws CliError where another user owns them: files that are made now would not be that user's, and
- *   its member could not start.
+ *   its member could not start. Also where nobody can write there.
  */
 export async function memberToChange(path: string): Promise<MemberPaths> {
   const found = await findData(nodeFileSystem, path);
@@ -37,13 +38,13 @@ export async function memberToChange(path: string): Promise<MemberPaths> {
     });
   }
   const member = await findMember(path);
-  const fault = await ownerFault(member);
+  const fault = await obstacleTo(member);
   if (fault !== null) throw fault;
   return member;
 }
 
-/** Why this user cannot change the files; null where that is none. */
-export async function ownerFault(member: MemberPaths): Promise<CliError | null> {
+/** Why this user cannot change the files here; null where nothing is in the way. */
+export async function obstacleTo(member: MemberPaths): Promise<CliError | null> {
   const self = process.geteuid?.();
   for (const file of [...filesOf(member), join(member.directory, ".")]) {
     const { uid } = await stat(file);
@@ -54,7 +55,13 @@ export async function ownerFault(member: MemberPaths): Promise<CliError | null> 
       { code: exitCode.usage },
     );
   }
-  return null;
+  const code = await access(member.directory, constants.W_OK).then(
+    () => null,
+    (error: unknown) => systemCode(error) ?? "not writable",
+  );
+  if (code === null) return null;
+  const why = code === "EROFS" ? ": the file system is read-only, mount it for writing" : "";
+  return new CliError(`${member.directory} cannot be written (${code})${why}. Nothing was changed`);
 }
 
 /**

@@ -8,7 +8,7 @@ import { bytesOf, findMember } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { printJson, showValue } from "./kv-session.js";
-import { checkConsent, memberToChange, ownerFault, refuseInUse } from "./offline-change.js";
+import { checkConsent, memberToChange, obstacleTo, refuseInUse } from "./offline-change.js";
 import { withProgress } from "./progress-line.js";
 import type { RepairFlags } from "./repair.js";
 import { formatFinding } from "./verify-report.js";
@@ -41,7 +41,7 @@ export async function runRepair(
   if (flags.dryRun === true) {
     const member = await findMember(path);
     await refuseInUse(member);
-    const fault = await ownerFault(member);
+    const fault = await obstacleTo(member);
     if (fault !== null) context.err(`quorate: --yes would refuse: ${fault.message}\n`);
     return await repairMember(context, member, flags);
   }

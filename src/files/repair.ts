@@ -11,6 +11,7 @@ import type { FileHandle, FileSystem, LinkingFileSystem } from "../storage/file-
 import { type MemberFiles, memberFiles } from "../storage/files.js";
 import { copyChunkBytes } from "../storage/limits.js";
 import { systemCode } from "../storage/storage-error.js";
+import { changeFault, unchangedText } from "./change-fault.js";
 import type { CheckedFiles } from "./checked-files.js";
 import type { MemberPaths } from "./data-path.js";
 import { JournalStream } from "./journal-stream.js";
@@ -42,25 +43,50 @@ export async function repairFiles(
   const { fs } = context;
   const { paths } = files;
   const names = memberFiles(paths.directory, paths.address);
-  const kept: string[] = [];
   const changed = [
     target.journal === null ? null : paths.journal,
     target.meta === null ? null : paths.meta,
     target.setsDumpAside ? paths.dump : null,
-  ];
-  for (const path of changed) if (path !== null) kept.push(await keepAside(context, path));
-  await fs.syncDirectory(names.directory);
-  // First what takes long, so that Ctrl-C amid it finds nothing changed.
-  if (target.journal !== null)
-    await writeJournal(context, paths, { names, journal: target.journal });
+  ].filter((path) => path !== null);
+  const kept: string[] = [];
+  try {
+    for (const path of changed) kept.push(await keepAside(context, path));
+    await fs.syncDirectory(names.directory);
+    // First what takes long, so that Ctrl-C amid it finds nothing changed.
+    if (target.journal !== null)
+      await writeJournal(context, paths, { names, journal: target.journal });
+    context.watch.signal?.throwIfAborted();
+  } catch (error) {
+    for (const path of [names.temporaryJournal, ...kept]) await fs.unlink(path).catch(() => {});
+    if (context.watch.signal?.aborted === true) throw error;
+    throw changeFault(error, "writing the mended files beside the old ones", unchangedText);
+  }
+  try {
+    await putAllInPlace(fs, { names, files, target });
+  } catch (error) {
+    const outcome = `Run the same command again. The files as they were: ${kept.join(", ")}`;
+    throw changeFault(error, "putting the mended files in place", outcome);
+  }
+  return kept;
+}
+
+/** A journal that lacks something never stands without the flag that says so. */
+async function putAllInPlace(
+  fs: FileSystem,
+  given: {
+    readonly names: MemberFiles;
+    readonly files: CheckedFiles;
+    readonly target: RepairTarget;
+  },
+): Promise<void> {
+  const { names, files, target } = given;
   if (target.meta !== null) await replaceMeta(fs, names, flagged(files, target.meta));
   if (target.journal !== null) await putInPlace(fs, names.temporaryJournal, names.journal);
   if (target.meta !== null) await replaceMeta(fs, names, encodeMeta(target.meta, crc32));
-  if (target.setsDumpAside && paths.dump !== null) {
-    await fs.unlink(paths.dump);
+  if (target.setsDumpAside && files.paths.dump !== null) {
+    await fs.unlink(files.paths.dump);
     await fs.syncDirectory(names.directory);
   }
-  return kept;
 }
 
 /**
@@ -87,7 +113,12 @@ async function keepAside({ fs, now }: RepairContext, path: string): Promise<stri
       if (code !== "EPERM" && code !== "ENOTSUP" && code !== "EOPNOTSUPP") throw error;
       const names = new Set(await fs.list(dirname(path)));
       if (names.has(target.slice(dirname(path).length + 1))) continue;
-      await copyFile(fs, path, target);
+      try {
+        await copyFile(fs, path, target);
+      } catch (fault) {
+        await fs.unlink(target).catch(() => {});
+        throw fault;
+      }
       return target;
     }
   }
@@ -145,7 +176,7 @@ async function putInPlace(fs: FileSystem, from: string, to: string): Promise<voi
   await fs.syncDirectory(dirname(to));
 }
 
-/** The new journal under its temporary name, complete and synced; removed again where that fails. */
+/** The new journal under its temporary name, complete and synced. */
 async function writeJournal(
   { fs, watch }: RepairContext,
   paths: MemberPaths,
@@ -162,9 +193,6 @@ async function writeJournal(
     } finally {
       await file.close();
     }
-  } catch (error) {
-    await fs.unlink(names.temporaryJournal).catch(() => {});
-    throw error;
   } finally {
     await stream.close();
   }

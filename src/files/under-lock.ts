@@ -1,5 +1,7 @@
 import type { FileSystem } from "../storage/file-system.js";
 import { memberFiles } from "../storage/files.js";
+import { StorageError } from "../storage/storage-error.js";
+import { changeFault, unchangedText } from "./change-fault.js";
 import type { MemberPaths } from "./data-path.js";
 
 /**
@@ -13,7 +15,10 @@ export async function underLock<T>(
   { directory, address }: Pick<MemberPaths, "directory" | "address">,
   work: (remark: string | undefined) => Promise<T>,
 ): Promise<T> {
-  const lock = await fs.lock(memberFiles(directory, address).journal);
+  const lock = await fs.lock(memberFiles(directory, address).journal).catch((error: unknown) => {
+    if (error instanceof StorageError) throw error;
+    throw changeFault(error, "taking the member's lock", unchangedText);
+  });
   try {
     return await work(lock.remark);
   } finally {

@@ -15,7 +15,7 @@ import {
   kinds,
   stoppedAnywhere,
 } from "../storage/crash-cases.js";
-import type { CrashFileSystem } from "../storage/crash-file-system.js";
+import { type CrashFileSystem, systemError } from "../storage/crash-file-system.js";
 import { address, dumpOf, log, noOp, vanillaJournal, vanillaMeta } from "./support/made-files.js";
 
 /* What a repair makes of the files, and what is left when it is stopped amid it. */
@@ -232,6 +232,57 @@ for (const { name, files, mends, last, mustRefetch, warnings = [] } of cases) {
     });
   });
 }
+
+describe("before its first change", () => {
+  const files: FileSet = { journal: cut(journal, recordOf(9)), "journal.meta": meta };
+  const picture = (fs: CrashFileSystem) => new Map(fs.paths().map((path) => [path, fs.read(path)]));
+
+  /** With a fault in each operation, one after the other, until what is ready is put in place. */
+  async function untilFirstChange(
+    fail: (stopping: AbortController) => void,
+    check: (error: unknown, stopping: AbortController) => void,
+  ): Promise<number> {
+    for (let failing = 0; ; failing++) {
+      const fs = diskWith(files);
+      const before = picture(fs);
+      const stopping = new AbortController();
+      let operations = 0;
+      fs.fault = () => {
+        if (operations++ === failing) fail(stopping);
+      };
+      const checked = await look(fs);
+      const target = targetOf(checked, planRepair(checked, { isAlone: false }).mends, {
+        isAlone: false,
+      });
+      const context = { fs, now, watch: { signal: stopping.signal } };
+      const error = await repairFiles(context, checked, target).then(
+        () => null,
+        (fault: unknown) => fault,
+      );
+      if (error === null || /while putting .* in place/.test(String(error))) return failing;
+      check(error, stopping);
+      assert.deepEqual(picture(fs), before, `operation ${failing}`);
+    }
+  }
+
+  test("Ctrl-C leaves every file as it was, and none beside", async () => {
+    const stops = await untilFirstChange(
+      (stopping) => stopping.abort(new Error("stopped")),
+      (error, stopping) => assert.equal(error, stopping.signal.reason),
+    );
+    assert.ok(stops > 5, `${stops} operations`);
+  });
+
+  test("a full disk does, too, and it is said what to do", async () => {
+    const fails = await untilFirstChange(
+      () => {
+        throw systemError("ENOSPC");
+      },
+      (error) => assert.match(String(error), /ENOSPC while .*make room\. Nothing was changed/),
+    );
+    assert.ok(fails > 5, `${fails} operations`);
+  });
+});
 
 test("a commit index that is lowered is told with the entries that are gone, and who may have them", async () => {
   const lackedBefore = async (raftCommitIndex: number, bytes = journal) => {

@@ -1,9 +1,9 @@
 import { basename, join } from "node:path";
+import { changeFault, unchangedText } from "../../files/change-fault.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import type { Watch } from "../../files/watch.js";
 import type { FileHandle, FileSystem, LinkingFileSystem } from "../../storage/file-system.js";
 import { copyChunkBytes } from "../../storage/limits.js";
-import { changeFault } from "./change-fault.js";
 
 /** Where a command that changes a member's files works. */
 export interface Workplace {
@@ -13,8 +13,6 @@ export interface Workplace {
   /** May end the work as long as nothing is changed. */
   readonly watch: Watch;
 }
-
-const unchanged = "Nothing was changed; the same command may be run again";
 
 /** The member's three files that are there. */
 export function filesOf({ journal, meta, dump }: MemberPaths): string[] {
@@ -44,7 +42,7 @@ export async function copyAside(
   } catch (error) {
     await removeFolder(fs, folder);
     if (watch.signal?.aborted === true) throw error;
-    throw changeFault(error, `copying the files into ${folder}`, unchanged);
+    throw changeFault(error, `copying the files into ${folder}`, unchangedText);
   }
 }
 
@@ -94,7 +92,7 @@ async function makeFolder(
   try {
     await fs.makeDirectory(folder);
   } catch (error) {
-    throw changeFault(error, `making the folder ${folder}`, unchanged);
+    throw changeFault(error, `making the folder ${folder}`, unchangedText);
   }
   return folder;
 }

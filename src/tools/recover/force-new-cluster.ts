@@ -2,13 +2,13 @@ import { join } from "node:path";
 import { encodeNoOp } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import { systemClock } from "../../clock.js";
+import { changeFault, unchangedText } from "../../files/change-fault.js";
 import { nodeCompression } from "../../storage/compression.js";
 import { encodeDump } from "../../storage/dump-codec.js";
 import { type MemberFiles, memberFiles, removeIfThere } from "../../storage/files.js";
 import { MetaFile } from "../../storage/meta-file.js";
 import { createJournal } from "../../storage/open-files.js";
 import { copyAside, removeFolder, type Workplace, writeText } from "./aside-folder.js";
-import { changeFault } from "./change-fault.js";
 import { type ForcedCluster, recordName, recoveryFolder } from "./recovery-record.js";
 import type { Survivor } from "./survivor.js";
 
@@ -58,8 +58,7 @@ export async function forceNewCluster(
     await removeIfThere(fs, files.temporaryJournal).catch(() => {});
     await removeFolder(fs, setAsideTo);
     if (watch.signal?.aborted === true) throw error;
-    const outcome = "Nothing was changed; the same command may be run again";
-    throw changeFault(error, "writing the new files beside the old ones", outcome);
+    throw changeFault(error, "writing the new files beside the old ones", unchangedText);
   }
   try {
     // The dump first: a start joins it with the old journal, which ends before it.

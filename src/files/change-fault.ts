@@ -1,4 +1,6 @@
-import { StorageError, systemCode } from "../../storage/storage-error.js";
+import { StorageError, systemCode } from "../storage/storage-error.js";
+
+export const unchangedText = "Nothing was changed; the same command may be run again";
 
 /**
  * What a disk has thrown at a command that changes a stopped member's files, in words for who has run it: those
