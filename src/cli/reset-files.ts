@@ -57,7 +57,14 @@ async function askRest(context: CliContext, client: Client, self: string): Promi
     });
   }
   const others = { ...client, addresses };
-  const contact = await findContact(context, others);
+  const contact = await findContact(context, others).catch((error: unknown) => {
+    if (!(error instanceof CliError)) throw error;
+    throw new CliError(
+      `${error.message}. Without an answer nobody can say whether these files are needed: nothing was changed. ` +
+        "Start another member first. Where the majority is lost for good: quorate recover --help",
+      { cause: error },
+    );
+  });
   const members = await askMembers(context, others, contact);
   const names = members.map(({ address }) => address);
   if (!names.includes(self)) {

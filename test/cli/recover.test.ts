@@ -261,6 +261,36 @@ describe("quorate recover, beside others and stopped", () => {
   });
 });
 
+describe("quorate reset-member", () => {
+  const reset = (folder: string, ...flags: string[]) =>
+    runCli(["reset-member", folder, "--addr", "127.0.0.1:1", ...flags]);
+
+  it("changes nothing where nobody answers, and says what to do", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)]);
+    const before = pictureOfFolder(folder);
+    for (const consent of ["--dry-run", "--yes"]) {
+      const { code, out, err } = await reset(folder, consent);
+      assert.deepEqual([code, out], [1, ""]);
+      assert.match(err, /no member answered: .*nothing was changed\. Start another member first/);
+    }
+    const both = await reset(folder, "--yes", "--dry-run");
+    assert.deepEqual([both.code, /contradict each other/.test(both.err)], [2, true]);
+    assert.deepEqual(pictureOfFolder(folder), before);
+  });
+
+  it("refuses files that somebody uses, before it asks anybody", async (t) => {
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)]);
+    const lock = await lockFiles(join(folder, `${address}.journal`));
+    for (const consent of ["--dry-run", "--yes"]) {
+      const { code, err } = await reset(folder, consent);
+      assert.deepEqual([code, /in use by process \d+: stop it first/.test(err)], [1, true]);
+    }
+    await lock.release();
+  });
+});
+
 async function eventuallyLocked(journal: string): Promise<void> {
   while ((await findLock(journal)) === null) await sleep(20);
 }
