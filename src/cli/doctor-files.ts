@@ -42,9 +42,12 @@ export async function printSideBySide(
   const found = await Promise.all(paths.map((path) => findData(nodeFileSystem, path)));
   const members = found.flatMap(chosenFiles);
   if (members.length < 2) {
-    throw new CliError("one member's files have nothing to be compared with: give several", {
-      code: exitCode.usage,
-    });
+    throw new CliError(
+      "one member's files have nothing to be compared with: give several, or see `quorate verify` of this one",
+      {
+        code: exitCode.usage,
+      },
+    );
   }
   await refuseTwice(members);
   const bytes = await bytesOf(members.flatMap(({ journal, dump }) => [journal, dump]));

@@ -76,7 +76,7 @@ function formatJournal(journal: JournalOverview): string {
     ["written", `${timeText(log.firstTime)} to ${timeText(log.lastTime)} (writers' clocks)`],
     [
       "terms",
-      `${log.termRuns === 1 ? "1 run" : `${log.termRuns} runs`}, the highest ${log.largestTerm}, ${log.dipCount} times down`,
+      `${log.termRuns === 1 ? "1 run" : `${log.termRuns} runs`}, the highest ${log.largestTerm}, ${log.dipCount === 1 ? "once" : `${log.dipCount} times`} down`,
     ],
     ...(journal.stop === null ? [] : [["broken", stopText(journal)] as const]),
   ]);

@@ -26,9 +26,14 @@ export async function withClient(
 ): Promise<number> {
   const options = readClient(context, flags);
   const { addresses, password, timeoutMs } = options;
-  const client = await context.connect({
-    ...{ addresses, password, timeoutMs, connectTimeoutMs: timeoutMs },
-  });
+  const client = await context
+    .connect({ ...{ addresses, password, timeoutMs, connectTimeoutMs: timeoutMs } })
+    .catch((error: unknown) => {
+      const said = error instanceof Error ? error.message : String(error);
+      const next =
+        "nothing was changed; `quorate doctor`, asked in the same way, says what is wrong";
+      throw new CliError(`${said}: ${next}`, { cause: error });
+    });
   try {
     return await run({ context, options, client });
   } finally {

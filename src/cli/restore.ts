@@ -177,21 +177,21 @@ const fateWord = { set: "would set ", kept: "would keep", expired: "expired   " 
 function report({ context, flags }: RestoreJob, counts: RestoreCounts): number {
   const { set, kept, expired, isStopped } = counts;
   const isDry = flags.dryRun === true;
+  const isMissing = flags.key !== undefined && set + kept + expired === 0 && !isStopped;
+  if (isMissing && flags.json !== true) throw holdsNot(flags.key);
   if (flags.json === true) {
     printJson(context, { ...(isDry ? { dryRun: true } : {}), set, kept, expired, isStopped });
   } else {
     const verb = isDry ? "would be set" : "set";
     const rest = `${kept} kept since the condition does not hold, ${expired} left out since their time is over`;
-    context.out(`${set} keys ${verb}, ${rest}\n`);
+    context.out(`${set === 1 ? "1 key" : `${set} keys`} ${verb}, ${rest}\n`);
   }
   if (isStopped) {
     throw new CliError(`stopped: what was set stays; ${howToGoOn(flags)}`, {
       code: exitCode.interrupted,
     });
   }
-  if (flags.key === undefined || set === 1) return exitCode.ok;
-  if (kept + expired > 0) return exitCode.failed;
-  throw holdsNot(flags.key);
+  return flags.key === undefined || set === 1 ? exitCode.ok : exitCode.failed;
 }
 
 function asCliError(error: unknown): unknown {
