@@ -20,6 +20,21 @@ export async function findMember(path: string): Promise<MemberPaths> {
   return member;
 }
 
+/**
+ * The one member that a path leads to, to be read for its entries or its data. A journal's file stands for
+ * all of its member's files, since its data begin in the dump; a dump's file for itself.
+ */
+export async function findReadable(path: string): Promise<MemberPaths> {
+  const member = await findMember(path);
+  const found = await findData(nodeFileSystem, path);
+  if (found.kind !== "file" || found.what === "journal") return member;
+  if (found.what === "dump") return { ...member, journal: null };
+  throw new CliError(
+    `${path}: a meta file holds neither entries nor data: give the journal, the dump or the directory`,
+    { code: exitCode.usage },
+  );
+}
+
 /** Only the files that a path names, member by member. */
 export function chosenFiles(found: DataPath): readonly MemberPaths[] {
   if (found.kind === "members") return found.members;

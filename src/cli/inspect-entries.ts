@@ -5,7 +5,7 @@ import { FilesError } from "../files/files-error.js";
 import { type FollowEvent, followJournal } from "../files/follow.js";
 import { JournalStream } from "../files/journal-stream.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
-import { bytesOf, findMember } from "./chosen-files.js";
+import { bytesOf, findReadable } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { EntryFilter } from "./entry-filter.js";
 import type { InspectFlags } from "./inspect.js";
@@ -19,8 +19,10 @@ export async function printEntries(
   path: string,
   flags: InspectFlags,
 ): Promise<void> {
-  const { journal } = await findMember(path);
-  if (journal === null) throw new FilesError("not-held", path, "there is no journal");
+  const { journal } = await findReadable(path);
+  if (journal === null) {
+    throw new FilesError("not-held", path, "there is no journal here, which is what holds entries");
+  }
   const printer = new EntryPrinter(context, new EntryFilter(flags), flags.json === true);
   if (flags.follow === true) await follow(context, journal, printer);
   else await printAll(context, journal, printer);

@@ -12,7 +12,7 @@ import { StoreFold } from "../files/store-fold.js";
 import type { Watch } from "../files/watch.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { findHolder } from "../storage/process-lock.js";
-import { bytesOf, findMember } from "./chosen-files.js";
+import { bytesOf, findReadable } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import type { InspectFlags } from "./inspect.js";
@@ -37,7 +37,7 @@ export async function printStore(
   path: string,
   flags: InspectFlags,
 ): Promise<void> {
-  const member = await findMember(path);
+  const member = await findReadable(path);
   const totalBytes = await bytesOf([member.journal, member.dump]);
   await withProgress(context, { doing: "folding the log", totalBytes }, async (watch) => {
     const isRunning = member.journal !== null && (await findHolder(member.journal)) !== null;

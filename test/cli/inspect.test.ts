@@ -254,6 +254,23 @@ describe("quorate inspect", () => {
     assert.match(none.err, /begins at entry 23, and no dump holds what came before \(/);
   });
 
+  it("shows of a dump's file what is in that dump, whatever lies beside it", async (t) => {
+    const folder = directoryOf(t, "0.3.15", "compacted");
+    const file = (ending: string) => join(folder, `127.0.0.1:4001.${ending}`);
+    const dump = JSON.parse((await inspect([file("dump"), "--at", "end", "--json"])).out);
+    assert.deepEqual([dump.index, dump.dumpIndex], [24, 24]);
+    const journal = JSON.parse((await inspect([file("journal"), "--at", "end", "--json"])).out);
+    assert.deepEqual([journal.index, journal.dumpIndex], [27, 24]);
+    const entries = await inspect([file("dump"), "--entries"]);
+    assert.equal(entries.code, 1);
+    assert.match(entries.err, /there is no journal here, which is what holds entries/);
+    for (const what of ["--entries", "--follow"]) {
+      const meta = await inspect([file("journal.meta"), what]);
+      assert.equal(meta.code, 2);
+      assert.match(meta.err, /a meta file holds neither entries nor data/);
+    }
+  });
+
   it("ends with 2 for what cannot be meant, and with 1 for what is not there", async (t) => {
     const folder = directoryOf(t, "0.3.15", "compacted");
     mkdirSync(join(folder, "empty"));
