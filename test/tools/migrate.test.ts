@@ -194,6 +194,12 @@ describe("migrate plan", () => {
   it("says that a leader of 0.3.15 cannot hand over, and what the way back costs", async () => {
     const forth = makePlan(await twoLooks({ [a]: old, [b]: old, [c]: old }), options);
     assert.match(forth.warnings.join(), /cannot hand leadership over/);
+    assert.match(
+      forth.warnings.join(),
+      /a:1, b:2 and c:3 may have been in a cluster that forgot its term/,
+    );
+    const rest = makePlan(await twoLooks({ [a]: newer, [b]: newer, [c]: newer }), options);
+    assert.doesNotMatch(rest.warnings.join(), /forgot its term/);
     const back = makePlan(await twoLooks({ [a]: quorate, [b]: quorate, [c]: quorate }), {
       ...options,
       target: "pysyncobj",

@@ -1,4 +1,5 @@
 import type { TwoLooks } from "../doctor/looks.js";
+import { listed } from "../findings.js";
 import { type Answer, canHandOver, isLeader, type Look, leaderOf } from "../survey.js";
 import type { Kind } from "./gate.js";
 import { commandsFor, type PlanCommand, type PlanOptions } from "./plan-commands.js";
@@ -67,6 +68,13 @@ function warningsOf(look: Look, { target, inPatroni }: PlanOptions): string[] {
       : "cannot hand leadership over";
     warnings.push(
       `the leader ${self} (${software.name}) ${why}: stopping it costs one election, 0.4 to 1.4 s as a rule, in which writes are refused`,
+    );
+  }
+  const forgetful = look.answers.filter(({ software }) => software.durability === "forgets");
+  if (target === "quorate" && forgetful.length > 0) {
+    const names = listed(forgetful.map(({ self }) => self));
+    warnings.push(
+      `${names} may have been in a cluster that forgot its term, which no status shows: before the first step see with \`quorate inspect DIR\` on their machines that no term goes down in the log, and with \`quorate doctor DIR DIR DIR\` on copies of the directories that they hold the same (docs/upstream-defect.md)`,
     );
   }
   if (target === "pysyncobj") {
