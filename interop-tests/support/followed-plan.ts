@@ -44,6 +44,7 @@ const bothDownMs = 12_000;
 export async function followPlan(options: FollowOptions): Promise<readonly string[]> {
   const changed: string[] = [];
   for (;;) {
+    options.note("quorate migrate plan");
     const { code, out, err } = await quorateCli(["migrate", "plan", ...options.args, "--json"]);
     assert.equal(code, 0, `${out}${err}`);
     const steps = JSON.parse(out).steps as readonly PrintedStep[];
