@@ -8,7 +8,7 @@ import {
   type PyValue,
 } from "../../protocol/pickle/values.js";
 import { jsonDepthMax } from "./limits.js";
-import { codePoints } from "./python-key.js";
+import { characters } from "./python-key.js";
 
 /** What JSON can hold. */
 export type JsonValue =
@@ -74,7 +74,7 @@ function jsonOf(value: PyValue, depth: number): JsonValue {
   if (typeof value === "number") return value;
   if (typeof value === "bigint") return String(value);
   if (value instanceof PyFloat) return floatJson(value.value);
-  if (value instanceof PySurrogateStr) return codePoints(value).join("");
+  if (value instanceof PySurrogateStr) return [...characters(value)].join("");
   if (value instanceof Uint8Array) return { bytes: hex(value) };
   if (depth >= jsonDepthMax) return "…";
   if (Array.isArray(value) || value instanceof Set) {

@@ -3,7 +3,7 @@ import { kvFunction } from "../../protocol/log/kv-calls.js";
 import { pyTruthy } from "../../protocol/pickle/py-equal.js";
 import { type PyDict, PyFrozenSet, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
 import { type PlainSet, parsePlainSet } from "./plain-set.js";
-import { codePoints, isStr, keyId, pyTypeName } from "./python-key.js";
+import { characters, isStr, keyId, pyTypeName } from "./python-key.js";
 import { PythonRaise } from "./python-raise.js";
 
 /** The arguments of one of KVStoreTTL's replicated methods, bound to its parameters. */
@@ -85,18 +85,30 @@ function looseCall(value: PyValue): LooseCall {
   }
   return {
     funcId,
-    args: iterate(args),
+    args: firstOf(args, argumentsLooked),
     kwargs: kwargs === undefined ? none : keywordArguments(kwargs),
   };
 }
 
+/** More than any method takes: a text or bytes of megabytes can stand in the place of the arguments. */
+const argumentsLooked = 8;
+
+function firstOf(value: PyValue, count: number): readonly PyValue[] {
+  const found: PyValue[] = [];
+  for (const item of iterate(value)) {
+    found.push(item);
+    if (found.length === count) break;
+  }
+  return found;
+}
+
 /** What Python's iteration over the value yields. */
-function iterate(value: PyValue): readonly PyValue[] {
+function iterate(value: PyValue): Iterable<PyValue> {
   if (Array.isArray(value)) return value;
   if (value instanceof PyTuple) return value.items;
-  if (isStr(value)) return codePoints(value);
-  if (value instanceof Uint8Array) return [...value];
-  if (value instanceof Map) return [...value.keys()];
+  if (isStr(value)) return characters(value);
+  if (value instanceof Uint8Array) return value;
+  if (value instanceof Map) return value.keys();
   if (value instanceof Set || value instanceof PyFrozenSet) {
     const items = value instanceof Set ? [...value] : value.items;
     // Python's order depends on each process's hash seed: vanilla members would not agree either.
@@ -108,16 +120,17 @@ function iterate(value: PyValue): readonly PyValue[] {
 
 function keywordArguments(value: PyValue): PyDict {
   const kwargs: PyDict = new Map<PyValue, PyValue>();
-  const pairs = value instanceof Map ? value : iterate(value).map(pairOf);
-  for (const [name, argument] of pairs) {
+  const take = ([name, argument]: readonly [PyValue, PyValue]): void => {
     if (!isStr(name)) throw new PythonRaise("TypeError: keywords must be strings");
     kwargs.set(name, argument);
-  }
+  };
+  if (value instanceof Map) for (const pair of value) take(pair);
+  else for (const item of iterate(value)) take(pairOf(item));
   return kwargs;
 }
 
 function pairOf(item: PyValue): readonly [PyValue, PyValue] {
-  const [name, argument, more] = iterate(item);
+  const [name, argument, more] = firstOf(item, 3);
   if (name === undefined || argument === undefined || more !== undefined) {
     throw new PythonRaise("ValueError: dict.update takes pairs");
   }

@@ -53,14 +53,61 @@ export function startsWith(key: PyValue, prefix: PyValue): boolean {
   return prefix.items.some((item) => startsWithOne(key, item));
 }
 
+/**
+ * `startsWith` for many keys: a prefix may be a tuple of thousands, and each key of the store is asked.
+ *
+ * @throws as `startsWith`, when a key is asked.
+ */
+export function prefixMatcher(prefix: PyValue): (key: PyValue) => boolean {
+  if (!(prefix instanceof PyTuple)) return (key) => startsWith(key, prefix);
+  const special = prefix.items.findIndex((item) => typeof item !== "string" || endsInPair(item));
+  const count = special === -1 ? prefix.items.length : special;
+  const plain = withoutLonger(
+    prefix.items.slice(0, count).filter((item) => typeof item === "string"),
+  );
+  const rest = prefix.items.slice(count);
+  return (key) => {
+    if (typeof key !== "string") return startsWith(key, prefix);
+    return startsWithAny(key, plain) || rest.some((item) => startsWithOne(key, item));
+  };
+}
+
+/** Its last character may be half of one in a key. */
+function endsInPair(text: string): boolean {
+  return (text.charCodeAt(text.length - 1) & 0xfc00) === 0xd800;
+}
+
+/** Sorted, and without those that begin with another one. */
+function withoutLonger(prefixes: readonly string[]): readonly string[] {
+  const kept: string[] = [];
+  for (const prefix of [...prefixes].sort()) {
+    const last = kept.at(-1);
+    if (last === undefined || !prefix.startsWith(last)) kept.push(prefix);
+  }
+  return kept;
+}
+
+/** Between a key's prefix and the key stand only strings that begin with that prefix as well. */
+function startsWithAny(key: string, sorted: readonly string[]): boolean {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle] ?? "") <= key) from = middle + 1;
+    else to = middle;
+  }
+  const closest = sorted[from - 1];
+  return closest !== undefined && key.startsWith(closest);
+}
+
 function startsWithOne(key: string | PySurrogateStr | Uint8Array, prefix: PyValue): boolean {
   if (key instanceof Uint8Array) {
     if (prefix instanceof Uint8Array) return bytesStartWith(key, prefix);
   } else if (typeof key === "string" && typeof prefix === "string") {
     return key.startsWith(prefix) && !splitsPair(key, prefix.length);
   } else if (isStr(prefix)) {
-    const points = codePoints(key);
-    return codePoints(prefix).every((point, at) => points[at] === point);
+    const points = characters(key);
+    for (const point of characters(prefix)) if (points.next().value !== point) return false;
+    return true;
   }
   const types = `${pyTypeName(key)}.startswith(${pyTypeName(prefix)})`;
   throw new PythonRaise(`TypeError: ${types}`);
@@ -80,10 +127,12 @@ function splitsPair(text: string, at: number): boolean {
   );
 }
 
-/** The characters of a str as Python counts them, each as a str of its own. */
-export function codePoints(text: string | PySurrogateStr): string[] {
-  if (typeof text === "string") return Array.from(text);
-  const points: string[] = [];
+/** The characters of a str as Python counts them, each as a str of its own, one after the other. */
+export function* characters(text: string | PySurrogateStr): Generator<string, void> {
+  if (typeof text === "string") {
+    yield* text;
+    return;
+  }
   const bytes = text.bytes;
   for (let at = 0; at < bytes.length; ) {
     const lead = bytes[at] ?? 0;
@@ -92,10 +141,9 @@ export function codePoints(text: string | PySurrogateStr): string[] {
     for (let next = 1; next < length; next += 1) {
       point = (point << 6) | ((bytes[at + next] ?? 0) & 0x3f);
     }
-    points.push(String.fromCodePoint(point));
+    yield String.fromCodePoint(point);
     at += length;
   }
-  return points;
 }
 
 /** The name of a value's Python type, for messages. */

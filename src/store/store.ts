@@ -6,7 +6,7 @@ import { type Effect, evaluate } from "./kv-rules.js";
 import { Lifetimes } from "./lifetimes.js";
 import { acceptedCallsMax, restoreKeysPerStep } from "./limits.js";
 import type { KvCall } from "./python-call.js";
-import { isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
+import { isStr, keyId, prefixMatcher, pyTypeName, startsWith } from "./python-key.js";
 import { type CompactRecord, deadlineOf, keyOf, makeRecord, type StoredRecord } from "./record.js";
 import { refusalOf } from "./refusal.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
@@ -177,7 +177,17 @@ export class Store {
   }
 
   /**
-   * The same for a command that is on its way to another member: as this store is now, with nothing
+   * Goes one entry of the tail further towards what `refusal` has to know. After an election the tail can
+   * be very long.
+   *
+   * @returns true where `refusal` will not have to look at more than it.
+   */
+  lookAhead(tail: LogTail): boolean {
+    return this.#overlay.follow(tail, 1);
+  }
+
+  /**
+   * As `refusal`, for a command that is on its way to another member: as this store is now, with nothing
    * behind it, and nothing of the command kept.
    */
   refusalAsIs(command: Uint8Array): string | null {
@@ -243,8 +253,9 @@ export class Store {
 
   #idsStartingWith(prefix: PyValue): string[] {
     const ids: string[] = [];
+    const matches = prefixMatcher(prefix);
     for (const [id, record] of this.#records) {
-      if (startsWith(keyOf(id, record), prefix)) ids.push(id);
+      if (matches(keyOf(id, record))) ids.push(id);
     }
     return ids;
   }

@@ -2,7 +2,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { type Effect, evaluate, type KvState } from "./kv-rules.js";
 import type { KvCall } from "./python-call.js";
-import { startsWith } from "./python-key.js";
+import { prefixMatcher } from "./python-key.js";
 import { keyOf, makeRecord, type StoredRecord } from "./record.js";
 
 /** The entries of the log that are not applied yet, in order; an array of them will do. */
@@ -51,21 +51,28 @@ export class TailOverlay implements KvState {
     this.#parse = parse;
   }
 
-  /** Makes the overlay stand for exactly this tail on the store as it is now. */
-  follow(tail: LogTail): void {
+  /**
+   * Makes the overlay stand for exactly this tail on the store as it is now.
+   *
+   * @param entriesMax Evaluated at most; the next call goes on behind them.
+   * @returns false where the tail goes on beyond what has been evaluated.
+   */
+  follow(tail: LogTail, entriesMax = Number.POSITIVE_INFINITY): boolean {
     const first = tail.length === 0 ? undefined : tail.at(0);
     if (first === undefined) {
       this.#clear();
-      return;
+      return true;
     }
     const from = this.#evaluatedOf(tail, first.index);
     if (from === 0) this.#clear();
     else this.#forgetBefore(first.index);
-    for (let position = from; position < tail.length; position += 1) {
+    const to = Math.min(tail.length, from + entriesMax);
+    for (let position = from; position < to; position += 1) {
       const entry = tail.at(position);
       if (entry === undefined) throw new Error("a log tail is shorter than its length");
       this.#add(entry);
     }
+    return to === tail.length;
   }
 
   record(id: string): StoredRecord | undefined {
@@ -75,8 +82,9 @@ export class TailOverlay implements KvState {
 
   idsStartingWith(prefix: PyValue): string[] {
     const ids: string[] = [];
+    const matches = prefixMatcher(prefix);
     const take = (id: string, record: StoredRecord): void => {
-      if (startsWith(keyOf(id, record), prefix)) ids.push(id);
+      if (matches(keyOf(id, record))) ids.push(id);
     };
     for (const [id, record] of this.#store.all()) {
       if (!this.#touched.has(id)) take(id, record);
