@@ -161,7 +161,7 @@ export class Proposals {
     this.#gathered = gathered.slice(judged.count);
     this.#gatheredBytes = this.#gathered.reduce((sum, { command }) => sum + command.length, 0);
     if (this.#gathered.length > 0) this.#scheduleFlush();
-    this.#host.propose(judged.admissible);
+    if (judged.count > 0) this.#host.propose(judged.admissible);
   }
 
   /** Without those that would raise in every vanilla member when applied, as far as there is time. */
@@ -171,6 +171,10 @@ export class Proposals {
     const tail = new PendingTail(state, this.#host.appliedIndex());
     const admissible: Proposal[] = [];
     let count = 0;
+    // A new leader has all of its log before it that is not applied yet.
+    while (!this.#host.store().lookAhead(tail)) {
+      if (clock.monotonicMs() >= untilMs) return { count, admissible };
+    }
     for (const proposal of proposals) {
       count += 1;
       const reason = this.#host.store().refusal(proposal.command, tail);

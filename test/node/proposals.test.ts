@@ -158,3 +158,23 @@ test("more proposals than may wait are answered QUEUE_FULL", async () => {
   for (let n = 0; n < nodeLimits.gatheredMax; n += 1) void submitSmall(set("/a"));
   assert.equal(await submitSmall(set("/a")), "QUEUE_FULL");
 });
+
+test("a new leader looks at the log before a proposal in turns, and judges it when it has seen all", async () => {
+  const { given, submit, state } = slowScene();
+  const log = Array.from({ length: 5 }, (_, n) => ({
+    index: n + 2,
+    term: 1,
+    command: set(`/${n}`),
+  }));
+  state.appendEntries(log);
+  void submit(set("/a"));
+  for (let turns = 0; turns < log.length - 1; turns += 1) {
+    await nextTurn();
+    assert.deepEqual(given, [], "one look at the clock, and the time is over");
+  }
+  for (let turns = 0; given.length === 0; turns += 1) {
+    assert.ok(turns < 10);
+    await nextTurn();
+  }
+  assert.deepEqual(given, [1]);
+});
