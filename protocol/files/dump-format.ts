@@ -3,7 +3,7 @@ import type { Entry } from "../log/entry.js";
 import { nodeId, splitAddress, tcpNode } from "../log/tcp-node.js";
 import { PickleWriter } from "../pickle/encoder.js";
 import { type PyDict, PyInstance, PyTuple, type PyValue } from "../pickle/values.js";
-import { dumpItemsPerBatch, dumpMembersMax } from "./limits.js";
+import { dumpItemsPerBatch, dumpMembersMax, dumpValueFieldsMax } from "./limits.js";
 
 /**
  * The dump (upstream: pysyncobj/syncobj.py, `__tryLogCompaction` and `__loadDumpFile`): the gzip of
@@ -126,6 +126,7 @@ export function* checkDumpValues(data: PyDict): Generator<undefined, void> {
   let checked = 0;
   for (const item of data.values()) {
     if (!(item instanceof Map)) throw malformed("a value in the dump is no dict");
+    if (item.size > dumpValueFieldsMax) throw malformed(`a value of ${item.size} fields`);
     checked += 1;
     if (checked % dumpItemsPerBatch === 0) yield;
   }

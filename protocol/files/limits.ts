@@ -21,5 +21,8 @@ export const dumpInflatedBytesMax = 16 * 1024 ** 3;
 /** Members named in a dump. Raft with more than a handful is unusual, with a thousand absurd. */
 export const dumpMembersMax = 1024;
 
+/** Fields of one value: Patroni's have five. Whoever takes the value over copies it in one step. */
+export const dumpValueFieldsMax = 64 * 1024;
+
 /** Items that Python's pickler puts into one SETITEMS; ours writes the same. */
 export const dumpItemsPerBatch = 1000;

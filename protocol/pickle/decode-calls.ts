@@ -212,6 +212,7 @@ function orderedDict(
   args: readonly StackValue[],
 ): PyDict {
   const pairs = items(machine, called, args);
+  machine.checkItems(pairs.length);
   machine.allocate(allocationBytes.dict + pairs.length * allocationBytes.mapItem);
   const dict: PyDict = new Map();
   for (const pair of pairs) {

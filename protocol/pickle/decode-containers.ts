@@ -184,6 +184,7 @@ export function makeSet(machine: PickleMachine, items: readonly PyValue[]): PySe
 }
 
 function addAll(machine: PickleMachine, target: PySet, items: readonly PyValue[]): void {
+  machine.checkItems(items.length);
   machine.allocate(items.length * allocationBytes.mapItem);
   for (const item of items) machine.addItem(target, item);
 }
@@ -203,6 +204,7 @@ export function build(machine: PickleMachine): void {
   }
   machine.requireChangeable(target);
   machine.deepen(from, machine.deepestValue(from + 1));
+  machine.checkItems(state.size);
   machine.allocate(state.size * allocationBytes.mapItem);
   for (const [name, value] of state) {
     if (typeof name !== "string") {

@@ -18,6 +18,8 @@ export interface PickleLimits {
   readonly intDigitsMax: number;
   /** Characters of one composite dict key or set member (a tuple, bytes, …) in comparable form. */
   readonly keyCharsMax: number;
+  /** Values that one opcode makes a container of, or puts into one: a single step of the decoder. */
+  readonly itemsPerOpMax: number;
 }
 
 const mib = 1024 * 1024;
@@ -40,6 +42,8 @@ export const pickleMessageLimits: PickleLimits = {
   intDigitsMax: 4300,
   // Keys are paths and member addresses.
   keyCharsMax: 65_536,
+  // Bounded by the opcodes already.
+  itemsPerOpMax: 16 * mib,
 };
 
 /** Opcodes of one command: Patroni's have fifty, a value of its own making may have thousands. */
@@ -71,6 +75,18 @@ export const pickleDumpLimits: PickleLimits = {
   // Above what a Node process can hold with its largest usual heap: the heap is the real limit.
   allocatedBytesMax: 65_536 * mib,
   expandedBytesMax: 65_536 * mib,
+};
+
+/**
+ * The same for a dump that a leader sends, of which we know no more than that it calls itself that. Python
+ * puts a thousand items into a list or dict at once, and members are a handful; values of Patroni's have kilobytes.
+ */
+export const pickleReceivedDumpLimits: PickleLimits = {
+  ...pickleDumpLimits,
+  itemsPerOpMax: 64 * 1024,
+  // Some 50 ms of decoding; bytes take two of them a byte.
+  stringBytesMax: 48 * mib,
+  strBytesMax: 32 * mib,
 };
 
 /** Bytes of one line of the text opcodes that name a class or a module: real names have 40. */

@@ -116,6 +116,13 @@ export class PickleMachine {
     }
   }
 
+  /** To be asked before one opcode does something with so many values. */
+  checkItems(count: number): void {
+    if (count > this.limits.itemsPerOpMax) {
+      throw this.fault("pickle-limit", `${count} values at once`);
+    }
+  }
+
   chargeOps(ops: number): void {
     this.ops += ops;
     if (this.ops > this.limits.opsMax)
@@ -237,6 +244,7 @@ export class PickleMachine {
     const from = this.marks.pop();
     if (from === undefined) throw this.fault("pickle-malformed", "no mark on the stack");
     this.fence = this.marks[this.marks.length - 1] ?? 0;
+    this.checkItems(this.top - from);
     return from;
   }
 

@@ -84,6 +84,12 @@ export class MemberParts {
         clock,
         receiveDump: () => this.storage.receiveDump(),
         discardDump: (dump) => this.storage.discardDump(dump),
+        unusable: (from, error) =>
+          this.notes.say({
+            level: "error",
+            code: "dump-unusable",
+            text: `the dump from ${from} cannot be used: ${String(error)}`,
+          }),
         received: (from, term, dump) => {
           const { previous, last, members } = dump.dump;
           const summary = { previous, last, members };

@@ -8,6 +8,8 @@ export interface SnapshotInboxHost {
   readonly clock: Clock;
   receiveDump(): DumpReceiver;
   discardDump(dump: ReceivedDump): Promise<void>;
+  /** What came is no dump that can be used. */
+  unusable(from: string, error: unknown): void;
   /** A dump came whole and is sound. */
   received(from: string, term: number, dump: ReceivedDump): void;
 }
@@ -36,7 +38,7 @@ export class SnapshotInbox {
     this.#work = this.#work
       .then(() => this.#takeInOrder(from, term, chunk))
       .catch(async (error: unknown) => {
-        this.#logger.error(`the dump from ${from} cannot be used: ${String(error)}`);
+        this.#host.unusable(from, error);
         await this.#drop();
       });
   }

@@ -6,6 +6,7 @@ import {
   writeRecords,
 } from "../../protocol/files/journal-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { batchesOf } from "./entry-batches.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
 import { type MemberFiles, removeIfThere } from "./files.js";
 import { copyChunkBytes } from "./limits.js";
@@ -35,7 +36,7 @@ export async function keepConflict(
   const temporaryDump = `${files.temporaryDumpPrefix}-conflict`;
   const kept: string[] = [];
   try {
-    await writeNew(fs, files.temporaryJournal, (file) => file.write(journalOf(entries), 0));
+    await writeNew(fs, files.temporaryJournal, (file) => writeJournal(file, entries));
     if (dump !== null) await writeNew(fs, temporaryDump, (file) => copy(fs, dump, file));
     const end = await freeEnding(fs, files, now);
     const keep = async (from: string, to: string) => {
@@ -55,14 +56,19 @@ export async function keepConflict(
   }
 }
 
-function journalOf(entries: readonly Entry[]): Uint8Array {
-  const bytes = new Uint8Array(journalHeaderBytes + recordsBytes(entries));
-  writeRecords(entries, bytes, journalHeaderBytes);
-  const crc = crc32(bytes.subarray(journalHeaderBytes));
-  const endOffset = bytes.length;
+/** Batch by batch: it can be all of the log. The header comes last. */
+async function writeJournal(file: FileHandle, entries: readonly Entry[]): Promise<void> {
+  let endOffset = journalHeaderBytes;
+  let crc = 0;
+  for (const batch of batchesOf(entries)) {
+    const bytes = new Uint8Array(recordsBytes(batch));
+    writeRecords(batch, bytes, 0);
+    crc = crc32(bytes, crc);
+    await file.write(bytes, endOffset);
+    endOffset += bytes.length;
+  }
   const seal = { previousEnd: endOffset, previousCrc: crc, endCrc: crc };
-  bytes.set(encodeJournalHeader({ version: "conflic", endOffset, seal }, crc32), 0);
-  return bytes;
+  await file.write(encodeJournalHeader({ version: "conflic", endOffset, seal }, crc32), 0);
 }
 
 async function writeNew(

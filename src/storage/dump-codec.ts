@@ -114,9 +114,10 @@ function drained(stream: Writable): Promise<void> {
 export async function decodeDump(
   file: Pick<FileHandle, "size" | "read">,
   { clock, compression }: DumpTools,
+  limits = pickleDumpLimits,
 ): Promise<Dump> {
-  const decoder = new PickleDecoder(await inflate(file, compression), pickleDumpLimits);
   const slicer = new Slicer(clock);
+  const decoder = new PickleDecoder(await inflate(file, compression, slicer), limits);
   while (!decoder.run(opsPerLook)) {
     if (slicer.isDue) await slicer.pause();
   }
@@ -168,6 +169,7 @@ function detached(entry: Entry): Entry {
 async function inflate(
   file: Pick<FileHandle, "size" | "read">,
   compression: Compression,
+  slicer: Slicer,
 ): Promise<Uint8Array> {
   const size = await file.size();
   // One piece of memory from the start: to join many at the end would hold the loop.
@@ -187,7 +189,7 @@ async function inflate(
     for await (const chunk of gunzip) {
       const needed = length + chunk.length;
       if (needed > dumpInflatedBytesMax) throw new Error("the dump inflates beyond all measure");
-      if (needed > inflated.length) inflated = grown(inflated, needed);
+      if (needed > inflated.length) inflated = await grown(inflated, { length, needed }, slicer);
       inflated.set(chunk, length);
       length = needed;
     }
@@ -209,9 +211,17 @@ async function inflatedSize(file: Pick<FileHandle, "read">, size: number): Promi
   return Math.min(promised, size * 1032);
 }
 
-function grown(bytes: Buffer<ArrayBuffer>, needed: number): Buffer<ArrayBuffer> {
+/** Where the trailer promised less than there is. In slices: whoever made the dump chose how much that is. */
+async function grown(
+  bytes: Buffer<ArrayBuffer>,
+  { length, needed }: { readonly length: number; readonly needed: number },
+  slicer: Slicer,
+): Promise<Buffer<ArrayBuffer>> {
   const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * bytes.length));
-  larger.set(bytes, 0);
+  for (let at = 0; at < length; at += copyChunkBytes) {
+    larger.set(bytes.subarray(at, Math.min(length, at + copyChunkBytes)), at);
+    if (slicer.isDue) await slicer.pause();
+  }
   return larger;
 }
 

@@ -1,6 +1,7 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import type { Dump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { pickleReceivedDumpLimits } from "../../protocol/pickle/limits.js";
 import {
   type DumpSource,
   type DumpTools,
@@ -281,7 +282,7 @@ class Receiver implements DumpReceiver {
     if (file === null) throw new Error("a received dump without a file");
     try {
       await file.sync();
-      const dump = await decodeDump(file, this.#tools);
+      const dump = await decodeDump(file, this.#tools, pickleReceivedDumpLimits);
       await file.close();
       this.#file = null;
       return { dump, path: this.#path };

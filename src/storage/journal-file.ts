@@ -7,6 +7,7 @@ import {
 } from "../../protocol/files/journal-format.js";
 import { journalBytesMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { batchesOf } from "./entry-batches.js";
 import type { FileHandle } from "./file-system.js";
 import {
   copyChunkBytes,
@@ -89,18 +90,27 @@ export class JournalFile {
 
   /** Fills a new file. Its records are durable when the promise resolves, its name is not. */
   async fill(entries: readonly Entry[], rest?: JournalRest): Promise<void> {
-    const bytes = new Uint8Array(journalHeaderBytes + recordsBytes(entries));
-    this.#remember(entries, writeRecords(entries, bytes, journalHeaderBytes));
-    this.#end = bytes.length;
-    this.#crc = crc32(bytes.subarray(journalHeaderBytes));
     await this.#guard("writing a new journal", async () => {
-      await this.#handle.write(bytes, 0);
+      for (const batch of batchesOf(entries)) await this.#fillWith(batch);
       if (rest !== undefined) await this.#copyRest(rest);
       await this.#handle.write(headerBytes(this.#here, this.#here), 0);
       await this.#handle.sync();
     });
     this.#size = this.#end;
     this.#isConfirmed = true;
+  }
+
+  async #fillWith(entries: readonly Entry[]): Promise<void> {
+    const bytes = new Uint8Array(recordsBytes(entries));
+    const start = this.#end;
+    const ends = writeRecords(entries, bytes, 0);
+    this.#remember(
+      entries,
+      ends.map((offset) => start + offset),
+    );
+    this.#end += bytes.length;
+    this.#crc = crc32(bytes, this.#crc);
+    await this.#handle.write(bytes, start);
   }
 
   /**

@@ -10,6 +10,7 @@ export const journalGrowthBytesMax = 8 * 1024 * 1024;
  * with its checksum, in one step of the loop, and in memory of its own.
  */
 export const appendBytesMax = 4 * 1024 * 1024;
+export const appendEntriesMax = 16 * 1024;
 
 /** Piece in which files are read and copied: large enough that calls cost nothing. */
 export const copyChunkBytes = 1024 * 1024;

@@ -8,7 +8,12 @@ import type { DumpSource } from "./dump-codec.js";
 import type { DumpReader, DumpReceiver, ReceivedDump } from "./dump-files.js";
 import type { FileLock, FileSystem } from "./file-system.js";
 import { type MemberFiles, memberFiles, removeIfThere } from "./files.js";
-import { appendBytesMax, commitIndexIntervalMs, confirmDelayMs } from "./limits.js";
+import {
+  appendBytesMax,
+  appendEntriesMax,
+  commitIndexIntervalMs,
+  confirmDelayMs,
+} from "./limits.js";
 import { LogFiles, type LogFilesParts } from "./log-files.js";
 import type { MetaFile } from "./meta-file.js";
 import { nodeFileSystem } from "./node-file-system.js";
@@ -251,7 +256,7 @@ export class Storage {
         const entries: Entry[] = [];
         let count = 0;
         let bytes = 0;
-        while (bytes < appendBytesMax) {
+        while (bytes < appendBytesMax && entries.length < appendEntriesMax) {
           const next = ops[at + count];
           if (next?.kind !== "append") break;
           for (const entry of next.entries) {

@@ -8,6 +8,7 @@ import {
 } from "../../protocol/files/journal-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { silentLogger } from "../../src/logger.js";
+import { appendBytesMax } from "../../src/storage/limits.js";
 import { Storage, type StorageWrite } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
 import { CrashFileSystem, systemError } from "./crash-file-system.js";
@@ -115,4 +116,23 @@ test("no room for them: nothing is cut, nothing half is left, and they are kept 
     assert.deepEqual(fs.read(dump), fs.read(`${base}.dump`));
     assert.deepEqual(recordsOf(fs.read(`${base}.journal`)).at(-1), entries(9, 9, 3)[0]);
   }
+});
+
+test("entries of many megabytes lie there as they were, in order", async () => {
+  const fs = new CrashFileSystem();
+  const { storage } = await opened(fs);
+  const large = Array.from({ length: 5 }, (_, n) => ({
+    ...{ index: n + 2, term: 1, command: new Uint8Array(appendBytesMax / 2).fill(n + 1) },
+  }));
+  await storage.write([{ kind: "append", entries: large }]);
+  const kept: string[] = [];
+  const keep = { kind: "keep-conflict" as const, entries: large, withDump: false };
+  await storage.write([{ ...keep, kept: (paths) => kept.push(...paths) }]);
+  assert.deepEqual(kept, [`${base}.journal${ending}`]);
+  const found = recordsOf(fs.read(kept[0] ?? ""));
+  assert.deepEqual(
+    found.map(({ index, command }) => [index, command.length, command.at(-1)]),
+    large.map(({ index, command }) => [index, command.length, command.at(-1)]),
+  );
+  await storage.close();
 });

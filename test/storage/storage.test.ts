@@ -5,13 +5,15 @@ import { mkdtemp, open as openFile, readdir, readFile, rm } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { ProtocolError } from "../../protocol/errors.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { decodePickle } from "../../protocol/pickle/decoder.js";
+import { encodePickle } from "../../protocol/pickle/encoder.js";
 import { type PyDict, PyFloat, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
 import { silentLogger } from "../../src/logger.js";
 import { JournalFile } from "../../src/storage/journal-file.js";
+import { appendBytesMax } from "../../src/storage/limits.js";
 import { type DumpReader, type Recovered, Storage } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
 import { CrashFileSystem, systemError } from "./crash-file-system.js";
@@ -198,6 +200,16 @@ describe("Storage on a real disk", () => {
       const receiver = storage.receiveDump();
       await receiver.write(bytes);
       await assert.rejects(receiver.finish(), ProtocolError);
+    }
+    const large = (bytes: number) =>
+      encodePickle(new PyTuple(["x".repeat(bytes), null, null, null]));
+    const wide = encodePickle(
+      new PyTuple([new PyTuple(new Array<PyValue>(70_000).fill(0)), null, null, null]),
+    );
+    for (const pickle of [large(33 * 1024 * 1024), wide]) {
+      const receiver = storage.receiveDump();
+      await receiver.write(gzipSync(pickle));
+      await assert.rejects(receiver.finish(), { code: "pickle-limit" });
     }
     const aborted = storage.receiveDump();
     await aborted.write(Buffer.from("x"));
@@ -468,5 +480,27 @@ describe("a disk that fails", () => {
     ]);
     assert.deepEqual(seen, ["write", "write", "sync"]);
     await storage.close();
+  });
+
+  test("what has gathered beyond some megabytes goes in several appends, all of it in the end", async () => {
+    const { fs, storage } = await opened();
+    const seen: number[] = [];
+    fs.fault = (operation) => {
+      if (operation === "sync") seen.push(storage.journalBytes);
+    };
+    const large = (index: number) => ({
+      ...{ index, term: 1, command: new Uint8Array(appendBytesMax / 2).fill(index) },
+    });
+    const ops = Array.from({ length: 5 }, (_, n) => ({
+      ...{ kind: "append" as const, entries: [large(n + 2)] },
+    }));
+    await storage.write(ops);
+    assert.equal(seen.length, 3, "two at a time");
+    await storage.close();
+    const again = await reopened(fs);
+    assert.deepEqual(
+      again.entries.slice(1).map(({ index, command }) => [index, command.length, command[9]]),
+      ops.map(({ entries: [one] }) => [one?.index, appendBytesMax / 2, one?.index]),
+    );
   });
 });

@@ -160,6 +160,12 @@ const limitCases: readonly [name: string, pickle: string, limits: Partial<Pickle
   ["an int of too many bytes", "\x8b\x00\x10\x00\x00.", {}],
   ["many empty dicts", `(${"}".repeat(100)}t.`, { allocatedBytesMax: 10_000 }],
   ["many empty sets", `(${"\x8f".repeat(100)}t.`, { allocatedBytesMax: 10_000 }],
+  ["more values at once than may be", "(K\x01K\x02K\x03t.", { itemsPerOpMax: 2 }],
+  [
+    "a set of more values than may be",
+    "c__builtin__\nset\n](K\x01e(K\x02K\x03e\x85R.",
+    { itemsPerOpMax: 2 },
+  ],
   ["a large key", "}(U\x09abcdefghi\x85Nu.", { keyCharsMax: 16 }],
   [
     "a shared string beyond all measure",
