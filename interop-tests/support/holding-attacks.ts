@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
+import { commandType, encodeCommand } from "../../protocol/log/commands.js";
+import { encodeDelete, encodeSet, kvFunction } from "../../protocol/log/kv-calls.js";
+import { PyTuple } from "../../protocol/pickle/values.js";
 import { commandBytesMax, messageBytesMax } from "../../protocol/wire/limits.js";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
@@ -72,6 +74,10 @@ const commands: Readonly<Record<string, () => Uint8Array>> = {
   "8 MiB of random bytes": () => set("/large", new Uint8Array(randomBytes((textBytes * 2) / 3))),
   "8 MiB with a lone surrogate": () => set("/large", `\ud800${"x".repeat(textBytes)}`),
   "8 MiB of opcodes": () => Buffer.alloc(commandBytesMax, "}").fill(0, 0, 1),
+  "8 MiB of bytes in the place of arguments": () => {
+    const text = new Uint8Array(textBytes).fill(65);
+    return encodeCommand(commandType.regular, new PyTuple([kvFunction.set, text]));
+  },
   "a key of 8 MiB": () => set(`/${"k".repeat(textBytes)}`, "x"),
 };
 
@@ -180,6 +186,18 @@ const floods: readonly HoldingAttack[] = [
     "500 recursive deletes among 20,000 keys",
     "observer",
     many(500, () => apply(encodeDelete("/none", { recursive: true }))),
+  ),
+  messages(
+    "a recursive delete with 3,000 prefixes among 20,000 keys",
+    "observer",
+    many(1, () => {
+      const prefixes = Array.from({ length: 3_000 }, (_, n) => `/none/${n}`);
+      const kwargs = new Map([["recursive", true]]);
+      const args = new PyTuple([new PyTuple(prefixes)]);
+      return apply(
+        encodeCommand(commandType.regular, new PyTuple([kvFunction.delete, args, kwargs])),
+      );
+    }),
   ),
   messages(
     "a recursive delete of 20,000 keys",

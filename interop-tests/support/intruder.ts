@@ -75,6 +75,18 @@ export class Intruder {
     this.socket.write(this.#session.encode(message));
   }
 
+  /** Until the socket takes more. */
+  async drained(): Promise<void> {
+    if (!this.socket.writableNeedDrain || this.closed) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        this.socket.off("drain", done).off("close", done);
+        resolve();
+      };
+      this.socket.on("drain", done).on("close", done);
+    });
+  }
+
   sayAll(messages: readonly PeerMessage[]): void {
     const session = this.#session;
     if (session === null) throw new Error("a stranger has no messages");
