@@ -16,14 +16,13 @@ export function replicate(state: RaftState, heartbeat: boolean): void {
   if (!state.isLeader || state.inquest !== null) return;
   // Who is passed over now says so again.
   state.waitingDueMs = Number.POSITIVE_INFINITY;
-  const shared: Shared = new Map();
-  const batches = new Map<number, Batch>();
+  const round = newRound(heartbeat);
   for (const [peer, progress] of state.progress) {
     if (!isReachable(state, peer)) continue;
     if (!heartbeat && !isDue(state, peer, progress)) continue;
-    replicateTo(state, peer, progress, { heartbeat, shared, batches });
+    replicateTo(state, peer, progress, round);
   }
-  sendShared(state, shared);
+  sendShared(state, round.shared);
 }
 
 /** As replicate, for one peer. */
@@ -31,9 +30,9 @@ export function replicateToOne(state: RaftState, peer: string): void {
   const progress = state.progress.get(peer);
   if (progress === undefined || !state.isLeader || state.inquest !== null) return;
   if (!isReachable(state, peer) || !isDue(state, peer, progress)) return;
-  const shared: Shared = new Map();
-  replicateTo(state, peer, progress, { heartbeat: false, shared, batches: new Map() });
-  sendShared(state, shared);
+  const round = newRound(false);
+  replicateTo(state, peer, progress, round);
+  sendShared(state, round.shared);
 }
 
 function sendShared(state: RaftState, shared: Shared): void {
@@ -51,6 +50,12 @@ interface Round {
   readonly shared: Shared;
   /** Entries to be sent, by the index of the first. */
   readonly batches: Map<number, Batch>;
+  /** Of the commands that were cut into pieces so far. */
+  pieceBytes: number;
+}
+
+function newRound(heartbeat: boolean): Round {
+  return { heartbeat, shared: new Map(), batches: new Map(), pieceBytes: 0 };
 }
 
 interface Batch {
@@ -65,6 +70,7 @@ function replicateTo(state: RaftState, peer: string, progress: Progress, round: 
   }
   let sentAny = false;
   while (mayPipeline(progress) && progress.nextIndex <= state.log.lastIndex) {
+    if (isPutOff(state, progress, round)) break;
     if (!sendFrom(state, peer, progress, round)) return;
     sentAny = true;
     if (progress.mode === "probe") break;
@@ -74,6 +80,20 @@ function replicateTo(state: RaftState, peer: string, progress: Progress, round: 
     sendEmpty(state, peer, progress, round);
   }
 }
+
+/**
+ * To cut a large entry into pieces takes milliseconds: observers that each lack another one are served one
+ * after the other, with heartbeats and all else in between.
+ */
+function isPutOff(state: RaftState, { nextIndex }: Progress, round: Round): boolean {
+  if (round.pieceBytes < raftLimits.roundPieceBytesMax || !state.log.holds(nextIndex)) return false;
+  if (state.log.at(nextIndex).command.length < raftLimits.batchBytesMax) return false;
+  if (round.shared.has(piecesKey(nextIndex - 1))) return false;
+  state.waitingDueMs = state.nowMs;
+  return true;
+}
+
+const piecesKey = (prev: number): string => `${prev}-pieces`;
 
 function mayPipeline(progress: Progress): boolean {
   if (progress.mode === "probe") return progress.owed === 0;
@@ -98,7 +118,10 @@ function sendFrom(state: RaftState, peer: string, progress: Progress, round: Rou
       : batchFrom(state, progress.nextIndex, round);
   const [single] = entries;
   if (single !== undefined && single.command.length >= raftLimits.batchBytesMax) {
-    const pieces = share(round, `${prev}-pieces`, peer, () => piecesOf(state, single, prevTerm));
+    const pieces = share(round, piecesKey(prev), peer, () => {
+      round.pieceBytes += single.command.length;
+      return piecesOf(state, single, prevTerm);
+    });
     for (const piece of pieces) if ("data" in piece) markSent(state, progress, piece.data.length);
     progress.nextIndex = single.index + 1;
     return true;
@@ -255,9 +278,9 @@ function isOvertakenByDump(state: RaftState, progress: Progress, nextNodeIdx: nu
 }
 
 function nudge(state: RaftState, peer: string, progress: Progress): void {
-  const shared: Shared = new Map();
-  sendEmpty(state, peer, progress, { heartbeat: true, shared, batches: new Map() });
-  sendShared(state, shared);
+  const round = newRound(true);
+  sendEmpty(state, peer, progress, round);
+  sendShared(state, round.shared);
 }
 
 function raiseMatch(state: RaftState, progress: Progress, nextNodeIdx: number): void {
