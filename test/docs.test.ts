@@ -135,7 +135,16 @@ describe("README", () => {
       "a frame; its message after inflating",
       `${mib(wire.frameBytesMax)}; ${mib(wire.messageBytesMax)}`,
     );
-    says("a command that reliably passes in one message", mib(wire.commandBytesMax));
+    const entryBytesMost = mib(config.entryBytesMost);
+    says(
+      "a command of the log",
+      `${mib(raft.entryBytesMax)}, \`max_entry_bytes\` (${entryBytesMost} at most)`,
+    );
+    const { strBytesMax, itemsPerOpMax } = pickle.pickleReceivedDumpLimits;
+    says(
+      "a text in it; values that are put into a container at once",
+      `${mib(strBytesMax)}; ${itemsPerOpMax.toLocaleString("en-US")}`,
+    );
     says("a frame before the peer has said who it is", `${wire.handshakeFrameBytesMax / 1024} KiB`);
     says(
       "sent by observers and strangers, of unfinished messages",
