@@ -189,7 +189,7 @@ for (const password of [undefined, "s3cret"]) {
     const failed: string[] = [];
     for (const one of [...leaderAttacks, conflictAttack]) {
       const isLast = one === conflictAttack;
-      if (isLast) await fill(pair, 25_000);
+      if (isLast) await fill(pair, 21_000);
       const costs = await costsOf(pair, one, isLast);
       for (const { who, workedMs, moreMib } of costs) {
         const text = `${one.name}, ${who}: ${workedMs.toFixed(0)} ms, ${moreMib.toFixed(0)} MiB`;

@@ -171,7 +171,7 @@ export const leaderAttacks: readonly LeaderAttack[] = [
       yield { type: "append_entries", ...other, entries: [entry] };
     },
   },
-  manyEntries(320_000),
+  manyEntries(200_000),
   {
     name: "a dump of one text of 200 MiB",
     // All of it is inflated before it is looked at, and checked once more where it is sent on.
