@@ -41,6 +41,8 @@ export class Cluster implements Bench {
   readonly seats: readonly (Seat | VanillaSeat)[];
   /** What brings those back that are away for as long as the others can do without. */
   readonly away: (() => void)[] = [];
+  /** A story is being told that takes until then, and that any other deed would spoil. */
+  quietUntilMs = 0;
   /** Called when processes have come to rest; true: the moment is there. */
   readonly #watches = new Set<() => boolean>();
   /** Only what fails the run at once is thrown from within a process. */

@@ -12,6 +12,7 @@ import {
   sentAgain,
 } from "./staged-deeds.js";
 import type { VanillaSeat } from "./vanilla-seat.js";
+import { asksForVote } from "./vote-deeds.js";
 
 /** Something that happens to the cluster from outside. Numbers, so that one seed makes it again. */
 export interface Deed {
@@ -82,6 +83,7 @@ const acts = {
   "cut-behind-compaction": cutBehindCompaction,
   "pile-up": pileUp,
   "false-height": falseHeight,
+  "asks-for-vote": asksForVote,
   "sent-again": sentAgain,
   "lose-link": (cluster, deed) => {
     const [, to] = pair(cluster, deed);
@@ -144,6 +146,7 @@ const acts = {
 export const deedKinds = Object.keys(acts) as readonly DeedKind[];
 
 export function carryOut(cluster: Cluster, deed: Deed): void {
+  if (cluster.timeline.nowMs < cluster.quietUntilMs) return;
   cluster.say("world", `${deed.kind} ${chosen(cluster, deed).address} ${deed.forMs.toFixed(0)} ms`);
   const act: Act = acts[deed.kind];
   act(cluster, deed);

@@ -7,7 +7,7 @@ export const guardMutants: readonly Mutant[] = [
     rule: "a vote for a log that ends below our commit index, or that lacks what was confirmed behind a dip",
     file: "src/raft/guards/vote-guard.js",
     edits: [['if (!state.guarded("vote-guard"))', "if (true)"]],
-    profile: "dips",
+    profile: "late-votes",
   },
   {
     name: "no-candidate-guard",
@@ -48,5 +48,19 @@ export const guardMutants: readonly Mutant[] = [
       ],
     ],
     profile: "dips",
+  },
+  {
+    name: "led-twice-believed",
+    rule: "a log that ends in a term which was led twice is taken for the beginning of ours",
+    file: "src/raft/guards/forgetful-voters.js",
+    edits: [["return term > 0 && term <= state.secondTerm;", "return false;"]],
+    profile: "collapses",
+  },
+  {
+    name: "led-twice-forgotten",
+    rule: "a restart forgets which terms were led twice",
+    file: "src/storage/recovery.js",
+    edits: [["secondTerm: meta?.secondTerm ?? 0,", "secondTerm: 0,"]],
+    profile: "collapses",
   },
 ];

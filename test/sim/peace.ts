@@ -118,8 +118,10 @@ function isSettled(cluster: Cluster): boolean {
     if (standing === null || standing.mustRefetch) return false;
     // A vanilla leader and a vanilla follower may ask and answer past each other for ever.
     if (standing.kind === "vanilla" && leader.kind === "vanilla") return true;
-    const { lastIndex, appliedIndex } = standing;
-    return lastIndex === leader.lastIndex && appliedIndex === leader.lastIndex;
+    const { kind, lastIndex, appliedIndex } = standing;
+    // What it has applied a vanilla member never takes back, whatever becomes of its log.
+    const isAhead = kind === "vanilla" && (appliedIndex ?? 0) > leader.lastIndex;
+    return lastIndex === leader.lastIndex && (isAhead || appliedIndex === leader.lastIndex);
   });
 }
 

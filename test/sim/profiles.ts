@@ -174,6 +174,15 @@ export const profiles: Readonly<Record<string, Profile>> = {
     compactionMs: 10 ** 9,
     weights: { "pile-up": 4, "false-height": 4, "leave-behind": 1, strike: 1 },
   },
+  /** A log of a high last term that ends early, and one member that can elect it. */
+  "late-votes": {
+    ...plain,
+    members: beside("0.3.15").slice(0, 1),
+    gapMs: 4_000,
+    compactionEntries: 5_000,
+    compactionMs: 10 ** 9,
+    weights: { "asks-for-vote": 1 },
+  },
   /** Beside PySyncObj from 0.3.16 on, whose members sync nothing. */
   "beside-0.3.17": { ...plain, members: beside("0.3.17"), weights: besideWeights },
   /** Beside vanilla members that are never stopped: they follow the rules, and nothing may be lost. */
