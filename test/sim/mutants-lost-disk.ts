@@ -6,7 +6,7 @@ export const lostDiskMutants: readonly Mutant[] = [
     name: "refetch-ignored",
     rule: "a member that has lost its disk votes and campaigns at once",
     file: "src/raft/vote.js",
-    edits: [["return !state.mustRefetch || ", "return true || "]],
+    edits: [["return !state.mustRefetch || holdsAllThatWeLack(state, candidate);", "return true;"]],
     profile: "lost-disks",
   },
   {
@@ -49,23 +49,10 @@ export const lostDiskMutants: readonly Mutant[] = [
   },
   {
     name: "blank-votes",
-    rule: "an emptied member votes, whatever the candidate, the others and their list of members tell of a history",
-    file: "src/raft/vote.js",
-    edits: [
-      [
-        "if (message.lastLogIndex > 1 && !meetHistory(state, from))\n        return;\n    if (!mayVote",
-        "if (!mayVote",
-      ],
-      [
-        "const isPastKnown = message.lastLogIndex <= 1 || meetHistory(state, from);",
-        "const isPastKnown = true;",
-      ],
-    ],
+    rule: "an emptied member that meets a history votes and follows as a new one does",
+    file: "src/raft/history.js",
+    edits: [["state.setMustRefetch(true, true);", ";"]],
     also: [
-      {
-        file: "src/raft/campaign.js",
-        edits: [["if (status.commitIndex > 1)\n            meetHistory(state, peer);", ""]],
-      },
       {
         file: "src/node/start-state.js",
         edits: [
