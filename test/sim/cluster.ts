@@ -43,6 +43,8 @@ export class Cluster implements Bench {
   readonly away: (() => void)[] = [];
   /** A story is being told that takes until then, and that any other deed would spoil. */
   quietUntilMs = 0;
+  /** A disk was lost while members were being taken out: see `isTorn` in peace.ts. */
+  lostAmidRemoval = false;
   /** Called when processes have come to rest; true: the moment is there. */
   readonly #watches = new Set<() => boolean>();
   /** Only what fails the run at once is thrown from within a process. */

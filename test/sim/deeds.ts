@@ -1,7 +1,7 @@
 import type { Cluster } from "./cluster.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
 import { lostDiskDeeds } from "./lost-disk-deeds.js";
-import { loseDisk } from "./lost-disks.js";
+import { allWhole, loseDisk } from "./lost-disks.js";
 import { Seat } from "./seat.js";
 import type { AnySeat } from "./stage.js";
 import {
@@ -129,6 +129,7 @@ const acts = {
     const seat = chosen(cluster, deed);
     const admin = cluster.leader();
     if (admin === null || admin === seat || !mayRemove(cluster, admin)) return;
+    if (!allWhole(cluster)) cluster.lostAmidRemoval = true;
     if (deed.amount < 0.5) seat.stop();
     admin.admin({ command: "remove", address: seat.address }, () => {});
     // Whoever was taken out and comes back asks to be let in.

@@ -13,6 +13,8 @@ const emptied = new WeakMap<AnySeat, number>();
 /** The member ends, and with it its disk. Whoever calls this starts it again. @returns false where it may not. */
 export function loseDisk(cluster: Cluster, seat: AnySeat): seat is Seat {
   if (!(seat instanceof Seat) || !mayLose(cluster, seat)) return false;
+  const lists = [...cluster.standings()].map(({ others }) => others.length);
+  if (lists.some((known) => known + 1 < cluster.size)) cluster.lostAmidRemoval = true;
   emptied.set(seat, committedBy(cluster));
   cluster.wipe(seat);
   return true;
@@ -29,6 +31,11 @@ export function loseTail(cluster: Cluster, seat: AnySeat, journal: Buffer): seat
   emptied.set(seat, committedBy(cluster));
   cluster.rollBack(seat, journal);
   return true;
+}
+
+/** Whether all that was ever lost is there again, on a disk. */
+export function allWhole(cluster: Cluster): boolean {
+  return cluster.seats.every(isWhole);
 }
 
 function mayLose(cluster: Cluster, seat: Seat): boolean {

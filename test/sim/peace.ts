@@ -101,9 +101,10 @@ function handOver(cluster: Cluster, turn: number): void {
 /**
  * Vanilla members forget changes that they had not applied, undo some that had no effect, and believe
  * their dumps more than each other: where their lists differ, only somebody who empties one of them helps.
+ * Among ours that can be where a disk is lost while a removal is not committed: docs/safety.md.
  */
 function isTorn(cluster: Cluster): boolean {
-  if (!cluster.changesMembers) return false;
+  if (!cluster.changesMembers && !cluster.lostAmidRemoval) return false;
   const lists = cluster.seats.map((seat) => seat.standing()?.others.length ?? cluster.size - 1);
   return lists.some((known) => known !== cluster.size - 1);
 }
