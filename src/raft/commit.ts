@@ -11,7 +11,7 @@ export function raiseCommit(state: RaftState, index: number): void {
   }
   const before = state.commitIndex;
   state.commitIndex = target;
-  state.dismissGuests(before);
+  state.membership.committed(before, target);
   state.saveCommit(target);
   giveOut(state);
 }

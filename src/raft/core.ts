@@ -105,7 +105,7 @@ export class RaftCore {
         this.forget(input.id);
         break;
       case "peer-is-quorate":
-        if (state.hears(input.peer)) state.knowledge(input.peer).isQuorate = true;
+        if (state.membership.hears(input.peer)) state.knowledge(input.peer).isQuorate = true;
         break;
       case "peer-status":
         this.onPeerStatus(input.peer, input.question, input.status);
@@ -138,7 +138,7 @@ export class RaftCore {
         onTransfer(state, input.target, input.id);
         break;
       case "told-members":
-        state.welcome(input.members);
+        state.membership.welcome(input.members);
         break;
       case "disk":
         state.diskUsable = input.usable;
@@ -220,7 +220,7 @@ export class RaftCore {
    */
   private onPeerStatus(peer: string, question: number, status: PeerStatus | null): void {
     const { state } = this;
-    if (!state.hears(peer) || question <= state.knowledge(peer).questionBefore) return;
+    if (!state.membership.hears(peer) || question <= state.knowledge(peer).questionBefore) return;
     onPeerStatus(state, peer, question, status);
     if (status !== null) reconsiderVote(state, peer);
   }
@@ -243,7 +243,7 @@ export class RaftCore {
 
   private onConnected(peer: string): void {
     const { state } = this;
-    if (!state.hears(peer)) return;
+    if (!state.membership.hears(peer)) return;
     state.connected.add(peer);
     state.knowledge(peer).linkOpened(state.question);
     state.silences.delete(peer);

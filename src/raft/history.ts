@@ -30,8 +30,8 @@ export function takeMembersOf(state: RaftState, peer: string): boolean {
   if (status.partners === undefined) return true;
   const told = new Set([peer, ...status.partners].filter((member) => member !== state.selfId));
   const isSame = told.size === state.members.size && [...told].every((m) => state.members.has(m));
-  if (!isSame) state.setMembers([...told], peer);
-  state.areMembersTold = true;
+  if (!isSame) state.membership.set([...told], peer);
+  state.membership.areTold = true;
   return true;
 }
 
@@ -51,7 +51,7 @@ export function askFor(state: RaftState, peers: readonly string[]): boolean {
  */
 export function leavingMembers(state: RaftState): string[] {
   const leaving = new Set<string>();
-  for (const { change, address } of state.uncommittedChanges()) {
+  for (const { change, address } of state.membership.uncommitted(state.commitIndex)) {
     if (change === "rem" && !state.members.has(address)) leaving.add(address);
   }
   return [...leaving];

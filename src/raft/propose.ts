@@ -2,9 +2,10 @@ import { commandType } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { failReason } from "../../protocol/wire/messages.js";
 import { raftLimits } from "./limits.js";
+import { membershipOf } from "./membership.js";
 import { removalRefusal } from "./removal.js";
 import { replicate } from "./replicate.js";
-import { membershipOf, type RaftState } from "./state.js";
+import type { RaftState } from "./state.js";
 import type { Proposal, ProposalOrigin } from "./types.js";
 
 /** Proposals, from here or from other members and observers. The leader appends; nobody else does. */

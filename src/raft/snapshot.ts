@@ -53,7 +53,7 @@ function install(
   state.conflictNext = null;
   state.isConflictKept = false;
   state.emit({ kind: "install", seq: state.seq, keep });
-  state.setMembers(members, from);
+  state.membership.set(members, from);
   state.replayMembership(last.index + 1);
   state.dumpIndex = last.index;
   state.applyingTo = last.index;

@@ -1,10 +1,10 @@
-import { commandType, decodeCommand } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import type { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { CampaignRound } from "./campaign.js";
 import type { Inquest } from "./inquest.js";
 import { raftLimits } from "./limits.js";
+import { Membership, type MembershipHost } from "./membership.js";
 import { PeerKnowledge } from "./peer-knowledge.js";
 import { Progress } from "./progress.js";
 import { RaftLog } from "./raft-log.js";
@@ -49,15 +49,10 @@ export class RaftState {
   /** Entries up to here have been given out in `apply` effects. */
   applyingTo: number;
 
-  /** The other voting members. */
-  readonly members = new Set<string>();
-  /**
-   * Peers that do not count, and are heard: those whom an uncommitted entry takes out, since they may
-   * lead the cluster that will undo it; and those whom a running member counted among the members at
-   * our start, when our files were older. A follower of either takes part again by what they send.
-   * Of a member that has lost its files also those that only its configuration names.
-   */
-  readonly guests = new Set<string>();
+  readonly membership: Membership;
+  /** The other voting members, and who is heard besides them. */
+  readonly members: Membership["members"];
+  readonly guests: Membership["guests"];
   readonly connected = new Set<string>();
   readonly observers = new Set<string>();
   /** As the leader: when those are due that were passed over (see pace.ts). */
@@ -114,8 +109,6 @@ export class RaftState {
   forgotTerm: boolean;
   /** The members did not know us when we came. */
   readonly isJoining: boolean;
-  /** A running member has told who the members are: its log may be ahead of ours. */
-  areMembersTold: boolean;
   /** When the other members were last asked for their terms, or a leader for the members. */
   termsAskedMs = Number.NEGATIVE_INFINITY;
   /** Began without any files, and knows no more of its past than that: see history.ts. */
@@ -138,8 +131,6 @@ export class RaftState {
   /** The leader whose dump is on its way to us. */
   incomingSnapshot: { from: string; term: number } | null = null;
 
-  /** Indices of membership entries that did change the member set. */
-  private readonly effectiveChanges = new Map<number, MembershipChange>();
   private effects: Effect[] = [];
 
   constructor(config: RaftConfig, initial: InitialState, nowMs: number) {
@@ -152,7 +143,6 @@ export class RaftState {
     this.mustRefetch = initial.mustRefetch;
     this.forgotTerm = initial.forgotTerm === true;
     this.isJoining = initial.isJoining === true;
-    this.areMembersTold = initial.areMembersTold === true;
     this.secondTerm = initial.secondTerm ?? 0;
     this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
@@ -163,8 +153,13 @@ export class RaftState {
     this.dumpIndex = initial.appliedIndex;
     this.applyingTo = initial.appliedIndex;
     this.durableIndex = this.log.lastIndex;
-    for (const member of initial.members) if (member !== config.selfId) this.members.add(member);
-    this.addGuests(initial.guests ?? []);
+    this.membership = new Membership(this.membershipHost(), {
+      members: initial.members,
+      guests: initial.guests ?? [],
+      areTold: initial.areMembersTold === true,
+    });
+    this.members = this.membership.members;
+    this.guests = this.membership.guests;
     this.electionDeadlineMs = nowMs + this.randomElectionMs();
   }
 
@@ -201,11 +196,6 @@ export class RaftState {
   /** Members that are connected, self not included. */
   connectedMembers(): string[] {
     return [...this.members].filter((member) => this.connected.has(member));
-  }
-
-  /** Whether its messages are for us. */
-  hears(peer: string): boolean {
-    return this.members.has(peer) || this.guests.has(peer);
   }
 
   knowledge(peer: string): PeerKnowledge {
@@ -290,13 +280,13 @@ export class RaftState {
     this.logSeq = this.seq;
     this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
     this.emit({ kind: "append", seq: this.seq, entries });
-    for (const entry of entries) this.applyMembership(entry, false);
+    for (const entry of entries) this.membership.apply(entry, this.commitIndex);
   }
 
   /** Drops entries from the log and the disk; their membership changes are rolled back. */
   truncateFrom(index: number): void {
     const gone = this.log.truncate(index);
-    for (const entry of gone.reverse()) this.applyMembership(entry, true);
+    for (const entry of gone.reverse()) this.membership.undo(entry);
     this.seq += 1;
     this.logSeq = this.seq;
     this.durableIndex = Math.min(this.durableIndex, this.log.lastIndex);
@@ -316,87 +306,14 @@ export class RaftState {
     this.durableIndex = 0;
     this.pendingLogWrites.length = 0;
     this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
-    this.effectiveChanges.clear();
-    this.guests.clear();
+    this.membership.forgetChanges();
   }
 
   /** Takes over the changes of membership that the log holds, at start and after a snapshot. */
   replayMembership(from: number): void {
-    for (const entry of this.log.slice(from, this.log.lastIndex))
-      this.applyMembership(entry, false);
-  }
-
-  /** Upstream: SyncObj.__doChangeCluster. Ours rolls back only what had an effect. */
-  private applyMembership(entry: Entry, reverse: boolean): void {
-    if (entry.command[0] !== commandType.membership) return;
-    const known = this.effectiveChanges.get(entry.index) ?? null;
-    // To decode one again can take long: whoever leads chooses how large it is.
-    const change = reverse ? known : membershipOf(entry.command);
-    if (change === null || change.address === this.selfId) return;
-    this.effectiveChanges.delete(entry.index);
-    const adding = (change.change === "add") !== reverse;
-    // Who told us the members had counted it already; where it is cut, it has to go all the same.
-    if (!reverse && this.areMembersTold) this.effectiveChanges.set(entry.index, change);
-    if (adding === this.members.has(change.address)) return;
-    // An entry that may be undone yet: who is taken out by it may lead without us knowing.
-    if (!adding && !reverse && entry.index > this.commitIndex) this.guests.add(change.address);
-    if (adding) this.addMember(change.address);
-    else this.dropMember(change.address);
-    if (!reverse) this.effectiveChanges.set(entry.index, change);
-    this.emitMembers();
-  }
-
-  /** Changes of the member set that may come to nothing yet. */
-  uncommittedChanges(): MembershipChange[] {
-    return [...this.effectiveChanges].flatMap(([index, change]) =>
-      index > this.commitIndex ? [change] : [],
-    );
-  }
-
-  /** Others count these among the members, and us. */
-  welcome(addresses: readonly string[]): void {
-    if (this.addGuests(addresses)) this.emitMembers();
-  }
-
-  private addGuests(addresses: readonly string[]): boolean {
-    const { size } = this.guests;
-    for (const address of addresses) {
-      const isGuest = address !== this.selfId && !this.members.has(address);
-      if (isGuest && this.guests.size < raftLimits.guestsMax) this.guests.add(address);
+    for (const entry of this.log.slice(from, this.log.lastIndex)) {
+      this.membership.apply(entry, this.commitIndex);
     }
-    return this.guests.size > size;
-  }
-
-  /** The members are known now: the other guests were none. */
-  keepGuest(guest: string): void {
-    const others = [...this.guests].filter((other) => other !== guest);
-    if (others.length === 0) return;
-    for (const other of others) {
-      this.guests.delete(other);
-      this.forgetPeer(other);
-    }
-    this.emitMembers();
-  }
-
-  /** What is committed is not undone: whoever it took out is a guest no longer. */
-  dismissGuests(from: number): void {
-    let dismissed = false;
-    for (const [index, { change, address }] of this.effectiveChanges) {
-      if (index <= from || index > this.commitIndex) continue;
-      if (change !== "rem" || !this.guests.delete(address)) continue;
-      this.forgetPeer(address);
-      dismissed = true;
-    }
-    if (dismissed) this.emitMembers();
-  }
-
-  /** As the dump of this leader names them: it may be older than the entry that has let the leader in. */
-  setMembers(members: readonly string[], leader: string): void {
-    const wanted = new Set(members.filter((member) => member !== this.selfId));
-    if (!wanted.has(leader)) this.guests.add(leader);
-    for (const member of [...this.members]) if (!wanted.has(member)) this.dropMember(member);
-    for (const member of wanted) if (!this.members.has(member)) this.addMember(member);
-    this.emitMembers();
   }
 
   setMustRefetch(missing: boolean, forgotTerm = this.forgotTerm): void {
@@ -437,41 +354,21 @@ export class RaftState {
     if (this.tooLarge !== null && this.log.lastIndex >= this.tooLarge.index) this.tooLarge = null;
   }
 
-  private emitMembers(): void {
-    this.emit({ kind: "members", members: [...this.members], guests: [...this.guests] });
-  }
-
-  private addMember(member: string): void {
-    this.members.add(member);
-    this.guests.delete(member);
-    if (this.isLeader) this.progress.set(member, new Progress(this.log.lastIndex + 1, this.nowMs));
-  }
-
-  private dropMember(member: string): void {
-    this.members.delete(member);
-    this.progress.delete(member);
-    if (!this.guests.has(member)) this.forgetPeer(member);
-  }
-
-  private forgetPeer(peer: string): void {
-    this.connected.delete(peer);
-    this.peers.delete(peer);
-    this.silences.delete(peer);
-  }
-}
-
-/** What a membership entry does. */
-interface MembershipChange {
-  readonly change: "add" | "rem";
-  readonly address: string;
-}
-
-/** The change that a membership command asks for, or null where it is malformed. */
-export function membershipOf(command: Uint8Array): MembershipChange | null {
-  try {
-    const decoded = decodeCommand(command);
-    return decoded.kind === "membership" ? decoded : null;
-  } catch {
-    return null;
+  private membershipHost(): MembershipHost {
+    return {
+      selfId: this.selfId,
+      memberAdded: (address) => {
+        if (!this.isLeader) return;
+        this.progress.set(address, new Progress(this.log.lastIndex + 1, this.nowMs));
+      },
+      memberGone: (address) => this.progress.delete(address),
+      strangerNow: (address) => {
+        this.connected.delete(address);
+        this.peers.delete(address);
+        this.silences.delete(address);
+      },
+      membersChanged: () =>
+        this.emit({ kind: "members", members: [...this.members], guests: [...this.guests] }),
+    };
   }
 }

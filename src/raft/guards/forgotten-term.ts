@@ -31,7 +31,7 @@ export function mayFollow(state: RaftState, leader: string, message: FromLeader)
   const term = Math.max(...others.map((other) => heardTerm(state.peers.get(other)) ?? 0));
   if (term > state.term) state.setTerm(term, null);
   state.setMustRefetch(state.mustRefetch, false);
-  state.keepGuest(leader);
+  state.membership.keepGuest(leader);
   state.note("info", "term-found", `the others are in term ${term} at most: following again`);
   return true;
 }
