@@ -6,6 +6,8 @@ import type { KvData } from "./kv-data.js";
 export interface DataSource {
   readonly name: string;
   data(): Promise<KvData>;
+  /** What it says of itself, for a message: whom it is connected to, who leads. */
+  status?(): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** Differences shown; more of them say nothing new. */
@@ -33,7 +35,9 @@ export async function assertEqualData(
       return read;
     },
     options,
-  );
+  ).catch(async (error: unknown) => {
+    throw new Error(`${String(error)}\n${await statusesOf(sources)}`, { cause: error });
+  });
   const [expected, ...others] = all;
   if (expected === undefined) throw new Error("nothing was read");
   others.forEach((data, n) => {
@@ -44,6 +48,15 @@ export async function assertEqualData(
     }
   });
   return expected;
+}
+
+async function statusesOf(sources: readonly DataSource[]): Promise<string> {
+  const lines: string[] = [];
+  for (const source of sources) {
+    const status = await source.status?.().catch(String);
+    if (status !== undefined) lines.push(`${source.name}: ${JSON.stringify(status)}`);
+  }
+  return lines.join("\n");
 }
 
 /** Lines that name each key that differs, and how. */
