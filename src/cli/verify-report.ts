@@ -41,14 +41,18 @@ export function codeOf(worst: readonly (Severity | null)[]): number {
 }
 
 function formatReport(report: VerifyReport): string {
-  const { address, directory, findings, entries, storeCheckedAt } = report;
+  const { address, directory, findings, entries } = report;
   const log = entries === null ? "no entries" : `entries ${entries.first} to ${entries.last}`;
-  const store =
-    storeCheckedAt === null
-      ? "no dump that the journal's entries could be compared with"
-      : `the dump's data compared with the fold of the log at entry ${storeCheckedAt}`;
-  const head = `${showValue(address)} in ${showValue(directory)}: ${verdictText(report)}\n  ${log}; ${store}\n`;
+  const head = `${showValue(address)} in ${showValue(directory)}: ${verdictText(report)}\n  ${log}; ${storeText(report)}\n`;
   return head + findings.map(formatFinding).join("");
+}
+
+function storeText({ dumpAt, storeCheckedAt }: VerifyReport): string {
+  if (storeCheckedAt !== null) {
+    return `the dump's data compared with the fold of the log at entry ${storeCheckedAt}`;
+  }
+  if (dumpAt === null) return "no dump that the journal's entries could be compared with";
+  return `a dump up to entry ${dumpAt}, whose data no older entries are left to compare with`;
 }
 
 function verdictText({ worst, findings }: VerifyReport): string {

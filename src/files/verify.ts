@@ -17,6 +17,8 @@ export interface VerifyReport {
   readonly findings: readonly VerifyFinding[];
   /** Of the entries that count. */
   readonly entries: { readonly first: number; readonly last: number } | null;
+  /** The last entry that a readable dump holds. */
+  readonly dumpAt: number | null;
   /** Whether the dump's data could be compared with the fold of the log, and up to which entry. */
   readonly storeCheckedAt: number | null;
 }
@@ -77,6 +79,7 @@ async function verifyOnce(
     worst: worstOf(findings),
     findings,
     entries: first && last ? { first: first.index, last: last.index } : null,
+    dumpAt: dumpIndex,
     storeCheckedAt: files.journal?.storeDifferences == null ? null : dumpIndex,
   };
 }

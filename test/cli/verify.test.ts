@@ -48,6 +48,14 @@ describe("quorate verify", () => {
     assert.equal(found.code, "journal-end-offset");
   });
 
+  it("does not deny a dump with which nothing could be compared", async () => {
+    const files = join(projectRoot(), "protocol", "vectors", "0.3.15", "files");
+    const { out } = await runCli(["verify", join(files, "compacted")]);
+    assert.match(out, /^ {2}entries 23 to 27; a dump up to entry 24, whose data no older entries/m);
+    const none = await runCli(["verify", join(files, "terms")]);
+    assert.match(none.out, /^ {2}entries 1 to 20; no dump that/m);
+  });
+
   it("judges one file by itself, and ends with 1 and 2 as all commands do", async (t) => {
     const folder = temporaryFolder(t);
     const path = join(folder, "copy");
