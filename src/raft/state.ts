@@ -40,7 +40,10 @@ export class RaftState {
   /** Whom append_entries of this term came from; a second one in the same term is refused. */
   leaderOfTerm: { term: number; leader: string } | null = null;
 
-  /** commitIndex ≤ log.lastIndex; lastApplied ≤ commitIndex; neither goes back but by a conflict. */
+  /**
+   * commitIndex ≤ log.lastIndex; lastApplied ≤ commitIndex; neither goes back but by a conflict, or by a
+   * dump that we take while we must refetch.
+   */
   commitIndex: number;
   /** The store holds the effects up to here: the runtime has said so. */
   lastApplied: number;

@@ -8,6 +8,7 @@ const fixedSeeds = 2 * Object.keys(profiles).length;
 /** Runs in which something was lost before, or the cluster stood still. */
 const lostBefore = [
   { seed: 556_409_774, profile: "all" },
+  { seed: 601_670_553, profile: "lost-disks" },
   ...[600_395_235, 710_000_003, 720_000_017, 720_000_044].map((seed) => ({
     seed,
     profile: "members",

@@ -1,7 +1,10 @@
 import { Violation } from "../violation.js";
 import type { Checker, MemberView } from "./checker.js";
 
-/** 8. Commit index ≤ last index; last applied ≤ commit index; neither goes back in a life. */
+/**
+ * 8. Commit index ≤ last index; last applied ≤ commit index; neither goes back in a life, but where one
+ * that must refetch takes a dump that ends before what it has got since: it trusts nothing of its own.
+ */
 export class IndexOrder implements Checker {
   readonly name = "index-order";
   readonly #before = new Map<string, { life: number; commit: number; applied: number }>();
@@ -21,7 +24,8 @@ export class IndexOrder implements Checker {
       );
     }
     const before = this.#before.get(address);
-    if (before?.life === life && (commit < before.commit || applied < before.applied)) {
+    const goesBack = before?.life === life && (commit < before.commit || applied < before.applied);
+    if (before !== undefined && goesBack && !raft.mustRefetch) {
       throw new Violation(
         this.name,
         `${address}'s commit index went from ${before.commit} to ${commit}, its store from ${before.applied} to ${applied}`,
