@@ -61,7 +61,7 @@ async function repairMember(
   const options = { isAlone: flags.alone === true };
   const files = await check(context, paths);
   const plan = planRepair(files, options);
-  if (flags.json !== true) context.out(formatPlan(paths, plan));
+  if (flags.json !== true) context.out(formatPlan(paths, plan, options.isAlone));
   const outcome = await act(context, { files, plan, flags });
   if (flags.json === true) {
     const { address, directory } = paths;
@@ -115,14 +115,18 @@ async function confirmAll(context: CliContext, mends: readonly Mend[]): Promise<
   }
 }
 
-function formatPlan(paths: MemberPaths, { mends, needsHuman, waits }: RepairPlan): string {
+function formatPlan(
+  paths: MemberPaths,
+  { mends, needsHuman, waits }: RepairPlan,
+  isAlone: boolean,
+): string {
   const who = `${showValue(paths.address)} in ${showValue(paths.directory)}`;
   if (needsHuman.length > 0) {
     const head = `${who}: a human has to decide. Nothing was changed.\n`;
     return head + needsHuman.map(formatFinding).join("");
   }
   if (mends.length === 0) return `${who}: there is nothing to mend\n${waits ? waitsText : ""}`;
-  return `${who}: ${mends.length} to mend\n${mends.map(formatMend).join("")}`;
+  return `${who}: ${mends.length} to mend\n${mends.map((mend) => formatMend(mend, isAlone)).join("")}`;
 }
 
 const waitsText =
@@ -130,9 +134,13 @@ const waitsText =
   "completed it, it neither votes nor leads. Start it with Quorate, with a leader in reach. Where it is\n" +
   "its whole cluster: repair --alone. Where the majority is lost for good: quorate recover --help.\n";
 
-function formatMend({ code, path, detail, does, mayLack, lackedBefore }: Mend): string {
+function formatMend(mend: Mend, isAlone: boolean): string {
+  const { code, path, detail, does, mayLack, lackedBefore } = mend;
+  const then = isAlone
+    ? "it goes on without (--alone)"
+    : "the member is marked, and waits for a leader";
   const lack = mayLack
-    ? "something acknowledged may be missing: the member is marked, and waits for a leader"
+    ? `something acknowledged may be missing: ${then}`
     : (lackedBefore ?? "nothing");
   return [
     `\n${code}  ${showValue(path)}`,

@@ -1,3 +1,4 @@
+import { realpath } from "node:fs/promises";
 import { asText } from "../tools/backup/as-text.js";
 import type { BackupEntry } from "../tools/backup/format.js";
 import { isChosen } from "../tools/backup/restore.js";
@@ -22,6 +23,7 @@ export async function writeText(job: RestoreJob): Promise<number> {
     return exitCode.ok;
   }
   const to = flags.out;
+  await refuseBackup(file.path, to);
   const asNamed = (error: unknown): never => {
     throw writingFault(error, to);
   };
@@ -41,6 +43,15 @@ export async function writeText(job: RestoreJob): Promise<number> {
   }
   reportFile(job, flags, out.path);
   return exitCode.ok;
+}
+
+/** No restore reads the text again: with --force it would take the place of the only copy. */
+async function refuseBackup(backup: string, to: string): Promise<void> {
+  const [from, place] = await Promise.all(
+    [backup, to].map((path) => realpath(path).catch(() => null)),
+  );
+  if (from === null || from !== place) return;
+  throw new CliError(`${to} is the backup itself: choose another name`, { code: exitCode.usage });
 }
 
 /** One key that is not there is a slip; a prefix without keys is an answer. */

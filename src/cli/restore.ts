@@ -61,29 +61,27 @@ export function registerRestore(
 }
 
 async function run(context: CliContext, path: string, flags: RestoreFlags): Promise<number> {
-  return await untilInterrupted(context, async (signal) => {
-    const file = await openFile(context, path, signal);
-    try {
-      if (flags.check === true) return reportCheck(context, file, flags);
-      if (flags.to === "json" || flags.to === "yaml") {
-        return await writeText({ context, file, flags, signal });
-      }
-      const job = { context, file, flags, signal };
-      if (flags.to === "etcd") {
-        const timeoutMs = Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000);
-        const user = etcdUserOf(flags);
-        const api = await EtcdApi.connect(flags.etcd ?? [], { timeoutMs, user });
-        return await fill(job, new EtcdTarget(api));
-      }
-      return await withClient(context, flags, ({ client, options }) =>
-        fill(job, new RaftTarget(client, options.timeoutMs)),
-      );
-    } catch (error) {
-      throw asCliError(error);
-    } finally {
-      await file.close();
+  const file = await untilInterrupted(context, (signal) => openFile(context, path, signal));
+  // Not while it connects: nothing looks at the signal then, and Ctrl-C may end the process.
+  const stoppable = (work: (job: RestoreJob) => Promise<number>): Promise<number> =>
+    untilInterrupted(context, (signal) => work({ context, file, flags, signal }));
+  try {
+    if (flags.check === true) return reportCheck(context, file, flags);
+    if (flags.to === "json" || flags.to === "yaml") return await stoppable(writeText);
+    if (flags.to === "etcd") {
+      const timeoutMs = Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000);
+      const user = etcdUserOf(flags);
+      const api = await EtcdApi.connect(flags.etcd ?? [], { timeoutMs, user });
+      return await stoppable((job) => fill(job, new EtcdTarget(api)));
     }
-  });
+    return await withClient(context, flags, ({ client, options }) =>
+      stoppable((job) => fill(job, new RaftTarget(client, options.timeoutMs))),
+    );
+  } catch (error) {
+    throw asCliError(error);
+  } finally {
+    await file.close();
+  }
 }
 
 async function openFile(

@@ -101,6 +101,10 @@ export class StoreFold {
   async advance(to: number): Promise<void> {
     if (to < this.#index) throw new Error(`the fold stands at ${this.#index}, not before ${to}`);
     await this.#run(to);
+    if (this.#laterDump !== null && this.#journal === null) {
+      const message = `entry ${to} is not in these files: the dump shows ${this.#laterDump} only`;
+      throw new FilesError("not-held", this.#path, message);
+    }
     if (this.#index < to) {
       const message = `entry ${to} is not in these files: they end at ${this.#index}`;
       throw new FilesError("not-held", this.#path, message);

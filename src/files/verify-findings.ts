@@ -156,8 +156,12 @@ export const verifyFindings = {
   "entry-stops-pysyncobj": {
     severity: "warning",
     means:
-      "An entry that raises in PySyncObj: its members stop there for ever, at each start again.",
-    next: "Run Quorate members, which pass over it, until a compaction has removed it.",
+      "An entry that raises in PySyncObj: its members stop there for ever, at each start again. Where the " +
+      "other members' entry is another one, the bytes of this file were changed on the disk.",
+    next:
+      "Compare it with the other members first (quorate doctor DIR DIR). Where this one alone has it: move " +
+      "its files away, and remove and add it again. Where all have it: run Quorate members, which pass over " +
+      "it, until a compaction has removed it.",
   },
   "meta-missing": {
     severity: "note",

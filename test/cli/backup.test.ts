@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -174,6 +182,15 @@ test("a backup as JSON and YAML, on standard output and in a file", async (t) =>
   assert.equal(readFileSync(out, "utf8"), json.out);
   assert.equal((await quorate(args)).code, 1);
   assert.equal((await quorate([...args, "--force"])).code, 0);
+  const link = join(folderOf(t), "link");
+  symlinkSync(path, link);
+  for (const place of [path, link]) {
+    const itself = ["restore", path, "--to", "json", "--out", place, "--force"];
+    const { code, err } = await quorate(itself);
+    assert.equal(code, 2);
+    assert.match(err, /is the backup itself/);
+  }
+  assert.equal((await quorate(["restore", path, "--check"])).code, 0);
 });
 
 test("a file is never replaced unasked, a damaged one never used", async (t) => {
@@ -242,6 +259,25 @@ test("Ctrl-C ends both, and says what became of it", async (t) => {
   assert.ok(!existsSync(other));
   const restore = await quorate(["restore", path, ...addr(node)], interrupt);
   assert.deepEqual([restore.code, restore.err], [130, "quorate: stopped: nothing was changed\n"]);
+});
+
+test("while restore connects nothing holds Ctrl-C back", async (t) => {
+  const { node, path } = await filled(t);
+  let held = 0;
+  let heldAtConnect = -1;
+  const { code } = await quorate(["restore", path, ...addr(node)], {
+    onInterrupt: () => {
+      held += 1;
+      return () => {
+        held -= 1;
+      };
+    },
+    connect: async () => {
+      heldAtConnect = held;
+      throw new Error("nobody is there");
+    },
+  });
+  assert.deepEqual([code, heldAtConnect, held], [1, 0, 0]);
 });
 
 test("options that do not go together are refused before anything is done", async () => {

@@ -153,6 +153,10 @@ describe("quorate repair", () => {
     }
     const { waits, mends } = JSON.parse((await runCli(["repair", folder, "--yes", "--json"])).out);
     assert.deepEqual([waits, mends], [true, []]);
+    const alone = await runCli(["repair", folder, "--alone", "--dry-run"]);
+    assert.equal(alone.code, 4);
+    assert.match(alone.out, /may be missing: it goes on without \(--alone\)/);
+    assert.doesNotMatch(alone.out, /is marked/);
   });
 
   it("ends with 2 for what cannot be meant", async (t) => {

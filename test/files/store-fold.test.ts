@@ -49,6 +49,9 @@ test("with a dump: from its index on, and not before", async () => {
   const whole = await memberAt(join(folder, "membership"));
   assert.deepEqual(await pictureAt(compacted, 24), await pictureAt(whole, 24));
   await assert.rejects(pictureAt(compacted, 23), /begins at entry 23, and no dump holds what came/);
+  const dumpAlone = { ...compacted, journal: null };
+  await assert.rejects(pictureAt(dumpAlone, 5), /entry 5 is not in .* the dump shows 24 only/);
+  await assert.rejects(pictureAt(dumpAlone, 25), /entry 25 is not in these files: they end at 24/);
   const fold = await StoreFold.open(nodeFileSystem, compacted, 24);
   await fold.advance(24);
   const before = pictureOf(fold.store);

@@ -242,6 +242,8 @@ describe("migrate import and export refuse", () => {
     const command = encodeDelete("/nobody", {});
     const stopping = vanillaJournal([...entries, { index: 11, term: 5, command }]);
     const fs = diskWith({ journal: stopping, "journal.meta": forgetful });
+    const { warnings } = await planImport(at(fs), await memberOn(fs));
+    assert.match(warnings.join("\n"), /entry 11.*checksums will cover it/s);
     await imported(fs);
     const bytes = bytesOf(fs);
     await assert.rejects(exported(fs), /entry 11.*stops there for ever/s);

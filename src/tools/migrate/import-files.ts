@@ -39,6 +39,14 @@ function planOf(standing: Standing): Conversion {
         "compares the members, and should do so before any of them is changed",
     );
   }
+  const stopping = findings.find(({ code }) => code === "entry-stops-pysyncobj");
+  if (stopping !== undefined) {
+    warnings.push(
+      `${stopping.detail}: Quorate passes over it, and its checksums will cover it as it is. Where the other ` +
+        "members hold another entry there this file is damaged: `quorate doctor` compares them, and should do " +
+        "so first",
+    );
+  }
   return {
     ...numbersOf(standing),
     target: "Quorate",
