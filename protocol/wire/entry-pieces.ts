@@ -37,8 +37,8 @@ interface Head {
 /**
  * Puts a large entry together from the pieces of its pickle (`SyncObj.__sendAppendEntries`). Each piece costs
  * what its own length costs, and the last one no more than the others: the command is taken out of the
- * pickle as it comes, and what is left of that, with one byte in the command's place, is decoded as any
- * other pickle. Whoever takes the pieces decides with each whether to go on.
+ * pickle as it comes, and the rest, with one byte in the command's place, is decoded like every other
+ * pickle. Whoever takes the pieces decides with each whether to go on.
  */
 export class EntryPieces {
   readonly #commandBytesMax: number;
