@@ -47,6 +47,9 @@ function illnessOf({ histories, data }: SideBySide, codes: readonly string[]): s
     const verb = atStakeCount === 1 ? "is" : "are";
     return `committed entries were taken away; ${writes}${made} ${verb} not in every log`;
   }
+  if (codes.includes("entry-garbled")) {
+    return "bytes of committed entries were changed in a member's files; the others hold them";
+  }
   if (codes.includes("stale-log-wins")) {
     return `${writes}${made} will be lost if PySyncObj's members are started on these files`;
   }

@@ -98,6 +98,27 @@ test("committed entries that differ are ill", async (t) => {
   ]);
 });
 
+test("bytes that were changed in one member's files are no other history", async (t) => {
+  const garbled: Entry = {
+    index: 30,
+    term: 3,
+    command: Uint8Array.of(0, 0x80, 2, 0xff, 0x17, 0x2e),
+  };
+  const entries = [...whole.slice(0, 29), garbled, ...whole.slice(30)];
+  const sound = { entries: whole, commit: 40 };
+  const { findings } = await compared(t, { a: sound, b: { entries, commit: 40 } });
+  const [first] = findings;
+  assert.deepEqual(
+    [first?.code, first?.severity, first?.members],
+    ["entry-garbled", "ill", ["b:1"]],
+  );
+  assert.match(
+    first?.wayOut ?? "",
+    /^put the directory of b:1 aside, and have it begin with an empty/,
+  );
+  assert.doesNotMatch(JSON.stringify(findings), /force-new-cluster/);
+});
+
 test("a commit index beyond the log: committed entries were cut off", async (t) => {
   const members = {
     a: { entries: whole.slice(0, 30), commit: 36 },

@@ -34,6 +34,15 @@ export function judgeFiles(all: SideBySide): Finding[] {
 
 function conflict({ span, committed }: Conflict): Finding {
   const sides = committed.map((variant) => sideText(variant, span.first));
+  const garbled = garbledIn(span);
+  if (garbled.length > 0) {
+    const who = listed(garbled);
+    return {
+      ...{ code: "entry-garbled", severity: "ill", members: garbled },
+      says: `${rangeText(span)} of ${who} ${span.first === span.last ? "is" : "are"} nothing that a member writes, and the others hold commands there, in the same term: the bytes were changed on the disk of ${who}, or on the way to these files`,
+      wayOut: `put the directory of ${who} aside, and have it begin with an empty one once the others run: they hold what was there. Check the disk`,
+    };
+  }
   return {
     code: "committed-entries-differ",
     severity: "ill",
@@ -41,6 +50,19 @@ function conflict({ span, committed }: Conflict): Finding {
     says: `${rangeText(span)} ${span.first === span.last ? "exists" : "exist"} twice, and each was committed as far as the files tell: ${sides.join("; ")}`,
     wayOut: keepAll,
   };
+}
+
+/**
+ * Who holds bytes in the place of the others' commands, in the same term. Of a term that was led twice both
+ * sides would be commands.
+ */
+function garbledIn({ variants }: Span): readonly string[] {
+  const isGarbled = ({ writes }: Variant) =>
+    writes.length > 0 && writes.every(({ operation }) => operation === "other");
+  const isOneTerm = variants.every(({ term }) => term === variants[0]?.term);
+  const garbled = variants.filter(isGarbled);
+  if (!isOneTerm || garbled.length === variants.length) return [];
+  return garbled.flatMap(({ names }) => names);
 }
 
 function sideText({ names, term, says, writeCount, writes }: Variant, first: number): string {
