@@ -98,6 +98,16 @@ test("committed entries that differ are ill", async (t) => {
   ]);
 });
 
+test("files of which nothing can be read lag behind nobody", async (t) => {
+  const sound = { entries: whole, commit: 40 };
+  const paths = madeFolders(t, { a: sound, b: sound });
+  writeFileSync(paths[1]?.journal ?? "", Buffer.alloc(5_000, 0x5a));
+  writeFileSync(paths[1]?.meta ?? "", Buffer.alloc(50, 0x5a));
+  const codes = judgeFiles(await compareFiles(nodeFileSystem, paths)).map(({ code }) => code);
+  assert.ok(codes.includes("nothing-readable"), codes.join());
+  assert.ok(!codes.includes("lags"), codes.join());
+});
+
 test("bytes that were changed in one member's files are no other history", async (t) => {
   const garbled: Entry = {
     index: 30,

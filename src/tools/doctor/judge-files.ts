@@ -22,7 +22,12 @@ export function judgeFiles(all: SideBySide): Finding[] {
   return sortFindings([
     ...all.histories.conflicts.map(conflict),
     ...cutOff(all),
-    ...all.histories.lacks.map((lack) => lacking(all, lack)),
+    ...all.histories.lacks.flatMap((lack) =>
+      // Of files that cannot be read nobody knows what they lack.
+      all.members.some((each) => each.name === lack.name && isUnreadable(each))
+        ? []
+        : [lacking(all, lack)],
+    ),
     ...data(all),
     ...droppedEntries(all.members),
     ...dips(all.members),
@@ -224,9 +229,13 @@ function dips(members: readonly FileMember[]): Finding[] {
   });
 }
 
+function isUnreadable(member: FileMember): boolean {
+  return endOf(member) === 0 && member.damaged.some((what) => what !== "meta");
+}
+
 function damage(member: FileMember): Finding[] {
   const { name, damaged, directory } = member;
-  if (endOf(member) === 0 && damaged.some((what) => what !== "meta")) {
+  if (isUnreadable(member)) {
     return [
       {
         ...{ code: "nothing-readable", severity: "ill", members: [name] },
