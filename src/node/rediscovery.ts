@@ -41,8 +41,11 @@ export class Rediscovery {
     this.#wasLeaderless = isLeaderless;
     if (!isDue) return;
     this.#isAsking = true;
-    await this.#ask();
-    this.#isAsking = false;
+    try {
+      await this.#ask();
+    } finally {
+      this.#isAsking = false;
+    }
   }
 
   async #ask(): Promise<void> {
