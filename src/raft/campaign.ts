@@ -211,6 +211,8 @@ export function onPreVoteAnswer(
 ): void {
   const { preVotes } = state;
   if (preVotes === null || term !== state.term + 1 || !granted) return;
+  // Neither a guest, which does not count, nor whoever was not asked.
+  if (!preVotes.peers.includes(from) || !state.members.has(from)) return;
   preVotes.granted.add(from);
   if (preVotes.granted.size + 1 >= state.majority) campaign(state, preVotes.peers);
 }
