@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
@@ -8,25 +8,33 @@ const mib = 1024 * 1024;
 /** A file system of its own for one member, ext4 on a file, that the kernel can be made to give up. */
 export class LoopDisk {
   readonly folder: string;
-  readonly #image: string;
   readonly #base: string;
+  /** Such as "/dev/loop0": ours from the first mount to the end, so that no mount is given another. */
+  readonly #device: string;
 
   /** @throws Error where this user may not mount, or e2fsprogs are missing. */
   constructor(sizeMib: number) {
     this.#base = mkdtempSync(join(tmpdir(), "quorate-loop-disk-"));
-    this.#image = join(this.#base, "image");
     this.folder = join(this.#base, "mounted");
-    writeFileSync(this.#image, "");
-    truncateSync(this.#image, sizeMib * mib);
-    execFileSync("mkdir", [this.folder]);
+    const image = join(this.#base, "image");
+    writeFileSync(image, "");
+    truncateSync(image, sizeMib * mib);
+    mkdirSync(this.folder);
     try {
-      execFileSync("mke2fs", ["-q", "-t", "ext4", this.#image]);
-      this.#mount();
+      execFileSync("mke2fs", ["-q", "-t", "ext4", image]);
+      const shown = execFileSync("losetup", ["--find", "--show", image], { encoding: "utf8" });
+      this.#device = shown.trim();
     } catch (cause) {
       rmSync(this.#base, { recursive: true });
       throw new Error("this test mounts a file as ext4 (e2fsprogs, loop devices): run it as root", {
         cause,
       });
+    }
+    try {
+      this.#mount();
+    } catch (error) {
+      this.#remove();
+      throw error;
     }
   }
 
@@ -42,14 +50,14 @@ export class LoopDisk {
 
   /** What the kernel does when it finds the file system damaged: read-only, whoever writes. */
   giveUp(): void {
-    writeFileSync(`/sys/fs/ext4/${this.#device()}/trigger_fs_error`, "1");
+    writeFileSync(`/sys/fs/ext4/${basename(this.#device)}/trigger_fs_error`, "1");
   }
 
   /** A restart of the machine, and a check of the file system. */
   repair(): void {
     execFileSync("umount", [this.folder]);
     try {
-      execFileSync("e2fsck", ["-fy", this.#image], { stdio: "pipe" });
+      execFileSync("e2fsck", ["-fy", this.#device], { stdio: "pipe" });
     } catch (error) {
       // 1: it has found errors, and corrected them.
       if (!(error instanceof Error && "status" in error && error.status === 1)) throw error;
@@ -59,20 +67,25 @@ export class LoopDisk {
 
   close(): void {
     execFileSync("umount", ["-l", this.folder]);
+    this.#remove();
+  }
+
+  #remove(): void {
+    // The kernel does so as soon as nobody has a file of it open.
+    execFileSync("losetup", ["--detach", this.#device]);
     rmSync(this.#base, { recursive: true });
   }
 
   #mount(): void {
-    execFileSync("mount", ["-o", "loop,errors=remount-ro", this.#image, this.folder], {
+    execFileSync("mount", ["-o", "errors=remount-ro", this.#device, this.folder], {
       stdio: "pipe",
     });
-  }
-
-  #device(): string {
-    const line = readFileSync("/proc/mounts", "utf8")
+    const mounted = readFileSync("/proc/mounts", "utf8")
       .split("\n")
       .find((mount) => mount.split(" ")[1] === this.folder);
-    if (line === undefined) throw new Error(`${this.folder} is not mounted`);
-    return basename(line.split(" ")[0] ?? "");
+    if (mounted?.split(" ")[3]?.split(",").includes("rw") !== true) {
+      const kernel = execFileSync("dmesg", { encoding: "utf8" }).split("\n").slice(-20);
+      throw new Error(`it is not mounted for writing: ${mounted}\n${kernel.join("\n")}`);
+    }
   }
 }
