@@ -8,7 +8,7 @@ import type { Kind } from "./support/seats.js";
 const ours: readonly Kind[] = ["quorate", "quorate", "quorate"];
 const seed = Number(process.env["CRASH_SEED"] ?? Math.floor(Math.random() * 1_000_000));
 
-type Case = Pick<LifeOptions, "kills" | "compactAbove" | "victims" | "moment">;
+type Case = Pick<LifeOptions, "kills" | "compactAbove" | "victims" | "moment" | "wipe">;
 
 const cases: readonly (readonly [name: string, options: Case])[] = [
   [
@@ -31,6 +31,10 @@ const cases: readonly (readonly [name: string, options: Case])[] = [
     "all of them, between the dump's rename and the journal's",
     { kills: 15, compactAbove: 40, victims: "all", moment: "switch" },
   ],
+  [
+    "one, two or all, of which one often loses its disk",
+    { kills: 30, compactAbove: 40, victims: "some", moment: "random", wipe: 0.6 },
+  ],
 ];
 
 for (const [name, options] of cases) {
@@ -43,6 +47,7 @@ for (const [name, options] of cases) {
     assert.deepEqual(result.undead, [], figures(result));
     assert.deepEqual(result.differing, [], figures(result));
     assert.ok(result.kills >= options.kills, figures(result));
+    if (options.wipe !== undefined) assert.ok(result.wipes > 0, figures(result));
     assert.ok(result.acked >= result.kills, `too few writes to lose: ${figures(result)}`);
     if (options.moment === "switch") {
       const between = result.windows.get("between the dump's rename and the journal's") ?? 0;
@@ -67,7 +72,7 @@ function run(options: Omit<LifeOptions, "seed" | "version">, life = 0): Promise<
 }
 
 function figures(result: LifeResult): string {
-  const { kills, acked, byClient, unknown, lost } = result;
+  const { kills, wipes, acked, byClient, unknown, lost } = result;
   const windows = [...result.windows].map(([window, count]) => `${count} ${window}`).join(", ");
-  return `${kills} kills, ${acked} acknowledged (${byClient} by the client library), ${unknown} unknown, ${lost.length} lost; amid: ${windows}`;
+  return `${kills} kills, ${wipes} disks lost, ${acked} acknowledged (${byClient} by the client library), ${unknown} unknown, ${lost.length} lost; amid: ${windows}`;
 }

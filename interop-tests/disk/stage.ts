@@ -11,7 +11,6 @@ import { assertEqualData } from "../support/compare.js";
 import { eventually } from "../support/eventually.js";
 import { freeAddresses } from "../support/free-ports.js";
 import type { KvData } from "../support/kv-data.js";
-import { isRecord } from "../support/line-channel.js";
 import { QuorateMember, spawnQuorate, startQuorate } from "../support/quorate-member.js";
 import type { Scene } from "../support/scene.js";
 import type { Kind } from "../support/seats.js";
@@ -248,9 +247,7 @@ export class DiskStage {
 
   /** Codes for which the victim's health is degraded. */
   async reasons(): Promise<string[]> {
-    const { degraded } = await this.victim.httpStatus();
-    assert.ok(Array.isArray(degraded));
-    return degraded.map((reason) => (isRecord(reason) ? String(reason["code"]) : ""));
+    return await this.victim.reasons();
   }
 
   /** What the victim's present process has logged as errors, a sentence each. */

@@ -16,6 +16,8 @@ no vote changed. A new cluster begins every few dozen kills, compaction forced i
   --victims WHO    some: one, two or all at a time; all (some)
   --moment WHEN    random; dump: when a dump has just got its name; switch: all of ours exactly
                    between the renames of dump and journal (random)
+  --wipe P         so probable it is that one of those killed loses its disk as well, where the
+                   one before has been brought up to date since (0)
   --writers N      writes under way at once (6)
   --compact N      compact above N entries, in each cluster (in most: 20 to 200)
   --life N         kills per cluster (40)
@@ -33,6 +35,7 @@ const options = {
   version: { type: "string", default: "0.3.17" },
   victims: { type: "string", default: "some" },
   moment: { type: "string", default: "random" },
+  wipe: { type: "string", default: "0" },
   writers: { type: "string", default: "6" },
   compact: { type: "string" },
   life: { type: "string", default: "40" },
@@ -54,7 +57,7 @@ const kinds: Kind[] = [...values.members].map((letter) => (letter === "v" ? "van
 const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000));
 const killsMax = Number(values.kills);
 const total = {
-  ...{ kills: 0, clusters: 0, acked: 0, byClient: 0, unknown: 0 },
+  ...{ kills: 0, wipes: 0, clusters: 0, acked: 0, byClient: 0, unknown: 0 },
   ...{
     lost: 0,
     clustersThatLost: 0,
@@ -93,11 +96,13 @@ async function runLife(seed: number, life: number): Promise<void> {
   const chosen: LifeOptions = {
     ...{ seed, kills, kinds, compactAbove, victims, moment, writers: Number(values.writers) },
     version: values.version,
+    wipe: Number(values.wipe),
     ...(values.keep === undefined ? {} : { keepIn: values.keep }),
   };
   const result = await new CrashLife(chosen).run();
   total.clusters += 1;
   total.kills += result.kills;
+  total.wipes += result.wipes;
   total.acked += result.acked;
   total.unknown += result.unknown;
   total.byClient += result.byClient;

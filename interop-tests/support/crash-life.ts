@@ -31,6 +31,8 @@ export interface LifeOptions {
    * `switch`: exactly between the renames of dump and journal, all of them, ours only.
    */
   readonly moment: "random" | "dump" | "switch";
+  /** How probable it is that one of those killed loses its disk as well. */
+  readonly wipe?: number;
   /** Writes under way at once. */
   readonly writers?: number;
   /** Where the files and logs of a cluster go in which something went wrong; undefined: nowhere. */
@@ -39,6 +41,8 @@ export interface LifeOptions {
 
 export interface LifeResult {
   readonly kills: number;
+  /** Disks lost. */
+  readonly wipes: number;
   readonly acked: number;
   /** Neither acknowledged nor refused: may be there or not. */
   readonly unknown: number;
@@ -108,6 +112,9 @@ export class CrashLife {
   #witnesses: readonly CrashWitness[] = [];
   #unknown = 0;
   #kills = 0;
+  #wipes = 0;
+  /** Has lost its disk, and is not known to have been brought up to date since. */
+  #emptied: { readonly witness: CrashWitness; readonly ackedUpTo: number } | null = null;
   #stuck: string | null = null;
   #isWriting = true;
 
@@ -279,6 +286,7 @@ export class CrashLife {
     const all = this.#witnesses;
     const count = victims === "all" ? all.length : 1 + this.#chance.pick(all.length);
     const chosen = this.#chance.some(all, count);
+    const loser = await this.#loser(chosen);
     const delays = chosen.map(() => (this.#chance.is(0.5) ? 0 : this.#chance.pick(40)));
     await Promise.all(
       chosen.map(async ({ seat }, at) => {
@@ -289,15 +297,31 @@ export class CrashLife {
       }),
     );
     this.#kills += chosen.length;
+    if (loser !== null) this.#wipes += 1;
     await Promise.all(
       chosen.map(async (witness) => {
         await witness.look();
+        if (witness === loser) witness.loseDisk();
         await sleep(this.#chance.is(0.5) ? 0 : this.#chance.pick(120));
         await witness.seat.start();
       }),
     );
     const cleared = chosen.filter((one) => one.seat.kind === "vanilla" && one.wasBetween);
     if (cleared.length > all.length / 2) this.#cleared += 1;
+  }
+
+  /** Who of them loses its disk. One at a time, so that a majority of three keeps theirs. */
+  async #loser(chosen: readonly CrashWitness[]): Promise<CrashWitness | null> {
+    if (this.#emptied !== null) {
+      const { witness, ackedUpTo } = this.#emptied;
+      if (!(await witness.seat.isWhole(ackedUpTo))) return null;
+      this.#emptied = null;
+    }
+    if (!this.#chance.is(this.#options.wipe ?? 0)) return null;
+    const [loser = null] = this.#chance.some(chosen, 1);
+    const ackedUpTo = Math.max(0, ...[...this.#acked.values()].map(({ index }) => index));
+    this.#emptied = loser && { witness: loser, ackedUpTo };
+    return loser;
   }
 
   /** A new file under the dump's name: upstream's child renames it, the parent cuts the journal later. */
@@ -374,6 +398,7 @@ export class CrashLife {
       acked,
       unknown,
       byClient: this.#byClient,
+      wipes: this.#wipes,
       cleared: this.#cleared,
       vanillaFaults,
     };

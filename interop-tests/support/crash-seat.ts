@@ -1,6 +1,8 @@
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { encodeUtility } from "../../protocol/wire/utility.js";
 import { askUtility } from "../../src/net/utility-client.js";
+import { refetchingCode } from "../../src/node/member-types.js";
 import type { KvData } from "./kv-data.js";
 import { type QuorateMember, spawnQuorate } from "./quorate-member.js";
 import type { Scene } from "./scene.js";
@@ -80,6 +82,21 @@ export class CrashSeat {
   /** SIGKILL; resolves when the process is gone. */
   async kill(): Promise<void> {
     await this.#running.child.stop("SIGKILL");
+  }
+
+  /** While it does not run: its disk is thrown away, and it is given an empty one. */
+  loseDisk(): void {
+    rmSync(this.dataDir, { recursive: true });
+    mkdirSync(this.dataDir);
+  }
+
+  /** Whether it runs, has applied the entry of that index, and takes its part, as far as it says so. */
+  async isWhole(index: number): Promise<boolean> {
+    const state = await this.state().catch(() => null);
+    if (state === null || state.appliedIndex < index) return false;
+    if (this.kind === "vanilla") return true;
+    const reasons = await this.quorate?.reasons().catch(() => null);
+    return reasons?.includes(refetchingCode) === false;
   }
 
   /** All lines of the present process. */

@@ -65,6 +65,12 @@ export class CrashWitness {
     this.#note(ballot, "GET /v1/status");
   }
 
+  /** Its disk is gone: it can't know which term it was in, but must not vote a second time in any. */
+  loseDisk(): void {
+    this.seat.loseDisk();
+    this.#term = 0;
+  }
+
   /** The files, while nobody writes them. */
   async look(): Promise<void> {
     this.#looks += 1;

@@ -69,6 +69,13 @@ export class QuorateMember implements WritingClient {
     return status;
   }
 
+  /** Codes of what `GET /v1/status` calls degraded. */
+  async reasons(): Promise<string[]> {
+    const { degraded } = await this.httpStatus();
+    if (!Array.isArray(degraded)) throw new Error(`${this.name}: no list of what is degraded`);
+    return degraded.map((reason) => (isRecord(reason) ? String(reason["code"]) : ""));
+  }
+
   /** `GET /v1/kv?prefix=`: this member's own applied state. */
   async kv(prefix = ""): Promise<KvData> {
     return parseKvData(await this.getJson(`/v1/kv?prefix=${encodeURIComponent(prefix)}`));

@@ -114,7 +114,7 @@ export function statusReport(sources: ReportSources): StatusReport {
     uptimeMs: Math.round(sources.uptimeMs),
     degraded: [
       ...notes.degraded(),
-      ...(state.mustRefetch ? [{ code: refetchingCode, message: refetching(state) }] : []),
+      ...(state.showsMissing ? [{ code: refetchingCode, message: refetching(state) }] : []),
       ...unprovenLog(state),
       ...tooLarge(state),
     ],

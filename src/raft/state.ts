@@ -73,6 +73,8 @@ export class RaftState {
   /** The latest term or vote is durable when this write is; likewise the log. */
   metaSeq = 0;
   logSeq = 0;
+  /** Whether files are missing is on the disk when this write is. */
+  private markSeq = 0;
   /** All entries up to here are durable. */
   durableIndex: number;
   readonly pendingLogWrites: { seq: number; lastIndex: number }[] = [];
@@ -189,6 +191,11 @@ export class RaftState {
    */
   get shownBallot(): Ballot {
     return this.diskUsable ? this.durableBallot : { term: this.term, votedFor: this.votedFor };
+  }
+
+  /** Whether a restart would find that files are missing, or might: what may be told to anybody who asks. */
+  get showsMissing(): boolean {
+    return this.mustRefetch || this.durableSeq < this.markSeq;
   }
 
   /** Votes, or members reached, that make a majority: self included. */
@@ -325,6 +332,7 @@ export class RaftState {
     this.forgotTerm = forgotTerm;
     this.seq += 1;
     this.metaSeq = this.seq;
+    this.markSeq = this.seq;
     this.emit({ kind: "must-refetch", seq: this.seq, missing, forgotTerm });
   }
 

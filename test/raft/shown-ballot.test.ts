@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { Solo } from "./solo.js";
+import { appendFrom, Solo } from "./solo.js";
 import { requestVote } from "./vanilla-peers.js";
 
 /* A status is an answer like any other: what it tells must outlive a crash. */
@@ -26,4 +26,14 @@ suite("the term and vote that a status shows", () => {
   function shown({ state }: Solo): [number, string | null] {
     return [state.shownBallot.term, state.shownBallot.votedFor];
   }
+});
+
+test("a status tells of missing files until the disk holds that they are there again", () => {
+  const solo = new Solo({ log: [0, 4, 4], term: 4, mustRefetch: true });
+  solo.autoDisk = false;
+  solo.receive("b:1", appendFrom(4, [3, 4], [], 3));
+  assert.equal(solo.state.mustRefetch, false);
+  assert.equal(solo.state.showsMissing, true);
+  solo.sync();
+  assert.equal(solo.state.showsMissing, false);
 });
