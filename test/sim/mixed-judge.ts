@@ -9,6 +9,7 @@ import { TermsNeverGoBack } from "./checkers/terms.js";
 import { digestOf } from "./history.js";
 import type { Bench, Judge } from "./judge.js";
 import type { Standing } from "./standing.js";
+import { listOf, type MemberList, Tears } from "./tears.js";
 import { Violation } from "./violation.js";
 
 /** A write that a client was told of as done. */
@@ -18,6 +19,8 @@ interface Kept {
   readonly command: Uint8Array;
   /** The acknowledging member's own: it was committed in this term or before. */
   readonly inTerm: number;
+  /** The acknowledging member's, in that moment. */
+  readonly members: MemberList;
 }
 
 /** A Quorate member's vote. */
@@ -56,6 +59,7 @@ export class MixedJudge implements Judge {
   /** How often each term was led: 0.3.15 forgets that it has voted. */
   readonly #leaderships = new Map<number, number>();
   readonly #votes: Vote[] = [];
+  readonly #tears = new Tears();
   readonly #commits = new Map<string, { life: number; commit: number; looks: number }>();
   readonly #own: readonly Checker[] = [
     new TermsNeverGoBack(),
@@ -99,6 +103,7 @@ export class MixedJudge implements Judge {
   }
 
   lookAtVanilla(standing: Standing, bench: Bench): void {
+    this.#tears.look(standing);
     this.#lookAtLeader(standing, bench);
   }
 
@@ -122,7 +127,8 @@ export class MixedJudge implements Judge {
       for (let index = applied; index >= standing.firstIndex; index -= 1) {
         const entry = standing.entryAt(index);
         if (entry === undefined || Buffer.compare(entry.command, command) !== 0) continue;
-        const kept = { index, term: entry.term, command, inTerm: standing.term };
+        const { term: inTerm } = standing;
+        const kept = { index, term: entry.term, command, inTerm, members: listOf(standing) };
         if (standing.kind === "quorate" || isHeldByMajority(kept, bench)) this.#kept.push(kept);
         else this.sum.falselyTold += 1;
         return;
@@ -168,7 +174,10 @@ export class MixedJudge implements Judge {
       const entry = standing.entryAt(kept.index);
       if (entry !== undefined && Buffer.compare(entry.command, kept.command) === 0) continue;
       this.#lost.add(kept);
-      const isGone = entry?.term === kept.term || !isToBeKnown(kept, standing, bench);
+      const isGone =
+        entry?.term === kept.term ||
+        !isToBeKnown(kept, standing, bench) ||
+        this.#tears.part(kept.members, listOf(standing));
       const isOurs = kind === "quorate" || this.#wasVotedAway(standing, kept);
       this.sum.lost[isOurs && !isGone ? "quorate" : "vanilla"] += 1;
       bench.say(
