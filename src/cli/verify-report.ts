@@ -55,17 +55,22 @@ function storeText({ dumpAt, storeCheckedAt }: VerifyReport): string {
   return `a dump up to entry ${dumpAt}, whose data no older entries are left to compare with`;
 }
 
+/** Says no more than every finding of that severity bears out. */
 function verdictText({ worst, findings }: VerifyReport): string {
   const count = (severity: Severity) =>
     findings.filter((found) => found.severity === severity).length;
-  const counts = `${count("damage")} damage, ${count("warning")} warnings, ${count("note")} notes`;
+  const several = (severity: "warning" | "note") =>
+    `${count(severity)} ${severity}${count(severity) === 1 ? "" : "s"}`;
+  const counts = `${count("damage")} damage, ${several("warning")}, ${several("note")}`;
   switch (worst) {
     case "damage":
       return `damaged (${counts})`;
     case "warning":
-      return `no file is damaged, but see the warnings (${counts})`;
+      return `see the warnings (${counts})`;
+    case "note":
+      return `nothing wrong was found, but see the notes (${counts})`;
     default:
-      return `nothing is wrong (${counts})`;
+      return `nothing wrong was found (${counts})`;
   }
 }
 

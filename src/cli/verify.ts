@@ -8,8 +8,8 @@ the same PATH as inspect, only reads, and may be used while the member runs. Eac
 stable code, says what it means and what to do next; docs/tools.md lists all of them.`;
 
 const examples = `
-Exit codes: 0 nothing is wrong (there may be notes); 4 warnings, no file is damaged; 5 damage; 1 the
-files cannot be read; 2 wrong usage; 130 ended by Ctrl-C.
+Exit codes: 0 nothing wrong was found (there may be notes); 4 warnings; 5 damage; 1 the files cannot be
+read; 2 wrong usage; 130 ended by Ctrl-C.
 
 Examples:
   quorate verify /var/lib/patroni/raft

@@ -1,8 +1,8 @@
 import type { FileKind } from "./data-path.js";
 
 /**
- * `note`: nothing is wrong, but it should be known. `warning`: no file is damaged, and a start or an
- * operator has something to put right or to compare. `damage`: something is missing or not what was written.
+ * `note`: nothing is wrong, but it should be known. `warning`: a start or an operator has something to put right
+ * or to compare. `damage`: something is missing or not what was written.
  */
 export type Severity = "note" | "warning" | "damage";
 
@@ -166,11 +166,20 @@ export const verifyFindings = {
   "meta-missing": {
     severity: "note",
     means:
-      "There is no meta file. A member that ran for less than a second has none; and up to PySyncObj 0.3.15 " +
-      "it holds nothing but the commit index.",
+      "There is no meta file. In PySyncObj up to 0.3.15, which has made the journal, it holds nothing but " +
+      "the commit index; and a member that ran for less than a second has none.",
     next:
       "Nothing, as long as nothing newer than 0.3.15 has run on these files. Otherwise the member may have " +
       "voted: move its files away, and remove and add it again.",
+  },
+  "vote-unknown": {
+    severity: "warning",
+    means:
+      "There is no meta file, in which PySyncObj from 0.3.16 on keeps its vote, and nothing but the first " +
+      "entry in the journal: the member ran for less than a second, or its vote is lost.",
+    next:
+      "Nothing where the member had just been made. Where it may have voted: move its files away, and remove " +
+      "and add it again.",
   },
   "meta-lost": {
     severity: "damage",

@@ -4,9 +4,13 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { hadMeta } from "../storage/recovery.js";
 import { keyToText } from "../store/json-view.js";
 import { numberOf } from "../store/record.js";
+import type { CheckedJournal } from "./check-journal.js";
 import type { CheckedFiles } from "./checked-files.js";
 import { viewEntry } from "./command-view.js";
 import { type FindingCode, finding, type VerifyFinding } from "./verify-findings.js";
+
+/** The index of the first entry that an election leaves behind. */
+const firstElected = 2;
 
 /** Places that a finding spells out; the rest is counted. */
 const spelledMax = 5;
@@ -115,7 +119,8 @@ export function jointFindings(files: CheckedFiles): VerifyFinding[] {
   if (meta === null && hasLog) {
     const place = { file: "meta", path: `${base}.journal.meta` } as const;
     const why = lostMeta(files);
-    found.push(finding(why === null ? "meta-missing" : "meta-lost", place, why ?? "there is none"));
+    const code = why !== null ? "meta-lost" : storesVote(journal) ? "vote-unknown" : "meta-missing";
+    found.push(finding(code, place, why ?? "there is none"));
   }
   const first = journal?.log.first ?? null;
   if (first !== null && first.index > 1 && dump === null) {
@@ -136,6 +141,11 @@ function lostMeta({ journal, paths, dump }: CheckedFiles): string | null {
   if (!hadMeta(journal, last)) return null;
   const maker = journal.isSealed ? "a Quorate member" : `PySyncObj ${journal.version}`;
   return `there is none, and ${maker} has made the journal`;
+}
+
+/** Whether the program that made the journal keeps its vote in the meta file from its first election on. */
+function storesVote({ isSealed, version }: CheckedJournal): boolean {
+  return hadMeta({ isSealed, version }, firstElected);
 }
 
 /** Whether dump and journal make one log. */

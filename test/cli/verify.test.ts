@@ -25,7 +25,10 @@ describe("quorate verify", () => {
     const before = pictureOfFolder(folder);
     const sound = await runCli(["verify", folder]);
     assert.deepEqual([sound.code, sound.err], [0, ""]);
-    assert.match(sound.out, /^127\.0\.0\.1:4001 in \S+: nothing is wrong \(0 damage, 0 warnings/);
+    assert.match(
+      sound.out,
+      /^127\.0\.0\.1:4001 in \S+: nothing wrong was found \(0 damage, 0 warnings/,
+    );
     assert.deepEqual(pictureOfFolder(folder), before);
 
     writeFileSync(journal, vanillaJournal(log([0, 2, 2, 1])));
@@ -46,6 +49,20 @@ describe("quorate verify", () => {
       ...["code", "detail", "file", "means", "next", "path", "severity"],
     ]);
     assert.equal(found.code, "journal-end-offset");
+  });
+
+  it("says of no file that it is whole where bytes within an entry may have been changed", async (t) => {
+    const folder = temporaryFolder(t);
+    const journal = vanillaJournal(log([0, 1, 1, 2]));
+    // Amid the third entry's command, which carries no checksum.
+    journal.fill(0, journal.indexOf("/k/3") - 4, journal.indexOf("/k/3"));
+    writeFileSync(join(folder, `${address}.journal.meta`), meta);
+    writeFileSync(join(folder, `${address}.journal`), journal);
+    const { code, out } = await runCli(["verify", folder]);
+    assert.equal(code, 4);
+    assert.match(out, /^\S+ in \S+: see the warnings \(0 damage, 1 warning, 0 notes\)\n/);
+    assert.match(out, /entry-stops-pysyncobj.*\n.*seen: {3}entry 3: /);
+    assert.match(out, /the bytes of this file were changed on the disk/);
   });
 
   it("does not deny a dump with which nothing could be compared", async () => {

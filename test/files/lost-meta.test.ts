@@ -76,12 +76,22 @@ describe("a journal of PySyncObj without its meta file", () => {
       assert.equal((await start(folder)).mustRefetch, true);
     });
 
-    it(`${version}: with the first entry alone, nothing tells of a loss`, async (t) => {
+    it(`${version}: with the first entry alone, nobody can say whether it has voted`, async (t) => {
       const folder = folderOf(t, version, "new", ["journal"]);
-      assert.deepEqual(await codesOn(folder), ["meta-missing"]);
+      assert.deepEqual(await codesOn(folder), ["vote-unknown"]);
+      const { code, out } = await runCli(["verify", folder]);
+      assert.equal(code, 4);
+      assert.match(out, /: see the warnings \(0 damage, 1 warning, 0 notes\)\n/);
+      assert.match(out, /next: {3}Nothing where the member had just been made\. Where it may have/);
       assert.equal((await start(folder)).mustRefetch, false);
     });
   }
+
+  it("0.3.15: with the first entry alone, there is nothing to lose", async (t) => {
+    const folder = folderOf(t, "0.3.15", "new", ["journal"]);
+    assert.deepEqual(await codesOn(folder), ["meta-missing"]);
+    assert.equal((await runCli(["verify", folder])).code, 0);
+  });
 
   it("0.3.15: had nothing but a commit index in it", async (t) => {
     const folder = folderOf(t, "0.3.15", "terms", ["journal"]);

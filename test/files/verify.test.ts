@@ -98,6 +98,11 @@ const cases: readonly (readonly [string, Files, readonly string[]])[] = [
     ["meta-forgets"],
   ],
   ["no meta", { journal }, ["meta-missing"]],
+  [
+    "no meta, and the first entry alone in a journal of 0.3.17",
+    { journal: changed(vanillaJournal(log([0])), (copy) => copy.write("0.3.17", 24, "latin1")) },
+    ["vote-unknown"],
+  ],
   ["no journal", { meta }, ["journal-missing"]],
   ["no journal, a dump", { meta, dump }, ["commit-beyond-log", "journal-missing"]],
   ["a journal just made", { journal: vanillaJournal([], 40) }, ["journal-blank"]],
