@@ -25,8 +25,8 @@ beside, in the folder ADDRESS.before-WHAT-TIME. Where nothing is due nothing is
 changed, so it can be run again. Damaged files are refused: see quorate verify.
 
 Exit codes: 0 done, or nothing is due; 4 with --dry-run: something is due;
-1 refused, in use, or answered with no; 2 wrong usage, or nobody is there to be
-asked; 130 ended by Ctrl-C, without harm.
+1 refused (in use, another user's files, damaged, or answered with no);
+2 wrong usage, or nobody is there to be asked; 130 ended by Ctrl-C, without harm.
 `;
 
 export function registerMigrateFiles(

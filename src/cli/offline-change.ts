@@ -51,8 +51,7 @@ export async function obstacleTo(member: MemberPaths): Promise<CliError | null> 
     if (self === undefined || uid === self) continue;
     return new CliError(
       `${file} belongs to user ${uid}, and this is user ${self}: run the command as the member's ` +
-        `user (sudo -u '#${uid}' quorate …)`,
-      { code: exitCode.usage },
+        `user (sudo -u '#${uid}' quorate …). Nothing was changed`,
     );
   }
   const code = await access(member.directory, constants.W_OK).then(

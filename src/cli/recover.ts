@@ -26,8 +26,9 @@ The files as they were, and recovery.json with what was done, stay in a folder b
 leaves everything as it was. Where a crash has ended it amid the last steps, run it again.`;
 
 const example = `
-Exit codes: 0 done, done already, or --dry-run found no obstacle; 1 refused (in use, another member
-answers, files that lack entries) or failed; 2 wrong usage; 130 ended by Ctrl-C, nothing was changed.
+Exit codes: 0 done, done already, or --dry-run found no obstacle; 1 refused (in use, another user's
+files, another member answers, files that lack entries) or failed; 2 wrong usage; 130 ended by Ctrl-C,
+nothing was changed.
 
 Example:
   quorate recover /var/lib/patroni/raft --force-new-cluster --config /etc/patroni.yml --dry-run

@@ -42,8 +42,10 @@ export async function runRepair(
     const member = await findMember(path);
     await refuseInUse(member);
     const fault = await obstacleTo(member);
-    if (fault !== null) context.err(`quorate: --yes would refuse: ${fault.message}\n`);
-    return await repairMember(context, member, flags);
+    const code = await repairMember(context, member, flags);
+    if (fault === null) return code;
+    // Behind the plan, where it is read: what it shows is not what would be done.
+    throw new CliError(`--yes would refuse: ${fault.message}`);
   }
   const paths = await memberToChange(path);
   return await underLock(nodeFileSystem, paths, async (remark) => {

@@ -22,7 +22,8 @@ PySyncObj's members do not know that mark: do not start one on such files.`;
 
 const examples = `
 Exit codes: 0 nothing has to be mended, or all is mended; 4 with --dry-run: there is something to mend;
-5 a human has to decide, nothing was changed; 1 refused (in use, or answered with no) or failed;
+5 a human has to decide, nothing was changed; 1 refused (in use, another user's files, or answered
+with no; --dry-run too, which shows the plan of another user's files all the same) or failed;
 2 wrong usage, or nobody is there to be asked; 130 ended by Ctrl-C, without harm.
 
 Examples:

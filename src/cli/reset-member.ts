@@ -14,8 +14,9 @@ A member that PySyncObj runs does not know that it may not vote while it is empt
 it until it has caught up, or remove it from the cluster and add it again.`;
 
 const example = `
-Exit codes: 0 done, or --dry-run found no obstacle; 1 refused (in use, or the rest needs this member)
-or failed; 2 wrong usage; 130 ended by Ctrl-C, nothing was changed. After a crash run it again.
+Exit codes: 0 done, or --dry-run found no obstacle; 1 refused (in use, another user's files, or the
+rest needs this member) or failed; 2 wrong usage; 130 ended by Ctrl-C, nothing was changed. After a
+crash run it again.
 
 Example:
   quorate reset-member /var/lib/patroni/raft --config /etc/patroni/patroni.yml --dry-run

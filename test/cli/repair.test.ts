@@ -102,11 +102,21 @@ describe("quorate repair", () => {
     const before = pictureOfFolder(folder);
     t.mock.method(process as { geteuid(): number }, "geteuid", () => 4_000_000);
     const plan = await runCli(["repair", folder, "--dry-run"]);
-    assert.equal(plan.code, 4);
+    assert.equal(plan.code, 1);
+    assert.match(plan.out, /: 1 to mend\n/);
     assert.match(plan.err, /--yes would refuse: .* belongs to user \d+, and this is user 4000000/);
-    const { code, err } = await runCli(["repair", folder, "--yes"]);
-    assert.equal(code, 2);
-    assert.match(err, /belongs to user \d+, and this is user 4000000: run the command as/);
+    for (const command of [
+      ["repair", folder, "--yes"],
+      ["migrate", "import", folder, "--yes"],
+      ["migrate", "import", folder, "--dry-run"],
+      ["migrate", "export", folder, "--to", "0.3.15", "--dry-run"],
+      ["recover", folder, "--force-new-cluster", "--dry-run"],
+      ["reset-member", folder, "--addr", "127.0.0.1:9", "--dry-run"],
+    ]) {
+      const { code, err } = await runCli(command);
+      assert.equal(code, 1, command.join(" "));
+      assert.match(err, /belongs to user \d+, and this is user 4000000: run the command as/);
+    }
     assert.deepEqual(pictureOfFolder(folder), before);
   });
 

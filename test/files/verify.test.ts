@@ -464,7 +464,7 @@ test("Quorate's files with a dump: nothing; without their meta: meta-lost", asyn
 
 const vectors = join(projectRoot(), "protocol", "vectors");
 for (const version of readdirSync(vectors).filter((name) => /^\d/.test(name))) {
-  test(`what real members of ${version} have left: nothing but notes`, async () => {
+  test(`what real members of ${version} have left: nothing but notes, and what nobody can tell`, async () => {
     const found = await findData(nodeFileSystem, join(vectors, version, "files"));
     assert.ok(found.kind === "members" && found.members.length > 6);
     for (const member of found.members) {
@@ -472,7 +472,11 @@ for (const version of readdirSync(vectors).filter((name) => /^\d/.test(name))) {
       if (member.address === "truncated") continue;
       const { findings } = await verifyMember(nodeFileSystem, member);
       const grave = findings.filter(({ severity }) => severity !== "note");
-      assert.deepEqual(grave, [], member.address);
+      // Just made, and of a version that would have its vote in the meta file: nobody can tell.
+      const keepsVote = ["0.3.16", "0.3.17"].includes(version);
+      const expected = member.address === "new" && keepsVote ? ["vote-unknown"] : [];
+      const codes = grave.map(({ code }) => code);
+      assert.deepEqual(codes, expected, member.address);
     }
   });
 }
