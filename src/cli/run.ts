@@ -7,6 +7,7 @@ import type { CliContext } from "./context.js";
 import { addSettingOptions } from "./flag-options.js";
 import { createLogger } from "./log.js";
 import { runMember } from "./run-member.js";
+import { tuneEngine } from "./tune-engine.js";
 
 export function registerRun(
   program: Command,
@@ -30,6 +31,7 @@ export function registerRun(
         "    --data-dir /var/lib/quorate --password-file /etc/quorate/password",
     )
     .action(async (path: string | undefined, flags: ConfigFlags) => {
+      tuneEngine();
       const config = loadConfig({
         file: path === undefined ? undefined : readConfigPath(path),
         env: context.env,
