@@ -16,8 +16,8 @@ no vote changed. A new cluster begins every few dozen kills, compaction forced i
   --victims WHO    some: one, two or all at a time; all (some)
   --moment WHEN    random; dump: when a dump has just got its name; switch: all of ours exactly
                    between the renames of dump and journal (random)
-  --wipe P         so probable it is that one of those killed loses its disk as well, where the
-                   one before has been brought up to date since (0)
+  --wipe P         so probable it is that one of those killed loses its disk as well, where all
+                   members are whole: one that lost its before has been brought up to date (0)
   --writers N      writes under way at once (6)
   --compact N      compact above N entries, in each cluster (in most: 20 to 200)
   --life N         kills per cluster (40)

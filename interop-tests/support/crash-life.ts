@@ -113,8 +113,8 @@ export class CrashLife {
   #unknown = 0;
   #kills = 0;
   #wipes = 0;
-  /** Has lost its disk, and is not known to have been brought up to date since. */
-  #emptied: { readonly witness: CrashWitness; readonly ackedUpTo: number } | null = null;
+  /** The last entry acknowledged when a disk was lost: a member that has applied it was brought up to date. */
+  #ackedAtWipe = 0;
   #stuck: string | null = null;
   #isWriting = true;
 
@@ -310,18 +310,13 @@ export class CrashLife {
     if (cleared.length > all.length / 2) this.#cleared += 1;
   }
 
-  /** Who of them loses its disk. One at a time, so that a majority of three keeps theirs. */
+  /** Who of them loses its disk. A majority of three keeps theirs, so all are whole before it. */
   async #loser(chosen: readonly CrashWitness[]): Promise<CrashWitness | null> {
-    if (this.#emptied !== null) {
-      const { witness, ackedUpTo } = this.#emptied;
-      if (!(await witness.seat.isWhole(ackedUpTo))) return null;
-      this.#emptied = null;
-    }
     if (!this.#chance.is(this.#options.wipe ?? 0)) return null;
-    const [loser = null] = this.#chance.some(chosen, 1);
-    const ackedUpTo = Math.max(0, ...[...this.#acked.values()].map(({ index }) => index));
-    this.#emptied = loser && { witness: loser, ackedUpTo };
-    return loser;
+    const whole = this.#witnesses.map(({ seat }) => seat.isWhole(this.#ackedAtWipe));
+    if ((await Promise.all(whole)).includes(false)) return null;
+    this.#ackedAtWipe = Math.max(0, ...[...this.#acked.values()].map(({ index }) => index));
+    return this.#chance.some(chosen, 1)[0] ?? null;
   }
 
   /** A new file under the dump's name: upstream's child renames it, the parent cuts the journal later. */
