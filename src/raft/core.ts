@@ -7,6 +7,7 @@ import {
   roundTick,
 } from "./campaign.js";
 import { advanceLeaderCommit } from "./commit.js";
+import { beginLook, onLookStatus } from "./first-look.js";
 import { onFromLeader } from "./follower.js";
 import { needsCandidateGuard } from "./guards/candidate-guard.js";
 import { inquestTick, onInquestAnswer } from "./inquest.js";
@@ -105,7 +106,7 @@ export class RaftCore {
         this.forget(input.id);
         break;
       case "peer-is-quorate":
-        if (state.membership.hears(input.peer)) state.knowledge(input.peer).isQuorate = true;
+        this.onQuorate(input.peer);
         break;
       case "peer-status":
         this.onPeerStatus(input.peer, input.question, input.status);
@@ -223,6 +224,7 @@ export class RaftCore {
     if (!state.membership.hears(peer) || question <= state.knowledge(peer).questionBefore) return;
     onPeerStatus(state, peer, question, status);
     if (status !== null) reconsiderVote(state, peer);
+    if (onLookStatus(state, peer, status)) this.leaderGreets(peer);
   }
 
   private onDurable(seq: number): void {
@@ -252,6 +254,16 @@ export class RaftCore {
     this.greet(peer);
   }
 
+  private onQuorate(peer: string): void {
+    const { state } = this;
+    if (!state.membership.hears(peer)) return;
+    state.knowledge(peer).isQuorate = true;
+    const progress = state.progress.get(peer);
+    if (progress === undefined || progress.look === null) return;
+    progress.look = null;
+    if (state.isLeader && state.inquest === null) this.leaderGreets(peer);
+  }
+
   /** A new link to a leader begins with a message, so that the receiver knows who leads. */
   private greet(id: string): void {
     const { state } = this;
@@ -261,7 +273,8 @@ export class RaftCore {
     progress.linkLost();
     state.progress.set(id, progress);
     state.nextHeartbeatMs = Math.min(state.nextHeartbeatMs, state.nowMs);
-    if (state.inquest === null) this.leaderGreets(id);
+    const isLooking = beginLook(state, id, progress);
+    if (state.inquest === null && !isLooking) this.leaderGreets(id);
   }
 
   private leaderGreets(id: string): void {

@@ -3,11 +3,12 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type { AppendChunk, AppendEntries, InstallSnapshot } from "../../protocol/wire/messages.js";
 import { raiseCommit } from "./commit.js";
+import { leaveTerm } from "./first-look.js";
 import { noteTerm } from "./guards/forgetful-voters.js";
 import { mayFollow } from "./guards/forgotten-term.js";
-import { beaconTo, liftPeer } from "./guards/term-beacon.js";
+import { liftPeer } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
-import { adoptTerm, stepDown } from "./role.js";
+import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
 import { isTooLarge, refuseTooLarge, waitsForDump } from "./too-large.js";
 import { yieldCommitted } from "./yield-committed.js";
@@ -52,7 +53,7 @@ function acceptLeader(state: RaftState, from: string, message: FromLeader): bool
       `${from} claims to lead term ${term}, which ${known.leader} leads: its message is refused. ` +
         "A member that forgot its vote makes this possible; PySyncObj up to 0.3.15 does forget it.",
     );
-    leaveTerm(state, from);
+    leaveTerm(state, from, term);
     return false;
   }
   if (known?.term !== term || known.leader !== from) {
@@ -70,17 +71,6 @@ function acceptLeader(state: RaftState, from: string, message: FromLeader): bool
   state.leaderHeardMs = state.nowMs;
   if (!state.transferringToSelf) state.resetElectionDeadline();
   return true;
-}
-
-/**
- * Neither of a term's two leaders may be followed, and each of them may go on for ever with a majority of
- * its own: a term that nobody has led yet makes both step down.
- */
-function leaveTerm(state: RaftState, from: string): void {
-  const { term } = state;
-  if (state.guarded("term-beacon")) adoptTerm(state, term + 1);
-  else if (state.isLeader) stepDown(state, null);
-  beaconTo(state, from, term);
 }
 
 function onAppendEntries(state: RaftState, from: string, message: AppendEntries): void {

@@ -57,6 +57,8 @@ export const raftLimits = {
    * shortest election timeout): these are 27 years of elections that this member has not heard of.
    */
   termStepMax: 2 ** 31,
+  /** A peer that answers, and tells nothing of itself, is sent no entries for so long on a new link. */
+  lookMsMax: 3_000,
   /** Other terms tried at our last index; a cluster this many elections behind is not plausible. */
   inquestProbesMax: 1_024,
   /** A receiver that has a whole dump needs this long at most to load it: a million keys take 2 s. */

@@ -1,3 +1,18 @@
+import type { PeerStatus } from "./types.js";
+
+/** A leader's first look at a member on a new link: see first-look.ts. */
+export interface Look {
+  readonly startedMs: number;
+  /** When it was last asked for its state. */
+  askedMs: number;
+  /** When it has first answered what keeps it quiet. */
+  answeredMs: number | null;
+  status: PeerStatus | null;
+  /** It was asked whether it holds what is committed here, and has shown that it does not. */
+  isProbed: boolean;
+  differs: boolean;
+}
+
 /** What a leader knows of one follower or observer. */
 export class Progress {
   /** Next entry to send. Optimistic while `mode` is 'replicate'. */
@@ -29,6 +44,9 @@ export class Progress {
   proposedMs = Number.NEGATIVE_INFINITY;
   /** Commit index that the last message told. */
   toldCommit = 0;
+
+  /** Nothing that could cut its log is sent as long as this is under way. */
+  look: Look | null = null;
 
   /** Where the follower last said that it holds another entry than we do; 0 where it did not. */
   conflictAt = 0;
@@ -87,6 +105,7 @@ export class Progress {
     this.staleAnswers = 0;
     this.loading = null;
     this.conflictAt = 0;
+    this.look = null;
     this.isMatchFresh = false;
     this.nextIndex = this.matchIndex > 0 ? this.matchIndex + 1 : this.nextIndex;
     this.mode = "probe";

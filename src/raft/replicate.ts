@@ -2,6 +2,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, AppendEntries, NextNodeIdx } from "../../protocol/wire/messages.js";
 import { advanceLeaderCommit } from "./commit.js";
+import { keepLooking, onLookAnswer } from "./first-look.js";
 import { raftLimits } from "./limits.js";
 import { isDue } from "./pace.js";
 import type { Progress } from "./progress.js";
@@ -64,6 +65,10 @@ interface Batch {
 }
 
 function replicateTo(state: RaftState, peer: string, progress: Progress, round: Round): void {
+  if (progress.look !== null) {
+    if (round.heartbeat) keepLooking(state, peer, progress.look);
+    return;
+  }
   if (progress.mode === "snapshot") {
     if (round.heartbeat) sendSnapshotHeartbeat(state, peer);
     return;
@@ -222,6 +227,13 @@ export function onNextNodeIdx(state: RaftState, from: string, message: NextNodeI
   if (progress === undefined) return;
   // Counted also where we do not lead: what is answered now need not be told apart in a later lead.
   const isOfNow = progress.answered(state.nowMs);
+  if (!state.isLeader || progress.look === null) onAnswer(state, from, message, isOfNow);
+  else if (onLookAnswer(state, from, message)) replicateToOne(state, from);
+}
+
+function onAnswer(state: RaftState, from: string, message: NextNodeIdx, isOfNow: boolean): void {
+  const progress = state.progress.get(from);
+  if (progress === undefined) return;
   if (message.success || message.reset) progress.isMatchFresh = true;
   if (!state.isLeader) return;
   if (!isOfNow) {
