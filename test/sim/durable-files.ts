@@ -66,6 +66,11 @@ export class DurableFiles {
     return inode === undefined ? null : Buffer.from(inode.durable());
   }
 
+  /** The dump's file, which is another one with each dump. */
+  dump(): Inode | undefined {
+    return this.#disk.image.findDurable(`/data/${this.#address}.dump`);
+  }
+
   /** The entry is there, as such or in the dump. */
   holds(index: number, term: number): boolean {
     return index < this.journal().first || this.termAt(index) === term;

@@ -106,13 +106,18 @@ function slowLeader(scene: Scene): void {
   });
 }
 
-/** The disk has lost the end of the journal, which it had confirmed; the meta file tells of it. */
+/**
+ * The disk has lost the end of the journal, which it had confirmed; the meta file tells of it. Not where a
+ * dump has been written since, which may reach as far as the meta file tells: then nothing shows the loss.
+ */
 function olderJournal(scene: Scene): void {
   const { cluster, middle } = scene;
   const journal = middle.durable.journalBytes() ?? Buffer.alloc(0);
+  const dump = middle.durable.dump();
   scene.commitBehind({ count: 3, bytes: 15 }, ({ to }) => {
     const isStored = () => (middle.durable.meta().commitIndex >= to ? true : null);
     scene.when(isStored, () => {
+      if (middle.durable.dump() !== dump) return scene.end();
       if (!loseTail(cluster, middle, journal)) return scene.end();
       scene.leaveAlone();
       middle.start();
