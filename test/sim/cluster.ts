@@ -220,7 +220,7 @@ export class Cluster implements Bench {
     const view = seat instanceof Seat ? seat.view() : null;
     if (view === null) return;
     try {
-      this.judge.sent(view, to, message);
+      this.judge.sent(view, to, message, this);
     } catch (error) {
       // Thrown in here it would look like a fault of the member's own.
       this.fail(error);

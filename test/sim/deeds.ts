@@ -1,5 +1,6 @@
 import type { Cluster } from "./cluster.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
+import { ledAgain } from "./led-again.js";
 import { lostDiskDeeds } from "./lost-disk-deeds.js";
 import { allWhole, loseDisk } from "./lost-disks.js";
 import { Seat } from "./seat.js";
@@ -84,6 +85,7 @@ const acts = {
   "pile-up": pileUp,
   "false-height": falseHeight,
   "asks-for-vote": asksForVote,
+  "led-again": ledAgain,
   "sent-again": sentAgain,
   "lose-link": (cluster, deed) => {
     const [, to] = pair(cluster, deed);

@@ -45,7 +45,7 @@ export interface Judge {
   look(member: MemberView, bench: Bench): void;
   /** A vanilla member has. */
   lookAtVanilla(standing: Standing, bench: Bench): void;
-  sent(from: MemberView, to: string, message: PeerMessage): void;
+  sent(from: MemberView, to: string, message: PeerMessage, bench: Bench): void;
   told(told: Told, bench: Bench): void;
   lostDisk(address: string): void;
   linked(address: string, peer: string): void;

@@ -6,6 +6,7 @@ import { DurableBeforeSent } from "./checkers/durable-first.js";
 import { OneVoteATerm } from "./checkers/one-vote.js";
 import { ConfirmedIsKept } from "./checkers/promises.js";
 import { TermsNeverGoBack } from "./checkers/terms.js";
+import { FirstWords } from "./first-words.js";
 import { digestOf } from "./history.js";
 import type { Bench, Judge } from "./judge.js";
 import type { Standing } from "./standing.js";
@@ -60,6 +61,7 @@ export class MixedJudge implements Judge {
   readonly #leaderships = new Map<number, number>();
   readonly #votes: Vote[] = [];
   readonly #tears = new Tears();
+  readonly #firstWords: FirstWords | null;
   readonly #commits = new Map<string, { life: number; commit: number; looks: number }>();
   readonly #own: readonly Checker[] = [
     new TermsNeverGoBack(),
@@ -68,9 +70,13 @@ export class MixedJudge implements Judge {
     new DurableBeforeSent(),
   ];
 
-  /** @param isStrict Nothing may be lost: no vanilla member restarts, and so none forgets. */
-  constructor(isStrict: boolean) {
+  /**
+   * @param isStrict Nothing may be lost: no vanilla member restarts, and so none forgets.
+   * @param hearsFirstWords See first-words.ts: where all ways between two sides are cut, and none alone.
+   */
+  constructor(isStrict: boolean, hearsFirstWords = false) {
     this.#isStrict = isStrict;
+    this.#firstWords = hearsFirstWords ? new FirstWords() : null;
   }
 
   get acknowledged(): number {
@@ -107,7 +113,8 @@ export class MixedJudge implements Judge {
     this.#lookAtLeader(standing, bench);
   }
 
-  sent(from: MemberView, to: string, message: PeerMessage): void {
+  sent(from: MemberView, to: string, message: PeerMessage, bench: Bench): void {
+    this.#firstWords?.sent(from, to, message, { kept: this.#kept, bench });
     for (const checker of this.#own) checker.sent?.(from, to, message);
     if (message.type !== "response_vote") return;
     const { commitIndex, log } = from.raft;
@@ -141,6 +148,7 @@ export class MixedJudge implements Judge {
   }
 
   linked(address: string, peer: string): void {
+    this.#firstWords?.linked(address, peer);
     for (const checker of this.#own) checker.linked?.(address, peer);
   }
 

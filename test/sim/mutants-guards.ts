@@ -24,6 +24,13 @@ export const guardMutants: readonly Mutant[] = [
     profile: "dips",
   },
   {
+    name: "no-first-look",
+    rule: "a leader that was cut off sends entries on a new link without a look at the member",
+    file: "src/raft/first-look.js",
+    edits: [['if (!state.guarded("look-before-truncate"))', "if (true)"]],
+    profile: "led-again",
+  },
+  {
     name: "no-look-before-truncate",
     rule: "a new leader does not look at its peers' logs",
     file: "src/raft/inquest.js",

@@ -13,6 +13,8 @@ export interface Profile {
   readonly members: readonly (readonly MemberKind[])[];
   /** Vanilla members are never stopped, so that nothing may be lost. */
   readonly vanillaStays?: boolean;
+  /** What a leader says first on a new link makes nobody drop what was acknowledged. */
+  readonly hearsFirstWords?: boolean;
   /** Members come and go, so that vanilla ones ask each other who is one. */
   readonly changesMembers?: boolean;
   readonly compactionEntries: number;
@@ -288,6 +290,16 @@ export const profiles: Readonly<Record<string, Profile>> = {
       "lose-link": 2,
       strike: 1,
     },
+  },
+  /** A leader is away while members that forget lead its term for the second time. */
+  "led-again": {
+    ...plain,
+    members: beside("0.3.15").slice(0, 2),
+    hearsFirstWords: true,
+    gapMs: 2_500,
+    compactionEntries: 5_000,
+    compactionMs: 10 ** 9,
+    weights: { "led-again": 1 },
   },
 };
 

@@ -49,7 +49,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
   const trace = new Trace(options.print ?? null);
   const members = chance.pick(profile.members);
   const isMixed = members.some((kind) => kind !== "quorate");
-  const mixed = new MixedJudge(profile.vanillaStays === true);
+  const mixed = new MixedJudge(profile.vanillaStays === true, profile.hearsFirstWords);
   const judge = isMixed ? mixed : new StrictJudge();
   const cluster = new Cluster({
     chance,
