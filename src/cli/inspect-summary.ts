@@ -1,4 +1,4 @@
-import { findData, type MemberPaths } from "../files/data-path.js";
+import { findData } from "../files/data-path.js";
 import { type MemberOverview, overviewOf } from "../files/overview.js";
 import type { JournalOverview } from "../files/read-journal.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
@@ -24,16 +24,18 @@ export async function printSummary(
     for (const files of chosen) all.push(await overviewOf(nodeFileSystem, files, watch));
     return all;
   });
+  const isAlone = found.kind === "file";
   context.out(
     isJson
       ? `${JSON.stringify({ members: overviews }, null, 2)}\n`
-      : overviews.map((overview, at) => formatOverview(overview, chosen[at])).join("\n"),
+      : overviews.map((overview) => formatOverview(overview, isAlone)).join("\n"),
   );
   await context.drained();
 }
 
-function formatOverview(overview: MemberOverview, paths: MemberPaths | undefined): string {
-  const { journal, meta, dump, inUseBy } = overview;
+/** @param isAlone One file was asked about: nothing is said of those beside it. */
+function formatOverview(overview: MemberOverview, isAlone: boolean): string {
+  const { journal, meta, dump, inUseBy, others } = overview;
   const head = formatPairs([
     ["member", overview.address],
     ["directory", overview.directory],
@@ -45,7 +47,8 @@ function formatOverview(overview: MemberOverview, paths: MemberPaths | undefined
             inUseBy === null ? "nobody that is seen from here" : `process ${inUseBy}`,
           ] as const,
         ]),
-    ...((paths?.others.length ?? 0) === 0 ? [] : [["beside", overview.others.join(", ")] as const]),
+    ...(isAlone || others.length === 0 ? [] : [["beside", others.join(", ")] as const]),
+    ...(isAlone ? [] : missing({ journal, meta, dump })),
   ]);
   return [
     head,
@@ -55,6 +58,13 @@ function formatOverview(overview: MemberOverview, paths: MemberPaths | undefined
   ]
     .filter((part) => part !== "")
     .join("\n");
+}
+
+function missing(
+  files: Readonly<Pick<MemberOverview, "journal" | "meta" | "dump">>,
+): (readonly [string, string])[] {
+  const none = Object.entries(files).flatMap(([kind, file]) => (file === null ? [kind] : []));
+  return none.length === 0 ? [] : [["not there", none.join(", ")]];
 }
 
 function formatJournal(journal: JournalOverview): string {

@@ -45,6 +45,9 @@ export function registerKvPut(
         "  quorate kv put /service/demo/config - --prev-index 42 --addr 10.0.0.1:2222 < config.json",
     )
     .action(async (key: string, text: string, flags: PutFlags) => {
+      // `get` and `delete` take it: what another program has set can be seen, and taken away.
+      if (key === "")
+        throw new ConfigError("the key is empty: give KEY (a variable without a value?)");
       const ttl = flags.ttl === undefined ? {} : { ttl: readTtl(flags.ttl) };
       const conditions = readConditions(flags);
       const value = text === "-" ? await context.stdin() : text;

@@ -10,6 +10,7 @@ import {
   showValue,
   withClient,
 } from "./kv-session.js";
+import { tellOfLeader } from "./leader-notice.js";
 
 interface WatchFlags extends ClientFlags {
   readonly current?: boolean;
@@ -28,8 +29,10 @@ export function registerKvWatch(
       "Prints each change of the keys that begin with PREFIX (without it: of all), until Ctrl-C: log\n" +
       "index, set or delete, key, value. Each change comes once and in order, also when links break\n" +
       "and leaders change. Only where the observer was away for longer than the leader keeps its log\n" +
-      "several changes of a key become one, marked 'after a gap'. With --json a line is an object.",
-    exits: "0 ended by --count or Ctrl-C; 1 nobody answered; 2 wrong usage",
+      "several changes of a key become one, marked 'after a gap'. With --json a line is an object.\n" +
+      "While there is no leader it waits, and says so on standard error.",
+    exits:
+      "0 ended by --count or Ctrl-C; 1 nobody answered; 2 wrong usage; 130 Ctrl-C before it was connected",
   })
     .argument("[prefix]", "what the keys begin with", "")
     .option("--current", "print first what there is now, as if it were set")
@@ -43,9 +46,11 @@ export function registerKvWatch(
       const count = flags.count === undefined ? Number.POSITIVE_INFINITY : readCount(flags.count);
       const code = await withClient(context, flags, async (session) => {
         const stop = context.onInterrupt(() => void session.client.close());
+        const tellNoMore = tellOfLeader(context, session.client);
         try {
           await follow(session, prefix, { count, isFromNow: flags.current !== true });
         } finally {
+          tellNoMore();
           stop();
         }
         return exitCode.ok;

@@ -43,7 +43,13 @@ export function registerMigrate(
         "their commands, `check` says before and after each whether to go on; both only ask the members.\n" +
         "`import` and `export` convert a stopped member's files where that is due.",
     )
-    .helpCommand("help [command]", "print help for a command");
+    .helpCommand("help [command]", "print help for a command")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  quorate migrate plan /etc/patroni/patroni.yml\n" +
+        "  quorate migrate check /etc/patroni/patroni.yml --before 10.0.0.3:2222 --wait 60\n" +
+        "  quorate migrate import /var/lib/patroni/raft --dry-run",
+    );
   registerPlan(group, context, finish);
   registerCheck(group, context, finish);
   registerMigrateFiles(group, context, finish);

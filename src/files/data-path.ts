@@ -41,6 +41,9 @@ const endings: readonly (readonly [FileKind, string])[] = [
  * @throws FilesError `no-such-path`, `not-data`, `unreadable`.
  */
 export async function findData(fs: FileSystem, path: string): Promise<DataPath> {
+  if (path === "") {
+    throw new FilesError("no-such-path", "PATH", "it is empty (a variable without a value?)");
+  }
   const names = await namesIn(fs, path);
   if (names !== null) {
     const members = membersIn(path, names);

@@ -2,6 +2,7 @@ import type { CheckedFiles } from "./checked-files.js";
 import { planRepair } from "./repair-plan.js";
 import {
   type FindingCode,
+  refetchJournalText,
   refetchMissingText,
   refetchText,
   repairText,
@@ -32,7 +33,9 @@ export function withAdvice(
     let { next } = found;
     if (needsHuman.length > 0) next = next.replace(repairText, noRepair);
     if (refused.length > 0) {
-      next = next.replace(refetchText, noStart).replace(refetchMissingText, noStart);
+      for (const text of [refetchText, refetchJournalText, refetchMissingText]) {
+        next = next.replace(text, noStart);
+      }
     }
     return { ...found, next };
   });

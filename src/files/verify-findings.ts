@@ -17,6 +17,8 @@ interface FindingText {
 export const refetchText =
   "Start the member with Quorate: it sets the file aside, neither votes nor leads, and takes what is " +
   "missing from the leader. With PySyncObj move the member's files away, and remove and add it again.";
+/** Of a journal whose dump is not there. */
+export const refetchJournalText = refetchText.replace("the file aside", "the journal aside");
 /** Of a file that is not there. */
 export const refetchMissingText =
   "Start the member with Quorate: it neither votes nor leads, and takes what is missing from the leader. " +
@@ -238,7 +240,7 @@ export const verifyFindings = {
   "dump-missing": {
     severity: "damage",
     means: "The journal begins after the first entry, and there is no dump of what came before.",
-    next: refetch,
+    next: refetchJournalText,
   },
   "dump-damaged": {
     severity: "damage",

@@ -105,6 +105,21 @@ describe("quorate inspect", () => {
     }
   });
 
+  it("says which of a member's files are not there, but for a file by itself", async (t) => {
+    const folder = directoryOf(t, "0.3.17", "compacted");
+    const shown = async (path: string) =>
+      /^not there +(.+)$/m.exec((await inspect([path])).out)?.[1] ?? null;
+    assert.equal(await shown(folder), null);
+    for (const [ending, missing] of [
+      [".journal", "journal"],
+      [".journal.meta", "journal, meta"],
+    ] as const) {
+      rmSync(join(folder, `127.0.0.1:4001${ending}`));
+      assert.equal(await shown(folder), missing);
+    }
+    assert.equal(await shown(join(folder, "127.0.0.1:4001.dump")), null);
+  });
+
   it("chooses entries by key, index, term and time", async (t) => {
     const folder = temporaryFolder(t);
     const entries = [
@@ -300,6 +315,7 @@ describe("quorate inspect", () => {
     }
     for (const [path, message] of [
       [join(folder, "nothing"), /there is no such file or directory/],
+      ["", /^quorate: PATH: it is empty \(a variable without a value\?\)/],
       [join(folder, "empty"), /no journal, meta or dump is in this directory/],
     ] as const) {
       const result = await inspect([path]);

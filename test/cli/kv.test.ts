@@ -20,9 +20,13 @@ let member: Member | null = null;
 
 before(async () => {
   address = await freeAddress("127.0.0.31");
+  await startMember();
+});
+
+async function startMember(): Promise<void> {
   const config = loadConfig({ env: {}, flags: { selfAddr: address, dataDir } });
   member = await Member.start(config, silentLogger);
-});
+}
 
 after(async () => {
   await member?.stop();
@@ -224,6 +228,39 @@ describe("quorate kv", () => {
     );
   });
 
+  it("says that there is no leader, and when there is one again", async () => {
+    let interrupt = (): void => {};
+    const seen = { out: "", err: "" };
+    await kv(["put", "/again", "before"]);
+    const watching = kv(["watch", "/again", "--current"], {
+      out: (text) => {
+        seen.out += text;
+      },
+      err: (text) => {
+        seen.err += text;
+      },
+      onInterrupt: (listener) => {
+        interrupt = listener;
+        return () => {};
+      },
+    });
+    await until(() => seen.out.includes("before"), "the watch is there", 20_000);
+    await member?.stop();
+    await until(() => seen.err !== "", "the line that says so", 20_000);
+    assert.equal(
+      seen.err,
+      "quorate: no member can be reached: waiting, changes are printed when there is one again\n",
+    );
+    await startMember();
+    await until(() => / leads: /.test(seen.err), "the line that it goes on", 20_000);
+    assert.equal(seen.err.split("\n")[1], `quorate: ${address} leads: the watch goes on`);
+    await kv(["put", "/again", "after"]);
+    await until(() => seen.out.includes("after"), "the change", 20_000);
+    interrupt();
+    assert.equal((await watching).code, 0);
+    assert.equal(seen.err.split("\n").length, 3, "two lines, however long it was");
+  });
+
   it("tells a write that may be done from one that is not", async () => {
     const failing = (reason: "LEADER_CHANGED" | "MISSING_LEADER", mayBeDone: boolean) =>
       kv(["put", "/x", "1", "--timeout", "0.5"], {
@@ -244,6 +281,10 @@ describe("quorate kv", () => {
 
   it("refuses what makes no sense", async () => {
     await fails(["put", "/a", "1", "--ttl", "0"], 2, /--ttl is "0" but must be seconds/);
+    await fails(["put", "", "1"], 2, /the key is empty: give KEY/);
+    await fails(["put", "", "1", "--dry-run"], 2, /the key is empty: give KEY/);
+    await fails(["get", ""], 1, /there is no key ""/);
+    await fails(["delete", "", "--recursive"], 2, /does not go with an empty prefix/);
     await fails(["put", "/a", "1", "--prev-index", "x"], 2, /--prev-index is "x"/);
     await fails(["put", "/a", "1", "--prev-exist", "maybe"], 2, /true, false/);
     await fails(["watch", "--count", "0"], 2, /--count is "0"/);

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeMembership } from "../../protocol/log/commands.js";
@@ -83,6 +83,21 @@ describe("quorate recover", () => {
     assert.deepEqual(made.formerMembers, formerMembers);
     const record = readFileSync(join(made.setAsideTo, "recovery.json"), "utf8");
     assert.deepEqual(JSON.parse(record).formerMembers, formerMembers);
+  });
+
+  it("records where the old files are from the root on, whatever the path it was given", async (t) => {
+    const other = await startOther(t);
+    await other.stop();
+    const folder = temporaryFolder(t);
+    await quorateMember(folder, [log([0, 1, 1]).slice(1)]);
+    const config = ["--config", configOf(t, [other.name])];
+    const path = relative(process.cwd(), folder);
+    const made = JSON.parse((await recover(path, ...config, "--yes", "--json")).out);
+    assert.equal(dirname(made.setAsideTo), folder);
+    const record = JSON.parse(readFileSync(join(made.setAsideTo, "recovery.json"), "utf8"));
+    assert.equal(record.setAsideTo, made.setAsideTo);
+    const again = JSON.parse((await recover(path, ...config, "--yes", "--json")).out);
+    assert.deepEqual([again.changed, again.setAsideTo], [false, made.setAsideTo]);
   });
 
   it("names the members of the configuration where the log has none", async (t) => {

@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { changeFault, unchangedText } from "../../files/change-fault.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import type { Watch } from "../../files/watch.js";
@@ -88,7 +88,8 @@ async function makeFolder(
   const first = `${address}.before-${why}-${time}`;
   let name = first;
   for (let copy = 2; names.has(name); copy++) name = `${first}-${copy}`;
-  const folder = join(directory, name);
+  // What names it may be read later, and elsewhere.
+  const folder = resolve(directory, name);
   try {
     await fs.makeDirectory(folder);
   } catch (error) {

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { MemberPaths } from "../../files/data-path.js";
 import type { FileSystem } from "../../storage/file-system.js";
 import { readWhole } from "../../storage/files.js";
@@ -6,7 +6,7 @@ import { readWhole } from "../../storage/files.js";
 /** What was made of the files, and what they had been. Kept as JSON beside the old files. */
 export interface ForcedCluster {
   readonly address: string;
-  /** Folder with the files as they were. */
+  /** Folder with the files as they were, from the root on. */
   readonly setAsideTo: string;
   readonly oldTerm: number;
   readonly newTerm: number;
@@ -39,7 +39,7 @@ export async function recordsOf(
   for (const name of names.reverse()) {
     const bytes = await readWhole(fs, join(directory, name, recordName), recordBytesMax);
     const record = bytes === null ? null : parsed(Buffer.from(bytes).toString());
-    if (record !== null) records.push({ ...record, setAsideTo: join(directory, name) });
+    if (record !== null) records.push({ ...record, setAsideTo: resolve(directory, name) });
   }
   return records;
 }
