@@ -42,6 +42,8 @@ export interface CliContext {
   /** Whether somebody watches that on a terminal: progress is shown to people only. */
   readonly isErrTerminal: boolean;
   sleep(ms: number): Promise<void>;
+  /** What the file system of this directory has left for this user; infinite where it does not say. */
+  freeBytes(directory: string): Promise<number>;
   /** @param signal Ends a start that waits, as on a full disk. */
   startMember(config: Config, logger: Logger, signal: AbortSignal): Promise<MemberHandle>;
 }

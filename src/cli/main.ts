@@ -1,3 +1,4 @@
+import { statfs } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
@@ -71,12 +72,20 @@ export function processContext(): CliContext {
     sleep: async (ms) => {
       await sleep(ms);
     },
+    freeBytes,
     startMember: async (config, logger, signal) => {
       // Loaded when needed: the other commands do without the raft, storage and network houses.
       const { Member } = await import("../node/member.js");
       return await Member.start(config, logger, undefined, signal);
     },
   };
+}
+
+async function freeBytes(directory: string): Promise<number> {
+  const found = await statfs(directory).catch(() => null);
+  if (found === null) return Number.POSITIVE_INFINITY;
+  // Some of it is kept for the superuser.
+  return (process.geteuid?.() === 0 ? found.bfree : found.bavail) * found.bsize;
 }
 
 async function confirm(question: string): Promise<boolean> {

@@ -8,6 +8,7 @@ import { nodeFileSystem } from "../storage/node-file-system.js";
 import { filesOf } from "../tools/recover/aside-folder.js";
 import { forceNewCluster } from "../tools/recover/force-new-cluster.js";
 import type { ForcedCluster } from "../tools/recover/recovery-record.js";
+import { roomFor, roomRefusal } from "../tools/recover/room.js";
 import { readSurvivor, type Survivor } from "../tools/recover/survivor.js";
 import { bytesOf } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
@@ -62,7 +63,21 @@ async function look(context: CliContext, path: string, flags: RecoverFlags): Pro
   if (read.isDone) return read;
   const plan = { ...read.plan, formerMembers: formerMembersOf(context, read, flags) };
   await refuseWhileOthersAnswer(context, plan.formerMembers);
-  return { ...read, plan };
+  return await withRoom(context, { ...read, plan });
+}
+
+/** A full disk would be met amid it: harmless, and better known beforehand. */
+async function withRoom(context: CliContext, survivor: Survivor): Promise<Survivor> {
+  const { member, plan } = survivor;
+  if (plan.refusal !== null) return survivor;
+  const oldBytes = await bytesOf(filesOf(member));
+  const freeBytes = await context.freeBytes(member.directory);
+  const room = await untilInterrupted(context, (signal) =>
+    roomFor(survivor, { oldBytes, freeBytes, watch: { signal } }).catch((error: unknown) => {
+      throw signal.aborted ? new CliError(stopped, { code: exitCode.interrupted }) : error;
+    }),
+  );
+  return { ...survivor, plan: { ...plan, room, refusal: roomRefusal(room, member.directory) } };
 }
 
 function tellPlan(context: CliContext, survivor: Survivor, flags: RecoverFlags): number {

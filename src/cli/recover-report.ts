@@ -3,7 +3,7 @@ import type { ForcedCluster } from "../tools/recover/recovery-record.js";
 import { formatPairs } from "./table.js";
 
 export function planText(plan: ForcedPlan): string {
-  const { address, term, newTerm, lastIndex, keys, formerMembers, findings } = plan;
+  const { address, term, newTerm, lastIndex, keys, formerMembers, findings, room } = plan;
   return (
     formatPairs([
       ["member", address],
@@ -11,6 +11,9 @@ export function planText(plan: ForcedPlan): string {
       ["term", `${term}, then ${newTerm}`],
       ["keys", String(keys)],
       ["gives up", formerMembers.join(", ")],
+      ...(room === null
+        ? []
+        : [["room", `${room.neededBytes} bytes needed, ${room.freeBytes} free`] as const]),
       ...findings.map((finding) => ["found", finding] as const),
       ...(plan.refusal === null ? [] : [["--yes", "would refuse, see below"] as const]),
     ]) + warningText

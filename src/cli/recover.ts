@@ -27,7 +27,7 @@ leaves everything as it was. Where a crash has ended it amid the last steps, run
 
 const example = `
 Exit codes: 0 done, done already, or --dry-run found no obstacle; 1 refused (in use, another user's
-files, another member answers, files that lack entries) or failed; 2 wrong usage; 130 ended by Ctrl-C,
+files, another member answers, files that lack entries, a full disk) or failed; 2 wrong usage; 130 ended by Ctrl-C,
 nothing was changed.
 
 Example:

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join, relative } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -14,8 +15,10 @@ import { Storage } from "../../src/storage/storage.js";
 import {
   address,
   log,
+  noOp,
   pictureOfFolder,
   quorateMember,
+  setEntry,
   temporaryFolder,
   vanillaJournal,
   vanillaMeta,
@@ -47,6 +50,13 @@ function configOf(t: TestContext, partners: readonly string[]): string {
 
 function recover(folder: string, ...flags: string[]): Promise<CliResult> {
   return runCli(["recover", folder, "--force-new-cluster", ...flags]);
+}
+
+/** Of all files, those in folders as well. */
+function bytesIn(folder: string): number {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const files = names.map((name) => statSync(join(folder, name))).filter((each) => each.isFile());
+  return files.reduce((sum, { size }) => sum + size, 0);
 }
 
 function damage(path: string, at: number): void {
@@ -232,7 +242,7 @@ describe("quorate recover, beside others and stopped", () => {
       assert.deepEqual([code, out, err], [130, "", "quorate: stopped: nothing was changed\n"]);
       assert.deepEqual(pictureOfFolder(folder), before);
     }
-    assert.equal(stops, 3, "reading, asking the others, copying");
+    assert.equal(stops, 4, "reading, asking the others, looking for room, copying");
   });
 
   it("shows what it does, and how much of it is done", async (t) => {
@@ -249,6 +259,42 @@ describe("quorate recover, beside others and stopped", () => {
     assert.match(err, /\rreading: \d+ %, /);
     assert.match(err, /\rcopying the files aside: 100 %, /);
     assert.match(err, /\rwriting the new dump: 1 of \d keys, /);
+  });
+
+  it("foresees a full disk with --dry-run as with --yes, to the size of the new dump", async (t) => {
+    const folder = temporaryFolder(t);
+    const sets = Array.from({ length: 50 }, (_, at) =>
+      setEntry(at + 3, 1, `/k/${at}`, randomBytes(300).toString("hex")),
+    );
+    await quorateMember(folder, [[noOp(2, 1), ...sets]], { dumpAt: 52 });
+    const before = pictureOfFolder(folder);
+    const args = ["recover", folder, "--force-new-cluster"];
+    const at = (freeBytes: number, ...flags: string[]) =>
+      runCli([...args, ...flags], { freeBytes: async () => freeBytes });
+    const oldBytes = bytesIn(folder);
+    const free = oldBytes + 140_000;
+    const { room } = JSON.parse((await at(free, "--dry-run", "--json")).out);
+    assert.equal(room.freeBytes, free);
+    assert.ok(room.neededBytes > oldBytes + 50 * 300, `${room.neededBytes} with a new dump`);
+
+    for (const freeBytes of [0, oldBytes, room.neededBytes - 1]) {
+      for (const consent of ["--dry-run", "--yes"]) {
+        const { code, err } = await at(freeBytes, consent);
+        assert.equal(code, 1, `${freeBytes} ${consent}`);
+        assert.match(
+          err,
+          /new files need \d+ bytes, and \d+ are free .*: make room first\. Nothing/,
+        );
+        assert.deepEqual(pictureOfFolder(folder), before);
+      }
+    }
+    const plan = await at(room.neededBytes - 1, "--dry-run");
+    assert.match(plan.out, /^room +\d+ bytes needed, \d+ free$/m);
+    assert.match(plan.out, /^--yes +would refuse, see below$/m);
+
+    const { code, err } = await at(room.neededBytes, "--yes");
+    assert.deepEqual([code, err], [0, ""]);
+    assert.ok(bytesIn(folder) <= oldBytes + room.neededBytes, "no more than was foreseen");
   });
 
   it("says, run once more, that it is done", async (t) => {

@@ -3,8 +3,10 @@ import { encodeNoOp } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import { systemClock } from "../../clock.js";
 import { changeFault, unchangedText } from "../../files/change-fault.js";
+import type { Watch } from "../../files/watch.js";
 import { nodeCompression } from "../../storage/compression.js";
 import { encodeDump } from "../../storage/dump-codec.js";
+import type { FileHandle } from "../../storage/file-system.js";
 import { type MemberFiles, memberFiles, removeIfThere } from "../../storage/files.js";
 import { MetaFile } from "../../storage/meta-file.js";
 import { createJournal } from "../../storage/open-files.js";
@@ -93,16 +95,30 @@ function recordOf(
   };
 }
 
+interface NewDump {
+  readonly survivor: Survivor;
+  readonly last: Entry;
+  readonly onKeys: (done: number) => void;
+}
+
 async function writeDump(
   { fs, watch }: Workplace,
-  given: {
-    readonly survivor: Survivor;
-    readonly last: Entry;
-    readonly path: string;
-    readonly onKeys: (done: number) => void;
-  },
+  { path, ...dump }: NewDump & { readonly path: string },
 ): Promise<void> {
-  const { survivor, last, path, onKeys } = given;
+  const file = await fs.open(path, "create");
+  try {
+    await encodeNewDump(file, { ...dump, watch });
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes the dump in which the survivor is the only member. The caller syncs. */
+export async function encodeNewDump(
+  file: FileHandle,
+  { survivor, last, onKeys, watch }: NewDump & { readonly watch: Watch },
+): Promise<void> {
   const { member, store, codeVersion } = survivor;
   const snapshot = store.beginSnapshot();
   function* records() {
@@ -113,16 +129,13 @@ async function writeDump(
       onKeys(done);
     }
   }
-  const file = await fs.open(path, "create");
   try {
     const previous = survivor.last;
     const source = { last, previous, members: [member.address], codeVersion, records: records() };
     const tools = { clock: systemClock, compression: nodeCompression };
     await encodeDump(source, file, { ...tools, signal: watch.signal });
-    await file.sync();
   } finally {
     snapshot.end();
-    await file.close();
   }
 }
 

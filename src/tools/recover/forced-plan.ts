@@ -5,6 +5,7 @@ import type { MemberPaths } from "../../files/data-path.js";
 import { FilesError } from "../../files/files-error.js";
 import { parseAddress } from "../../net/address.js";
 import type { Recovered } from "../../storage/recovered.js";
+import type { Room } from "./room.js";
 
 /**
  * Added to the highest term that the survivor knows: the others may have held elections that it never
@@ -33,6 +34,8 @@ export interface ForcedPlan {
   readonly knowsAll: boolean;
   /** What is wrong with the files, in words. */
   readonly findings: readonly string[];
+  /** On the disk; null: not looked at. */
+  readonly room: Room | null;
   /** Why nothing would be done; null: it would. */
   readonly refusal: string | null;
 }

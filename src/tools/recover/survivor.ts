@@ -113,6 +113,7 @@ function planOf(
     formerMembers: [...members].sort(),
     knowsAll: given.named.length > 0 || (dump !== null && !plan.mustRefetch),
     findings: [...findings.map(({ message }) => message), ...dipsIn(entries)],
+    room: null,
     refusal: given.refusal,
   };
 }
