@@ -1,16 +1,11 @@
-import type { MemberPaths } from "../files/data-path.js";
-import { readDump } from "../files/read-dump.js";
-import { readMeta } from "../files/read-meta.js";
-import { nodeFileSystem } from "../storage/node-file-system.js";
 import { type ResetMember, resetMember } from "../tools/recover/reset-member.js";
 import { askMembers, askStatus, findContact } from "./asking.js";
-import { bytesOf } from "./chosen-files.js";
 import { type Client, readClient } from "./client-options.js";
 import type { CliContext } from "./context.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { printJson } from "./kv-session.js";
 import { checkConsent, memberToChange, refuseInUse } from "./offline-change.js";
-import { withProgress } from "./progress-line.js";
+import { type Compared, comparedText, compareWithOther } from "./reset-compare.js";
 import type { ResetFlags } from "./reset-member.js";
 import { formatPairs } from "./table.js";
 
@@ -35,16 +30,20 @@ export async function reset(context: CliContext, path: string, flags: ResetFlags
         "Nothing was changed",
     );
   }
-  if (!keepsPromises) await checkOtherHoldsAll(context, member, rest);
+  const otherCommit = rest.commitIndex;
+  const acceptsUncompared = flags.acceptUncompared === true;
+  const compared = keepsPromises
+    ? null
+    : await compareWithOther(context, member, { otherCommit, acceptsUncompared });
   if (flags.yes !== true) {
-    const plan = { changed: false, address: member.address, ...rest, keepsPromises };
+    const plan = { changed: false, address: member.address, ...rest, keepsPromises, compared };
     if (client.json) printJson(context, plan);
-    else context.out(planText(member.address, rest));
+    else context.out(planText(member.address, rest, compared));
     if (flags.dryRun === true) return exitCode.ok;
     throw new CliError("nothing was changed: say --yes to do it", { code: exitCode.usage });
   }
   const done = await resetMember(member, { now: new Date(), keepsPromises });
-  if (client.json) printJson(context, { changed: true, ...done });
+  if (client.json) printJson(context, { changed: true, ...done, compared });
   else context.out(doneText(done, rest));
   return exitCode.ok;
 }
@@ -78,29 +77,6 @@ async function askRest(context: CliContext, client: Client, self: string): Promi
   return { leader, members: names, commitIndex: contact.status.commitIndex };
 }
 
-/** Of two: an other member that was only just added would leave nobody with the data. */
-async function checkOtherHoldsAll(
-  context: CliContext,
-  { meta, dump }: MemberPaths,
-  { commitIndex }: Rest,
-): Promise<void> {
-  const read = meta === null ? null : await readMeta(nodeFileSystem, meta);
-  const stored = read?.kind === "meta" ? read.meta.commitIndex : 0;
-  const totalBytes = await bytesOf([dump]);
-  const stopped = "stopped: nothing was changed";
-  const dumped = await withProgress(
-    context,
-    { doing: "reading the dump", totalBytes, stopped },
-    async (watch) => (dump === null ? null : await readDump(nodeFileSystem, dump, watch)),
-  );
-  const own = Math.max(stored, dumped?.kind === "dump" ? dumped.dump.last.index : 0);
-  if (commitIndex >= own) return;
-  throw new CliError(
-    `the other member knows entries up to ${commitIndex} as committed, this one up to ${own}: these files ` +
-      "are needed. Nothing was changed",
-  );
-}
-
 /**
  * A leader that has lost its majority goes on saying that it leads for a while, and its followers say what
  * they heard last: so it is asked itself whom it is connected to.
@@ -121,11 +97,16 @@ async function checkLeads(
   );
 }
 
-function planText(address: string, { leader, members }: Rest): string {
+function planText(
+  address: string,
+  { leader, members, commitIndex }: Rest,
+  compared: Compared | null,
+): string {
   return formatPairs([
     ["member", address],
     ["cluster", members.join(", ")],
     ["leader", leader ?? "none without this member: there are two"],
+    ...(compared === null ? [] : [["compared", comparedText(compared, commitIndex)] as const]),
     ["would be", "emptied: journal and dump are set aside beside the data directory's files"],
   ]);
 }

@@ -8,7 +8,8 @@ the member starts empty and takes everything from the leader. It keeps its term 
 for nobody before a leader has brought it up to date: so it can break no promise that it made.
 
 Stop the member first. The command asks the cluster whether it has a leader without this member, and
-does nothing otherwise. Without --yes nothing is changed.
+does nothing otherwise. Of two members none leads alone: there it compares what the other one knows
+as committed with these files, and says what of them cannot be read. Without --yes nothing changes.
 
 A member that PySyncObj runs does not know that it may not vote while it is empty: let Quorate run
 it until it has caught up, or remove it from the cluster and add it again.`;
@@ -22,7 +23,7 @@ Example:
   quorate reset-member /var/lib/patroni/raft --config /etc/patroni/patroni.yml --dry-run
   quorate reset-member /var/lib/patroni/raft --addr 10.0.0.2:2222 --yes`;
 
-export type ResetFlags = OfflineFlags & ClientFlags;
+export type ResetFlags = OfflineFlags & ClientFlags & { readonly acceptUncompared?: boolean };
 
 export function registerResetMember(
   program: Command,
@@ -34,6 +35,10 @@ export function registerResetMember(
     .summary("empty a member's data directory, so that it starts anew")
     .description(description);
   addOfflineOptions(addClientOptions(command))
+    .option(
+      "--accept-uncompared",
+      "of two members: also where these files do not say what they hold",
+    )
     .addHelpText("after", example)
     .action(async (path: string, flags: ResetFlags) => {
       const { reset } = await import("./reset-files.js");

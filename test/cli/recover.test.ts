@@ -23,6 +23,7 @@ import {
   vanillaJournal,
   vanillaMeta,
 } from "../files/support/made-files.js";
+import { FakeCluster } from "./fake-cluster.js";
 import { type CliResult, runCli } from "./run-cli.js";
 
 /** Somebody who takes connections until he is stopped. */
@@ -338,6 +339,77 @@ describe("quorate reset-member", () => {
     const both = await reset(folder, "--yes", "--dry-run");
     assert.deepEqual([both.code, /contradict each other/.test(both.err)], [2, true]);
     assert.deepEqual(pictureOfFolder(folder), before);
+  });
+
+  describe("of two members", () => {
+    const other = "127.0.0.1:4002";
+    /** The other one knows entries up to 42 as committed, and nobody leads. */
+    const beside = (folder: string, ...flags: string[]) => {
+      const cluster = new FakeCluster([address, other], null);
+      const args = ["reset-member", folder, "--addr", other, ...flags];
+      return runCli(args, { ask: (to, request, options) => cluster.ask(to, request, options) });
+    };
+    const files = (t: TestContext, first: number, last: number, commit: number | null): string => {
+      const folder = temporaryFolder(t);
+      const entries = log(Array.from({ length: last }, (_, at) => Math.min(at, 1)));
+      writeFileSync(join(folder, `${address}.journal`), vanillaJournal(entries.slice(first - 1)));
+      const meta =
+        commit === null ? Buffer.from("rubbish") : vanillaMeta({ raftCommitIndex: commit });
+      writeFileSync(join(folder, `${address}.journal.meta`), meta);
+      return folder;
+    };
+
+    it("says what it has compared, and refuses where these files know more", async (t) => {
+      const plan = await beside(files(t, 1, 50, 42), "--dry-run");
+      assert.deepEqual([plan.code, plan.err], [0, ""]);
+      assert.match(
+        plan.out,
+        /^compared +the other member knows entries up to 42 as committed, these files up to 42; the dump is not/m,
+      );
+      const refused = await beside(files(t, 1, 50, 43), "--dry-run");
+      assert.equal(refused.code, 1);
+      assert.match(refused.err, /up to 42 as committed, this one up to 43: these files are needed/);
+      // What was compacted away was committed, whatever cannot be read.
+      const compacted = await beside(files(t, 44, 50, null), "--dry-run", "--accept-uncompared");
+      assert.deepEqual([compacted.code, /this one up to 44/.test(compacted.err)], [1, true]);
+    });
+
+    it("takes the journal where neither meta file nor dump can be read, and says so", async (t) => {
+      const proven = await beside(files(t, 1, 42, null), "--dry-run");
+      assert.deepEqual([proven.code, proven.err], [0, ""]);
+      assert.match(proven.out, /the journal here ends at 42; the meta file cannot be read \(/);
+      assert.match(proven.out, /the dump is not there/);
+
+      const folder = files(t, 1, 43, null);
+      const before = pictureOfFolder(folder);
+      for (const consent of ["--dry-run", "--yes"]) {
+        const { code, out, err } = await beside(folder, consent);
+        assert.deepEqual([code, out], [1, ""]);
+        assert.match(
+          err,
+          /the meta file cannot be read \(.*the dump is not there: the journal ends at/,
+        );
+        assert.match(err, /knows entries up to 42 as committed.*--accept-uncompared/);
+        assert.deepEqual(pictureOfFolder(folder), before);
+      }
+      const json = await beside(folder, "--accept-uncompared", "--yes", "--json");
+      assert.equal(json.code, 0, json.err);
+      const { compared } = JSON.parse(json.out);
+      assert.deepEqual(
+        [compared.committed, compared.journalEnd, compared.unread.length],
+        [null, 43, 2],
+      );
+    });
+
+    it("says that nothing was compared where nothing can be read", async (t) => {
+      const folder = files(t, 1, 5, null);
+      writeFileSync(join(folder, `${address}.journal`), "rubbish");
+      const { code, err } = await beside(folder, "--yes");
+      assert.equal(code, 1);
+      assert.match(err, /no entry that can be read: there is nothing to compare with the other/);
+      const plan = await beside(folder, "--dry-run", "--accept-uncompared");
+      assert.deepEqual([plan.code, /NOT COMPARED with anything here/.test(plan.out)], [0, true]);
+    });
   });
 
   it("refuses files that somebody uses, before it asks anybody", async (t) => {
