@@ -109,3 +109,26 @@ for (const version of pysyncobjVersions) {
     });
   }
 }
+
+for (const version of pysyncobjVersions.filter(forgetsTerm)) {
+  test(`${version} has room for a large entry in the journal that Quorate leaves`, async (t) => {
+    const scene = openScene(t);
+    const addresses = await freeAddresses(1);
+    const [address = ""] = addresses;
+    const options: SeatsOptions = { version, addresses, compactAbove };
+    const first = await startSeat(scene, options, "quorate", address);
+    const writer = await writerOf(scene, options, first);
+    await fill(writer, { prefix: "/small/", count: filled });
+    await eventually("compacted, and at rest", () => isAtRest(first));
+    await writer.stop();
+    await first.stop("SIGTERM");
+    const second = await startSeat(scene, options, "vanilla", address);
+    const large = { prefix: "/large/", count: 1, valueBytes: 60_000 };
+    await fill(await writerOf(scene, options, second), large);
+    const before = await second.data();
+    await second.stop("SIGTERM");
+    const third = await startSeat(scene, options, "vanilla", address);
+    await writerOf(scene, options, third);
+    assert.deepEqual(differences(before, await third.data()), []);
+  });
+}

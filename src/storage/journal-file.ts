@@ -227,6 +227,17 @@ export class JournalFile {
     await this.#sync();
   }
 
+  /**
+   * Leaves room behind the end for whoever takes the file over. A member of PySyncObj up to 0.3.15 doubles
+   * its file once for an entry that does not fit (`FileJournal` and `ResizableFile` in
+   * pysyncobj/journal.py); where that is too little, it goes on without the entry in its journal.
+   */
+  async leaveRoom(): Promise<void> {
+    const size = Math.min(this.#end + journalGrowthBytesMin, journalBytesMax);
+    if (this.#isTailDirty || this.#size >= size) return;
+    await this.#guard("leaving room", () => this.#handle.truncate(size));
+  }
+
   async close(): Promise<void> {
     await this.#handle.close();
   }

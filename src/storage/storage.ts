@@ -207,6 +207,7 @@ export class Storage {
     try {
       if (this.#failure === null) {
         await this.#log.journal.confirm();
+        await this.#log.journal.leaveRoom();
         await this.#log.journal.sync();
         await this.#storeCommitIndex();
         await this.#log.dumps.dropWaiting();
