@@ -246,19 +246,18 @@ describe("quorate kv", () => {
     });
     await until(() => seen.out.includes("before"), "the watch is there", 20_000);
     await member?.stop();
-    await until(() => seen.err !== "", "the line that says so", 20_000);
-    assert.equal(
-      seen.err,
-      "quorate: no member can be reached: waiting, changes are printed when there is one again\n",
-    );
+    const lost =
+      /^quorate: no member can be reached: waiting, changes are printed when there is one again$/gm;
+    await until(() => seen.err.match(lost) !== null, "the line that says so", 20_000);
     await startMember();
-    await until(() => / leads: /.test(seen.err), "the line that it goes on", 20_000);
-    assert.equal(seen.err.split("\n")[1], `quorate: ${address} leads: the watch goes on`);
+    const found = `quorate: ${address} leads: the watch goes on\n`;
+    await until(() => seen.err.includes(found), "the line that it goes on", 20_000);
     await kv(["put", "/again", "after"]);
     await until(() => seen.out.includes("after"), "the change", 20_000);
     interrupt();
     assert.equal((await watching).code, 0);
-    assert.equal(seen.err.split("\n").length, 3, "two lines, however long it was");
+    // A stall of this process may be taken for one more loss; each look at it is not one.
+    assert.ok((seen.err.match(lost)?.length ?? 0) <= 2, seen.err);
   });
 
   it("tells a write that may be done from one that is not", async () => {
