@@ -72,7 +72,9 @@ async function askRest(context: CliContext, client: Client, self: string): Promi
         "are of no use to that cluster, and can be moved away",
     );
   }
-  const leader = contact.status.leader === self ? null : contact.status.leader;
+  // Of two the other one goes on for a while as the leader that it was: it leads nobody.
+  const isOfTwo = names.length === 2;
+  const leader = isOfTwo || contact.status.leader === self ? null : contact.status.leader;
   if (leader !== null) await checkLeads(context, others, { leader, self, size: names.length });
   return { leader, members: names, commitIndex: contact.status.commitIndex };
 }

@@ -374,6 +374,16 @@ describe("quorate reset-member", () => {
       assert.deepEqual([compacted.code, /this one up to 44/.test(compacted.err)], [1, true]);
     });
 
+    it("asks no majority of the other one, which may still take itself for the leader", async (t) => {
+      const cluster = new FakeCluster([address, other], other);
+      const args = ["reset-member", files(t, 1, 50, 42), "--addr", other, "--dry-run"];
+      const { code, out, err } = await runCli(args, {
+        ask: (to, request, options) => cluster.ask(to, request, options),
+      });
+      assert.deepEqual([code, err], [0, ""]);
+      assert.match(out, /^leader +none without this member: there are two$/m);
+    });
+
     it("takes the journal where neither meta file nor dump can be read, and says so", async (t) => {
       const proven = await beside(files(t, 1, 42, null), "--dry-run");
       assert.deepEqual([proven.code, proven.err], [0, ""]);
