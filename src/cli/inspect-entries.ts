@@ -1,5 +1,6 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import { systemClock } from "../clock.js";
+import { behindGapText, lookBehindGap, walkBehindGaps } from "../files/behind-gap.js";
 import { type EntryView, viewEntry } from "../files/command-view.js";
 import { FilesError } from "../files/files-error.js";
 import { type FollowEvent, followJournal } from "../files/follow.js";
@@ -34,16 +35,35 @@ async function printAll(context: CliContext, path: string, printer: EntryPrinter
     const stream = await JournalStream.open(nodeFileSystem, path, watch);
     try {
       const batches = stream.records();
+      let last = 0;
       let step = await batches.next();
       for (; step.done !== true; step = await batches.next()) {
         if ((await printer.print(step.value.entries)) === "done") return;
+        last = step.value.entries.at(-1)?.index ?? last;
       }
       const broken = stream.breakAfter(step.value);
-      if (broken !== null) printer.note(brokenText(broken.offset));
+      if (broken === null) return;
+      printer.note(brokenText(broken.offset));
+      if (broken.reason === "gap")
+        await printBehind(stream, printer, { from: broken.offset, last });
     } finally {
       await stream.close();
     }
   });
+}
+
+/** Whole entries behind others that are missing: nothing else shows them. */
+async function printBehind(
+  stream: JournalStream,
+  printer: EntryPrinter,
+  { from, last }: { readonly from: number; readonly last: number },
+): Promise<void> {
+  const behind = await lookBehindGap(stream, from, last);
+  if (behind === null) return;
+  printer.note(`${behindGapText(behind)}: they follow`);
+  for await (const { entries } of walkBehindGaps(stream, from, last)) {
+    if ((await printer.print(entries)) === "done") return;
+  }
 }
 
 /** Of a journal that breaks off. */

@@ -6,6 +6,7 @@ import { eachPiece, type InPieces, type JournalBatch } from "../storage/journal-
 import { isBlankJournal, type JournalVerdict, judgeInPieces } from "../storage/journal-verdict.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import { Store } from "../store/store.js";
+import { type BehindGap, lookBehindGap } from "./behind-gap.js";
 import { JournalStream } from "./journal-stream.js";
 import { listedMax } from "./limits.js";
 import { LogSummarizer, type LogSummary } from "./log-summary.js";
@@ -41,6 +42,8 @@ export interface CheckedJournal {
     readonly last: number;
     readonly end: number;
   } | null;
+  /** Whole records behind entries that are missing. */
+  readonly behindGap: BehindGap | null;
   /** Nothing but zeros follows all of these: nothing else can ever have stood in the file. */
   readonly isRestZero: boolean;
 }
@@ -64,12 +67,15 @@ export async function checkJournal(
     const last = pass.lastEntry();
     // Of a sealed file zeros follow; what PySyncObj has cut is told by the seal.
     const behindEnd = last === null || isSealed ? null : await entriesBehind(stream, to, last);
+    const mayGoOn = verdict?.cause === "gap" || verdict?.cause === "foreign-tail";
+    const behindGap =
+      last === null || !mayGoOn ? null : await lookBehindGap(stream, to, last.index);
     return {
       isJournal: header?.isJournal === true,
       version: header?.version ?? "",
       ...{ isBlank, isSealed, bytes: size, endOffset: header?.endOffset ?? null, verdict },
       ...pass.result(),
-      behindEnd,
+      ...{ behindEnd, behindGap },
       isRestZero: await stream.run(isZeroFrom(behindEnd?.end ?? to, size)),
     };
   } finally {

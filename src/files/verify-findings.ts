@@ -123,6 +123,19 @@ export const verifyFindings = {
       "An entry does not have the index after the one before it: pages lost with the power, or damage.",
     next: `Check the disk. ${repair} What is missing comes from the leader.`,
   },
+  "entry-left-out": {
+    severity: "damage",
+    means:
+      "An entry is missing amid the journal, and those behind it are whole. PySyncObj up to 0.3.15 doubles a file " +
+      "that is too small once: an entry that does not fit even then is committed all the same, and stands in no " +
+      "member's journal. As long as members run, they have it in memory.",
+    next:
+      "Start no PySyncObj member on such files, and never stop two members at once: they would lead nobody, or lose " +
+      "what is behind the gap. Take quorate backup from the running members first; then move them to Quorate one at " +
+      "a time (quorate migrate plan): each takes the whole log from those that run. Neither quorate repair nor " +
+      "quorate recover: both would drop the entries behind. Where no member runs any more, quorate inspect --entries " +
+      "shows those.",
+  },
   "journal-stray-term": {
     severity: "damage",
     means:
@@ -278,7 +291,8 @@ export const verifyFindings = {
   },
   "dump-not-member": {
     severity: "note",
-    means: "The dump's members do not name this member: it was removed, or the files were renamed.",
+    means:
+      "The dump's members, and the changes behind it in the journal, do not name this member: it was removed, or the files were renamed.",
     next: "Compare with quorate members.",
   },
   "store-differs": {

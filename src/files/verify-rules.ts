@@ -4,6 +4,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { hadMeta } from "../storage/recovery.js";
 import { keyToText } from "../store/json-view.js";
 import { numberOf } from "../store/record.js";
+import { behindGapText } from "./behind-gap.js";
 import type { CheckedJournal } from "./check-journal.js";
 import type { CheckedFiles } from "./checked-files.js";
 import { viewEntry } from "./command-view.js";
@@ -24,13 +25,16 @@ export function journalFindings({ journal, paths }: CheckedFiles): VerifyFinding
   const add = (code: FindingCode, detail: string) =>
     found.push(finding(code, { file: "journal", path }, detail));
   if (journal.isBlank) add("journal-blank", `${journal.bytes} bytes`);
-  if (verdict !== null && verdict.cause !== null) {
+  const { behindGap } = journal;
+  if (behindGap?.isLeftOut === true) {
+    add("entry-left-out", `${behindGapText(behindGap)} at byte ${behindGap.offset}`);
+  } else if (verdict !== null && verdict.cause !== null) {
     const kept =
       log.last === null ? "no entry is kept" : `entries up to ${log.last.index} are whole`;
     const isNone = !journal.isJournal && log.first === null;
     add(
       isNone ? "journal-not-a-journal" : `journal-${verdict.cause}`,
-      `${verdict.remark}; ${kept}`,
+      `${verdict.remark}; ${kept}${behindGap === null ? "" : `; ${behindGapText(behindGap)}`}`,
     );
   } else if (verdict !== null && journal.isSealed && verdict.proven !== "all") {
     add("journal-partly-sealed", "all of it holds together");
@@ -77,7 +81,9 @@ export function metaFindings({ meta, paths, journal, dump }: CheckedFiles): Veri
   if (!meta.isSealed && journal !== null && term - logTerm > termJumpMax) {
     add("meta-implausible", `term ${term} is stored, the highest entry has ${logTerm}`);
   }
-  const last = Math.max(journal?.log.last?.index ?? 0, dumped?.index ?? 0);
+  // What is behind an entry that was left out is in the file.
+  const behind = journal?.behindGap?.isLeftOut === true ? journal.behindGap.last : 0;
+  const last = Math.max(journal?.log.last?.index ?? 0, dumped?.index ?? 0, behind);
   if (last > 0 && commitIndex > last) {
     add("commit-beyond-log", `commit index ${commitIndex}, the last entry is ${last}`);
   }
@@ -92,7 +98,8 @@ export function dumpFindings({ dump, paths, journal }: CheckedFiles): VerifyFind
     return [finding(isSpare ? "dump-spare-damaged" : "dump-damaged", place, dump.reason)];
   }
   const found: VerifyFinding[] = [];
-  const { last, members } = dump.dump;
+  const { last } = dump.dump;
+  const members = membersNow(dump.dump, journal);
   const ahead = valuesAhead(dump.dump);
   if (ahead.length > 0) {
     const detail = `the dump ends at ${last.index}; ${spelled(ahead, ahead.length)}`;
@@ -103,6 +110,17 @@ export function dumpFindings({ dump, paths, journal }: CheckedFiles): VerifyFind
     found.push(finding("dump-not-member", place, `its members: ${members.toSorted().join(", ")}`));
   }
   return found;
+}
+
+/** Those of the dump, after what the journal says behind it. */
+function membersNow({ members, last }: Dump, journal: CheckedJournal | null): readonly string[] {
+  const now = new Set(members);
+  for (const { index, change, address } of journal?.log.membership ?? []) {
+    if (index <= last.index) continue;
+    if (change === "add") now.add(address);
+    else now.delete(address);
+  }
+  return [...now];
 }
 
 /** Rules between the files. */

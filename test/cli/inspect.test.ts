@@ -229,6 +229,37 @@ describe("quorate inspect", () => {
     );
   });
 
+  it("says what stands whole behind a gap, and shows it", async () => {
+    const path = join(vectors, "0.3.15", "left-out", "127.0.0.1:31170");
+    const { code, out, err } = await inspect([path, "--entries", "--json"]);
+    const entries = out.trimEnd().split("\n");
+    assert.deepEqual(
+      entries.map((line) => JSON.parse(line).index),
+      [1, 2, 3, 4, 6, 7, 8, 9, 10],
+    );
+    assert.equal(code, 0);
+    assert.match(
+      err,
+      /^quorate: entry 5 is missing, and entries 6 to 10 stand whole behind the gap: they follow$/m,
+    );
+  });
+
+  it("shows what stands behind each gap", async (t) => {
+    const folder = temporaryFolder(t);
+    const entries = log([0, 1, 1, 1, 1, 1, 1, 1, 1]);
+    const gaps = entries.filter(({ index }) => index !== 3 && index !== 6 && index !== 7);
+    writeFileSync(join(folder, "a:1.journal"), vanillaJournal(gaps));
+    const { out, err } = await inspect([folder, "--entries", "--json"]);
+    assert.deepEqual(
+      out
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).index),
+      [1, 2, 4, 5, 8, 9],
+    );
+    assert.match(err, /entries 3, 6 to 7 are missing, and entries 4 to 9 stand whole behind/);
+  });
+
   it("says where the store is not all that there was", async (t) => {
     const folder = temporaryFolder(t);
     const entries = log([0, 1, 1, 1, 1, 1], 2);

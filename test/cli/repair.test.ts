@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { crc32 } from "node:zlib";
+import { projectRoot } from "../../interop-tests/support/project.js";
 import { encodeMeta } from "../../protocol/files/meta-format.js";
 import { emptyMeta } from "../../src/storage/meta-file.js";
 import { lockFiles } from "../../src/storage/process-lock.js";
@@ -81,6 +82,19 @@ describe("quorate repair", () => {
       out,
       /a human has to decide\. Nothing was changed\.\n\ndamage {2}journal-not-a-journal/,
     );
+    assert.deepEqual(pictureOfFolder(folder), before);
+  });
+
+  it("leaves entries behind one that 0.3.15 has left out to a human", async (t) => {
+    const folder = temporaryFolder(t);
+    cpSync(join(projectRoot(), "protocol", "vectors", "0.3.15", "left-out"), folder, {
+      recursive: true,
+    });
+    const before = pictureOfFolder(folder);
+    const { code, out } = await runCli(["repair", join(folder, "127.0.0.1:31171"), "--yes"]);
+    assert.equal(code, 5);
+    assert.match(out, /a human has to decide\. Nothing was changed\.\n\ndamage {2}entry-left-out/);
+    assert.match(out, /entry 5 is missing, and entries 6 to 10 stand whole behind the gap/);
     assert.deepEqual(pictureOfFolder(folder), before);
   });
 

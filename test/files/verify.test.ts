@@ -84,6 +84,8 @@ function recordOf(bytes: Uint8Array, index: number): number {
 const entries = log([0, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
 const journal = vanillaJournal(entries);
 const meta = vanillaMeta({ raftCommitIndex: 10, currentTerm: 2, votedForNodeId: address });
+/** The log without entry 6. */
+const gapped = [...entries.slice(0, 5), ...entries.slice(6)];
 /** The journal after a compaction at entry 5. */
 const compacted = vanillaJournal(entries.slice(3));
 const dump = dumpOf(entries, 5);
@@ -139,9 +141,14 @@ const cases: readonly (readonly [string, Files, readonly string[]])[] = [
     ["commit-beyond-log", "journal-end-offset"],
   ],
   [
-    "a missing entry",
-    { journal: vanillaJournal([...entries.slice(0, 5), ...entries.slice(6)]), meta },
+    "a missing entry in a journal of 0.3.17",
+    { journal: changed(vanillaJournal(gapped), (copy) => copy.write("0.3.17", 24)), meta },
     ["commit-beyond-log", "journal-gap"],
+  ],
+  [
+    "an entry that 0.3.15 has left out of its journal",
+    { journal: vanillaJournal(gapped), meta },
+    ["entry-left-out"],
   ],
   [
     "a term with a high bit",
