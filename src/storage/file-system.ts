@@ -32,6 +32,17 @@ export interface LinkingFileSystem extends FileSystem {
   removeDirectory(path: string): Promise<void>;
 }
 
+/** Bytes, and where in a file they go. */
+export interface PlacedBytes {
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
+
+/** The sync of a `writeThenSync` has failed; the cause is the system's error. */
+export class FailedSync extends Error {
+  override readonly name = "FailedSync";
+}
+
 export interface FileHandle {
   size(): Promise<number>;
   /** Reads up to `length` bytes; fewer only at the end of the file. */
@@ -40,8 +51,34 @@ export interface FileHandle {
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Makes the contents durable, and the size as far as reading them back needs it. */
   sync(): Promise<void>;
+  /**
+   * Each `write` in order, then `sync`, none of them behind one that fails: where the file has a shorter way
+   * to do that. Rejects with FailedSync where it was the sync.
+   */
+  writeThenSync?(writes: readonly PlacedBytes[]): Promise<void>;
   truncate(size: number): Promise<void>;
   close(): Promise<void>;
+}
+
+/** By the file's own way, or step by step. */
+export async function writeThenSync(
+  file: Pick<FileHandle, "write" | "sync" | "writeThenSync">,
+  writes: readonly PlacedBytes[],
+): Promise<void> {
+  if (file.writeThenSync !== undefined) return await file.writeThenSync(writes);
+  await inSteps(file, writes);
+}
+
+export async function inSteps(
+  file: Pick<FileHandle, "write" | "sync">,
+  writes: readonly PlacedBytes[],
+): Promise<void> {
+  for (const { bytes, position } of writes) await file.write(bytes, position);
+  try {
+    await file.sync();
+  } catch (error) {
+    throw new FailedSync("a sync failed", { cause: error });
+  }
 }
 
 export interface FileLock {

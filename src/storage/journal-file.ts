@@ -8,7 +8,7 @@ import {
 import { journalBytesMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { batchesOf } from "./entry-batches.js";
-import type { FileHandle } from "./file-system.js";
+import { FailedSync, type FileHandle, type PlacedBytes, writeThenSync } from "./file-system.js";
 import {
   copyChunkBytes,
   journalGrowthBytesMax,
@@ -133,14 +133,16 @@ export class JournalFile {
     const bytes = new Uint8Array(grown - this.#end);
     const ends = writeRecords(added, bytes, 0);
     const crc = crc32(bytes.subarray(0, length), this.#crc);
+    const header = headerBytes({ end, crc }, this.#here);
     let size = grown;
     await this.#guard("appending to the journal", async () => {
       await this.#cleanTail();
       this.#isTailDirty = true;
-      size = await this.#writeBatch(bytes, length);
-      await this.#handle.write(headerBytes({ end, crc }, this.#here), 0);
+      if (grown > end) size = await this.#writeBatch(bytes, length);
+      // The header names nothing that is not written: it comes behind the records.
+      const records = grown > end ? [] : [{ bytes, position: this.#end }];
+      await this.#writeThenSync([...records, { bytes: header, position: 0 }]);
     });
-    await this.#sync();
     this.#isTailDirty = false;
     const start = this.#end;
     this.#size = Math.max(size, this.#size);
@@ -321,6 +323,14 @@ export class JournalFile {
       await this.#handle.sync();
     } catch (cause) {
       throw syncFault(cause, this.path);
+    }
+  }
+
+  async #writeThenSync(writes: readonly PlacedBytes[]): Promise<void> {
+    try {
+      await writeThenSync(this.#handle, writes);
+    } catch (error) {
+      throw error instanceof FailedSync ? syncFault(error.cause, this.path) : error;
     }
   }
 

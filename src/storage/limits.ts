@@ -19,6 +19,15 @@ export const copyChunkBytes = 1024 * 1024;
 export const readChunkBytesMax = 256 * 1024 * 1024;
 
 /**
+ * A journal has a thread of its own once so many batches have come within a window, and until fewer come
+ * between two looks. It then stays a moment: a compaction takes less, and its new journal goes on with it.
+ */
+export const threadBatches = 32;
+export const threadWindowMs = 1_000;
+export const threadLookMs = 5_000;
+export const threadStaysMs = 1_000;
+
+/**
  * Unit in which a disk writes all or nothing. Disks with larger sectors tear at multiples of it.
  */
 export const sectorBytes = 512;

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
-import type { FileHandle } from "./file-system.js";
+import { BorrowedThread } from "./borrowed-thread.js";
+import { type FileHandle, inSteps, type PlacedBytes } from "./file-system.js";
 import { readChunkBytesMax } from "./limits.js";
 
 /** Nobody but the member's user has a reason to read what Patroni stores. */
@@ -29,8 +30,10 @@ export class NodeFileHandle implements FileHandle {
   #underWay = 0;
   #closing: Promise<void> | null = null;
   #tellIdle: (() => void) | null = null;
+  readonly #thread: BorrowedThread;
 
-  constructor(path: string, descriptor: number) {
+  constructor(path: string, descriptor: number, thread = new BorrowedThread()) {
+    this.#thread = thread;
     this.#path = path;
     this.#descriptor = descriptor;
   }
@@ -71,6 +74,12 @@ export class NodeFileHandle implements FileHandle {
     return this.#call((done) => fs.fdatasync(this.#descriptor, done));
   }
 
+  async writeThenSync(writes: readonly PlacedBytes[]): Promise<void> {
+    const thread = this.#thread.forBatch();
+    if (thread?.canDo(writes) !== true) return await inSteps(this, writes);
+    await this.#call((done) => thread.writeThenSync(this.#descriptor, writes, done));
+  }
+
   truncate(size: number): Promise<void> {
     return this.#call((done) => fs.ftruncate(this.#descriptor, size, done));
   }
@@ -86,6 +95,7 @@ export class NodeFileHandle implements FileHandle {
         this.#tellIdle = resolve;
       });
     }
+    this.#thread.end();
     await new Promise<void>((resolve, reject) => {
       fs.close(this.#descriptor, (error) => (error ? reject(error) : resolve()));
     });
