@@ -16,7 +16,7 @@ type Done = (error: Error | null) => void;
  * trip of its own: the pool is woken, then the loop, three times one after the other. The calls of the
  * system are the same ones in the same order; only who makes them differs.
  *
- * One at a time has it. It takes some time to start: until then `isReady` is false.
+ * One at a time has it. It takes some time to start: `canDo` says no until then.
  */
 export class DiskThread {
   static readonly #idle: DiskThread[] = [];
