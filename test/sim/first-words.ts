@@ -19,7 +19,8 @@ interface Known {
 /**
  * A leader's first message on a new link that a vanilla member compares with its log: it cuts whatever
  * stands behind the place where they meet. None of that may be what was acknowledged, the leader lacks, and
- * a majority holds: another leader has put it there while this one was away, and it could have asked.
+ * a majority holds: another leader has put it there while this one was away, and it could have asked. But
+ * where vanilla members have first cut, and replaced, what this leader knows as committed, either is lost.
  */
 export class FirstWords {
   readonly #fresh = new Set<string>();
@@ -37,6 +38,9 @@ export class FirstWords {
     const receiver = [...bench.standings()].find((each) => each.address === to);
     if (receiver?.kind !== "vanilla" || receiver.term > message.term) return;
     if (receiver.entryAt(prevLogIdx)?.term !== prevLogTerm) return;
+    // It lacks what is committed here as well: one of the two has to drop something, whoever leads.
+    const { commitIndex, log } = raft;
+    if (receiver.entryAt(commitIndex)?.term !== log.termAt(commitIndex)) return;
     for (const { index, term, command } of kept) {
       if (index <= prevLogIdx || receiver.entryAt(index)?.term !== term) continue;
       const ours = raft.log.holds(index) ? raft.log.at(index).command : null;
