@@ -1,7 +1,7 @@
 import { type HeldValue, type KeyAcross, writtenSecOf } from "../tools/doctor/compare-data.js";
 import { timeRange, timeText } from "../tools/doctor/file-times.js";
 import type { WriteAtStake } from "../tools/doctor/histories.js";
-import type { SideBySide } from "../tools/doctor/side-by-side.js";
+import type { FileMember, SideBySide } from "../tools/doctor/side-by-side.js";
 import { type Finding, listed } from "../tools/findings.js";
 import { formatFindings, verdictWord } from "./doctor-report.js";
 import { escapeControls } from "./log.js";
@@ -39,13 +39,20 @@ function riskOf(codes: readonly string[]): string {
     : "the members' data could not be compared; in their logs nothing is lost";
 }
 
-function illnessOf({ histories, data }: SideBySide, codes: readonly string[]): string {
+function illnessOf({ histories, data, members }: SideBySide, codes: readonly string[]): string {
   const { atStake, atStakeCount } = histories;
   const writes = counted(atStakeCount, "committed write");
   const made = whenSaid(atStake.map(({ writtenSec }) => writtenSec));
   if (codes.includes("committed-entries-differ") || codes.includes("committed-entries-cut")) {
     const verb = atStakeCount === 1 ? "is" : "are";
     return `committed entries were taken away; ${writes}${made} ${verb} not in every log`;
+  }
+  if (codes.includes("entry-left-out")) {
+    const count = members.filter(({ leftOut }) => leftOut !== null).length;
+    return `entries are missing amid ${counted(count, "journal")}, and what stands behind them is whole`;
+  }
+  if (codes.includes("differs-amid-log")) {
+    return "a member's copy has another entry amid its log than a majority, which is alike; all agree before and behind it";
   }
   if (codes.includes("entry-garbled")) {
     return "bytes of committed entries were changed in a member's files; the others hold them";
@@ -79,9 +86,9 @@ function codesOf(findings: readonly Finding[], severity: Finding["severity"]): s
 }
 
 function table({ members }: SideBySide): string {
-  const rows = members.map(({ name, log, dumpIndex, commitIndex, storedTerm }) => [
+  const rows = members.map(({ name, log, dumpIndex, commitIndex, storedTerm, leftOut }) => [
     name,
-    log.first === null ? "-" : `${log.first} to ${log.last}`,
+    log.first === null ? "-" : `${log.first} to ${log.last}${behindText(leftOut)}`,
     show(dumpIndex),
     show(commitIndex),
     log.first === null ? "-" : String(log.lastTerm),
@@ -92,25 +99,32 @@ function table({ members }: SideBySide): string {
   return formatTable(headings, rows);
 }
 
+function behindText(leftOut: FileMember["leftOut"]): string {
+  return leftOut === null ? "" : `, ${leftOut.first} to ${leftOut.last}`;
+}
+
 function writes({ histories: { atStake, atStakeCount } }: SideBySide): string {
   if (atStake.length === 0) return "";
-  const rows = atStake
-    .slice(0, shownRowsMax)
-    .map((write) => [
-      String(write.index),
-      String(write.term),
-      whenText(write.writtenSec),
-      writeText(write),
-      listed(write.heldBy),
-      listed(write.lackedBy),
-    ]);
+  const shown = atStake.slice(0, shownRowsMax);
+  const textOf = (write: WriteAtStake) => `${write.index} ${write.term} ${writeText(write)}`;
+  const texts = atStake.map(textOf);
+  const rows = shown.map((write) => [
+    String(write.index),
+    String(write.term),
+    whenText(write.writtenSec),
+    writeText(write, texts.filter((text) => text === textOf(write)).length > 1),
+    listed(write.heldBy),
+    listed(write.lackedBy),
+  ]);
   const headings = ["ENTRY", "TERM", "WRITTEN", "WRITE", "IN", "NOT IN"];
   return `\nCOMMITTED WRITES THAT ARE NOT IN EVERY LOG\n${formatTable(headings, rows)}${more(atStakeCount, rows.length)}`;
 }
 
-function writeText({ operation, key, value }: WriteAtStake): string {
+/** @param isTwice Another one reads the same. */
+function writeText({ operation, key, value, bytes }: WriteAtStake, isTwice = false): string {
   const what = key === null ? operation : `${operation} ${key}`;
-  return value === null ? what : `${what} = ${short(value)}`;
+  const text = value === null ? what : `${what} = ${short(value)}`;
+  return isTwice && bytes !== null ? `${text} (${bytes})` : text;
 }
 
 /** At the end of each member's files where writes are at stake, and where the data were compared. */

@@ -1,6 +1,7 @@
 import { commandType } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import { viewEntry } from "../../files/command-view.js";
+import { byteDifference } from "./byte-difference.js";
 import { spansMax, valueCharsMax, writesOfSpanMax } from "./limits.js";
 import type { LogCursor } from "./log-cursor.js";
 import { type ComparedLog, LogTrack } from "./log-track.js";
@@ -15,6 +16,8 @@ export interface DisputedWrite {
   readonly value: string | null;
   /** The writer's clock, seconds since 1970. */
   readonly writtenSec: number | null;
+  /** Where its bytes differ from the others' in its place; null: there are no others. */
+  readonly bytes: string | null;
 }
 
 /** What some of the members hold in a stretch. */
@@ -158,7 +161,8 @@ class SpanGathering {
     open.last = index;
     for (const [at, group] of groups.entries()) {
       const [variant, entry] = [open.variants[at], group[0]?.entry];
-      if (variant !== undefined && entry !== undefined) noteWrite(variant, entry);
+      if (variant === undefined || entry === undefined) continue;
+      noteWrite(variant, entry, othersOf(groups, entry));
     }
   }
 
@@ -175,13 +179,20 @@ class SpanGathering {
       readonly ended: readonly number[];
     },
   ): OpenSpan {
+    const texts = groups.map(([held]) => (held === undefined ? "" : saysOf(held.entry)));
     const variants = groups.map((group, at): OpenVariant => {
       const entry = group[0]?.entry;
+      const says = texts[at] ?? "";
+      const isTwice = texts.filter((text) => text === says).length > 1;
+      const bytes =
+        entry === undefined || !isTwice
+          ? null
+          : byteDifference(entry.command, othersOf(groups, entry));
       return {
         names: this.#named(group.map((held) => held.at)),
         claimedBy: this.#named(claims[at] ?? []),
         term: entry?.term ?? 0,
-        says: entry === undefined ? "" : saysOf(entry),
+        says: bytes === null ? says : `${says} (${bytes})`,
         writes: [],
         writeCount: 0,
       };
@@ -211,14 +222,21 @@ function grouped(here: readonly Held[]): Held[][] {
   return groups;
 }
 
-function noteWrite(variant: OpenVariant, entry: Entry): void {
+function othersOf(groups: readonly (readonly Held[])[], entry: Entry): Uint8Array[] {
+  return groups.flatMap(([held]) =>
+    held === undefined || held.entry === entry ? [] : [held.entry.command],
+  );
+}
+
+function noteWrite(variant: OpenVariant, entry: Entry, others: readonly Uint8Array[]): void {
   // A no-op, which every new leader appends, says nothing.
   if (entry.command[0] === commandType.noOp) return;
   variant.writeCount += 1;
-  if (variant.writes.length < writesOfSpanMax) variant.writes.push(writeOf(entry));
+  if (variant.writes.length >= writesOfSpanMax) return;
+  variant.writes.push({ ...writeOf(entry), bytes: byteDifference(entry.command, others) });
 }
 
-function writeOf(entry: Entry): DisputedWrite {
+function writeOf(entry: Entry): Omit<DisputedWrite, "bytes"> {
   const { operation, key, value, updated, address } = viewEntry(entry);
   return {
     index: entry.index,

@@ -1,7 +1,9 @@
+import type { BehindGap } from "../../files/behind-gap.js";
 import { majorityOf } from "../survey.js";
 import type { DisputedWrite, Span, Variant } from "./compare-logs.js";
 import { keysMax } from "./limits.js";
 import type { ComparedLog } from "./log-track.js";
+import { type OddCopy, oddCopies } from "./odd-copies.js";
 
 /** What of a member decides about histories. */
 export interface Witness {
@@ -10,6 +12,8 @@ export interface Witness {
   /** Null: not stored. */
   readonly commitIndex: number | null;
   readonly dumpIndex: number | null;
+  /** Entries that are missing amid its journal, which ends there for a comparison. */
+  readonly leftOut: BehindGap | null;
 }
 
 /** A write of a history that is committed, as far as the files tell, and that some members lack. */
@@ -48,6 +52,8 @@ export interface Histories {
    * the entries have come.
    */
   readonly cut: readonly string[];
+  /** Their places are none of the conflicts, tails and lacks. */
+  readonly oddCopies: readonly OddCopy[];
   readonly conflicts: readonly Conflict[];
   /** Stretches that differ, of which at most one side is committed. */
   readonly tails: readonly Span[];
@@ -64,7 +70,10 @@ export function endOf({ log, dumpIndex }: Pick<Witness, "log" | "dumpIndex">): n
 }
 
 /** Up to where a member has stored that entries are committed: a dump holds only such. */
-export function toldBy({ commitIndex, dumpIndex }: Omit<Witness, "name" | "log">): number {
+export function toldBy({
+  commitIndex,
+  dumpIndex,
+}: Pick<Witness, "commitIndex" | "dumpIndex">): number {
   return Math.max(commitIndex ?? 0, dumpIndex ?? 0);
 }
 
@@ -73,28 +82,36 @@ export function readHistories(witnesses: readonly Witness[], spans: readonly Spa
   const cut = witnesses
     // 1 is the entry that every log begins with.
     .filter((each) => each.commitIndex !== null && each.commitIndex > Math.max(endOf(each), 1))
+    // What follows the gap is in its file, and cannot be compared with what a leader has told it.
+    .filter(({ leftOut }) => leftOut === null)
     .filter((each) => !witnesses.some((other) => goesOnWhere(each, other, spans)))
     .map(({ name }) => name);
   const judge = new SpanJudge(witnesses, cut);
-  const split = spans.map((span) => ({ span, committed: judge.committedIn(span) }));
-  const ends = split.flatMap(({ span, committed }) => (committed.length > 0 ? [span.last] : []));
+  const odd = oddCopies(witnesses, spans);
+  const oddSpans = new Set(odd.flatMap((each) => each.spans));
+  const all = spans.map((span) => ({ span, committed: judge.committedIn(span) }));
+  const split = all.filter(({ span }) => !oddSpans.has(span));
+  const ends = all.flatMap(({ span, committed }) => (committed.length > 0 ? [span.last] : []));
   const committedEnd = Math.max(0, ...witnesses.map(toldBy), ...ends);
   const conflicts = split.filter(({ committed }) => committed.length > 1);
   const tails = split.flatMap(({ span, committed }) =>
     span.variants.length > 1 && committed.length < 2 ? [span] : [],
   );
-  const lacks = witnesses.flatMap((each) => judge.lackOf(each, split) ?? []);
-  const losers = new Set([...cut, ...lacks.flatMap(({ name, wins }) => (wins ? [name] : []))]);
-  const stakes = split.flatMap(({ span, committed }) =>
-    committed.length > 1 || lackedIn(span, committed[0]).some((name) => losers.has(name))
-      ? committed.map((variant) => ({ variant, lackedBy: lackedIn(span, variant) }))
-      : [],
+  const lacks = witnesses.flatMap((each) =>
+    each.leftOut === null ? (judge.lackOf(each, split) ?? []) : [],
   );
+  const losers = new Set([...cut, ...lacks.flatMap(({ name, wins }) => (wins ? [name] : []))]);
+  const stakes = all.flatMap(({ span, committed }) => {
+    const told = oddSpans.has(span) ? span.variants : committed;
+    return told.length > 1 || lackedIn(span, committed[0]).some((name) => losers.has(name))
+      ? told.map((variant) => ({ variant, lackedBy: lackedIn(span, variant) }))
+      : [];
+  });
   const atStake = stakes.flatMap(({ variant, lackedBy }) =>
     variant.writes.map((write) => ({ ...write, heldBy: variant.names, lackedBy })),
   );
   return {
-    ...{ committedEnd, cut, conflicts, tails, lacks, atStake },
+    ...{ committedEnd, cut, conflicts, tails, lacks, atStake, oddCopies: odd },
     atStakeCount: stakes.reduce((sum, { variant }) => sum + variant.writeCount, 0),
     keys: [...new Set(atStake.flatMap(({ key }) => key ?? []))].slice(0, keysMax),
   };

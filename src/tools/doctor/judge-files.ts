@@ -4,6 +4,8 @@ import { type KeyAcross, writtenSecOf } from "./compare-data.js";
 import type { Span, Variant } from "./compare-logs.js";
 import { timeRange, timeText } from "./file-times.js";
 import { type Conflict, endOf, type Lack } from "./histories.js";
+import { leftOut, oddCopy } from "./judge-copies.js";
+import type { OddCopy } from "./odd-copies.js";
 import type { FileMember, SideBySide } from "./side-by-side.js";
 
 const keepAll =
@@ -21,6 +23,8 @@ const dipsToldMax = 3;
 export function judgeFiles(all: SideBySide): Finding[] {
   return sortFindings([
     ...all.histories.conflicts.map(conflict),
+    ...all.histories.oddCopies.flatMap(oddPlaces),
+    ...leftOut(all.members),
     ...cutOff(all),
     ...all.histories.lacks.flatMap((lack) =>
       // Of files that cannot be read nobody knows what they lack.
@@ -55,6 +59,19 @@ function conflict({ span, committed }: Conflict): Finding {
     says: `${rangeText(span)} ${span.first === span.last ? "exists" : "exist"} twice, and each was committed as far as the files tell: ${sides.join("; ")}`,
     wayOut: keepAll,
   };
+}
+
+/** What is no command at all has a finding of its own. */
+function oddPlaces({ spans, ...copy }: OddCopy): Finding[] {
+  const garbled = spans.filter((span) => garbledIn(span).length > 0);
+  const others = spans.filter((span) => !garbled.includes(span));
+  const sides = others.flatMap(({ variants, first }) =>
+    variants.map((variant) => sideText(variant, first)),
+  );
+  return [
+    ...garbled.map((span) => conflict({ span, committed: span.variants })),
+    ...(others.length > 0 ? [oddCopy(copy, sides)] : []),
+  ];
 }
 
 /**

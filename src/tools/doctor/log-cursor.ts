@@ -1,4 +1,5 @@
 import type { Entry } from "../../../protocol/log/entry.js";
+import { type BehindGap, lookBehindGap } from "../../files/behind-gap.js";
 import { JournalStream } from "../../files/journal-stream.js";
 import type { Watch } from "../../files/watch.js";
 import type { FileSystem } from "../../storage/file-system.js";
@@ -9,6 +10,8 @@ export class LogCursor {
   readonly name: string;
   /** Where the records cease to hold together; null until the end, or where they do not. */
   stop: JournalStop | null = null;
+  /** Entries that PySyncObj has left out there, and what stands behind; null until the end, or where it has not. */
+  leftOut: BehindGap | null = null;
   readonly #stream: JournalStream | null;
   readonly #batches: AsyncGenerator<JournalBatch, JournalStop | null> | null;
   #entries: readonly Entry[] = [];
@@ -57,10 +60,19 @@ export class LogCursor {
     this.#position = 0;
     const step = await this.#batches?.next();
     if (step === undefined || step.done === true) {
+      const last = this.#entries.at(-1)?.index ?? 0;
       this.#entries = [];
-      if (step !== undefined) this.stop ??= this.#stream?.breakAfter(step.value ?? null) ?? null;
+      if (step !== undefined) await this.#noteStop(step.value ?? null, last);
     } else {
       this.#entries = step.value.entries;
     }
+  }
+
+  async #noteStop(stop: JournalStop | null, last: number): Promise<void> {
+    if (this.#stream === null || this.stop !== null) return;
+    this.stop = this.#stream.breakAfter(stop);
+    if (this.stop?.reason !== "gap") return;
+    const behind = await lookBehindGap(this.#stream, this.stop.offset, last);
+    if (behind?.isLeftOut === true) this.leftOut = behind;
   }
 }

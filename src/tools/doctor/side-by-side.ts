@@ -1,3 +1,4 @@
+import type { BehindGap } from "../../files/behind-gap.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import { readDump } from "../../files/read-dump.js";
 import { readMeta } from "../../files/read-meta.js";
@@ -22,6 +23,8 @@ export interface FileMember {
   readonly damaged: readonly string[];
   /** The offset up to which the journal's records hold together; null: to its end. */
   readonly brokenAt: number | null;
+  /** Where the journal is broken because PySyncObj has left entries out, and not damaged. */
+  readonly leftOut: BehindGap | null;
   /** A process that holds the journal open, where one is seen. */
   readonly inUseBy: number | null;
   /** Entries that were committed and that a leader made it drop. */
@@ -99,9 +102,11 @@ function memberOf(
   { name, path, state, cursor }: Seat,
   log: ComparedLog,
 ): Omit<FileMember, "notCompared"> {
-  const damaged = cursor.stop === null ? state.damaged : [...state.damaged, "journal"];
-  const brokenAt = cursor.stop?.offset ?? null;
-  return { name, directory: path.directory, log, ...state, damaged, brokenAt };
+  const { stop, leftOut } = cursor;
+  const isDamaged = stop !== null && leftOut === null;
+  const damaged = isDamaged ? [...state.damaged, "journal"] : state.damaged;
+  const brokenAt = stop?.offset ?? null;
+  return { name, directory: path.directory, log, ...state, damaged, brokenAt, leftOut };
 }
 
 /** Addresses; where one comes twice (a copy), with its directory. */
