@@ -16,6 +16,9 @@ interface Sweep {
 /** Concurrency of the sweeps of all else. */
 const usual = [64];
 
+/** Of large values fewer are in flight: more than so many bytes would wait longer than the load does. */
+const inFlightBytesMax = 8 * 1024 * 1024;
+
 const sweeps: readonly Sweep[] = [
   {
     ...{ name: "concurrency", title: "writes in flight", values: [1, 4, 16, 64, 256, 1024, 4096] },
@@ -24,7 +27,11 @@ const sweeps: readonly Sweep[] = [
   {
     ...{ name: "value", title: "bytes of a value" },
     values: [16, 128, 1024, 8192, 65_536, 1_048_576],
-    set: (options, value) => ({ ...options, concurrency: usual, valueBytes: value }),
+    set: (options, value) => ({
+      ...options,
+      concurrency: usual.map((count) => Math.min(count, Math.floor(inFlightBytesMax / value))),
+      valueBytes: value,
+    }),
   },
   {
     ...{ name: "keys", title: "keys", values: [10, 1_000, 100_000, 1_000_000] },
