@@ -87,7 +87,13 @@ export async function convert(
     if (conversion.changes.length === 0) return { ...conversion, setAsideTo: null };
     const setAsideTo = await copyAside(place, current ?? member, steps.why);
     const { journal } = await openFiles(contextOf(place, member));
-    await journal.close();
+    try {
+      // As at a clean stop.
+      await journal.leaveRoom();
+      await journal.sync();
+    } finally {
+      await journal.close();
+    }
     await steps.finish(conversion, member);
     return { ...conversion, setAsideTo };
   });
