@@ -71,9 +71,16 @@ export async function lookBehindGap(
   }
   const [gap] = missing;
   if (gap === undefined) return null;
-  const isLeftOut = step.value && mayHaveLeftOut(stream);
+  const isFew = missing.every((range) => range.last - range.first < leftOutMax);
+  const isLeftOut = step.value && isFew && mayHaveLeftOut(stream);
   return { first: gap.last + 1, last: before, offset, missing, isLeftOut };
 }
+
+/**
+ * Entries that can be left out one after the other: each has doubled the file, of 1,024 bytes at first. Where
+ * more are missing an index was changed.
+ */
+const leftOutMax = 32;
 
 /** The last patch version of 0.3 that enlarges its journal once at most. */
 const lastThatLeavesOut = 15;

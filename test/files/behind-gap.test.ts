@@ -78,6 +78,15 @@ test("indexes that go back are no entries that were left out", async (t) => {
   assert.match(said ?? "", /^journal-gap: .*up to 6 are whole$/);
 });
 
+test("an index with a high bit in the last record is no gap of so many entries", async (t) => {
+  const journal = vanillaJournal(entries);
+  const last = journal.readUInt32LE(36) - 20 - (entries.at(-1)?.command.length ?? 0);
+  assert.equal(journal.readUInt32LE(last), 10);
+  journal.writeUInt32LE(10 + 256, last);
+  const codes = (await seenIn(folderWith(t, journal))).map((text) => text.split(":")[0]);
+  assert.deepEqual(codes, ["journal-gap", "commit-beyond-log"]);
+});
+
 /** As PySyncObj adds to a file of Quorate's: it moves the end offset, and knows nothing of the checksums. */
 function addedTo(folder: string, sealed: Buffer, more: readonly Entry[]): void {
   const end = sealed.readUInt32LE(36);
