@@ -86,7 +86,8 @@ async function atWork<T>(
   const totalBytes = readBytes + copiedBytes;
   const doing = copiedBytes === 0 ? "reading" : "reading, then copying aside";
   const stopped = "stopped: nothing was changed";
-  return await withProgress(context, { doing, totalBytes, stopped }, (watch) =>
+  const changes = copiedBytes > 0;
+  return await withProgress(context, { doing, totalBytes, stopped, changes }, (watch) =>
     work({ fs: nodeFileSystem, now: new Date(), watch }),
   );
 }

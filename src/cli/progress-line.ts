@@ -16,6 +16,8 @@ export interface ProgressText {
   readonly totalBytes: number;
   /** The last words where it was stopped. */
   readonly stopped?: string;
+  /** It changes files. What only reads is stopped also where Ctrl-C came behind the last look for it. */
+  readonly changes?: boolean;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface ProgressText {
  */
 export async function withProgress<T>(
   context: CliContext,
-  { doing, totalBytes, stopped = "stopped" }: ProgressText,
+  { doing, totalBytes, stopped = "stopped", changes = false }: ProgressText,
   run: (watch: CommandWatch) => Promise<T>,
 ): Promise<T> {
   const line = new TerminalLine(context);
@@ -37,7 +39,9 @@ export async function withProgress<T>(
   };
   return await untilInterrupted(context, async (signal) => {
     try {
-      return await run({ signal, onRead });
+      const done = await run({ signal, onRead });
+      if (!changes) signal.throwIfAborted();
+      return done;
     } catch (error) {
       // A fault of its own, at the same moment, is told: something may have been changed by then.
       if (!signal.aborted || !isStop(error, signal)) throw error;

@@ -72,11 +72,15 @@ async function withRoom(context: CliContext, survivor: Survivor): Promise<Surviv
   if (plan.refusal !== null) return survivor;
   const oldBytes = await bytesOf(filesOf(member));
   const freeBytes = await context.freeBytes(member.directory);
-  const room = await untilInterrupted(context, (signal) =>
-    roomFor(survivor, { oldBytes, freeBytes, watch: { signal } }).catch((error: unknown) => {
+  const room = await untilInterrupted(context, async (signal) => {
+    try {
+      const found = await roomFor(survivor, { oldBytes, freeBytes, watch: { signal } });
+      signal.throwIfAborted();
+      return found;
+    } catch (error) {
       throw signal.aborted ? new CliError(stopped, { code: exitCode.interrupted }) : error;
-    }),
-  );
+    }
+  });
   return { ...survivor, plan: { ...plan, room, refusal: roomRefusal(room, member.directory) } };
 }
 
@@ -106,7 +110,7 @@ async function makeAlone(context: CliContext, survivor: Survivor): Promise<Force
   const total = plan.keys;
   const line = new CountProgress(context, { doing: "writing the new dump", total, unit: "keys" });
   const totalBytes = await bytesOf(filesOf(member));
-  const copying = { doing: "copying the files aside", totalBytes, stopped };
+  const copying = { doing: "copying the files aside", totalBytes, stopped, changes: true };
   try {
     return await withProgress(context, copying, (watch) =>
       forceNewCluster({ fs: nodeFileSystem, now: new Date(), watch }, survivor, {

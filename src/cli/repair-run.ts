@@ -96,8 +96,10 @@ async function act(
   const target = targetOf(files, plan.mends, { isAlone: flags.alone === true });
   const { paths } = files;
   const totalBytes = await bytesOf([paths.journal]);
-  const kept = await withProgress(context, { doing: "writing", totalBytes }, (watch) =>
-    repairFiles({ fs: nodeFileSystem, now: () => new Date(), watch }, files, target),
+  const kept = await withProgress(
+    context,
+    { doing: "writing", totalBytes, changes: true },
+    (watch) => repairFiles({ fs: nodeFileSystem, now: () => new Date(), watch }, files, target),
   );
   return { code: exitCode.ok, isDone: true, kept };
 }

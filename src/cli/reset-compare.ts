@@ -41,7 +41,7 @@ export async function compareWithOther(
         "are needed. Nothing was changed",
     );
   }
-  const isProven = committed !== null || (journalEnd !== null && otherCommit >= journalEnd);
+  const isProven = journalEnd === null ? committed !== null : otherCommit >= journalEnd;
   if (isProven || acceptsUncompared) return compared;
   const open =
     journalEnd === null
@@ -67,13 +67,16 @@ async function readKnown(context: CliContext, member: MemberPaths): Promise<Comp
     else unread.push(whyNot("the meta file", readMetaFile));
     if (readDumpFile?.kind === "dump") known.push(readDumpFile.dump.last.index);
     else unread.push(whyNot("the dump", readDumpFile));
-    if (known.length > 0) return { committed: Math.max(...known), journalEnd: null, unread };
+    // The dump alone says how much was committed at least, and the journal may go on behind it.
+    if (readMetaFile?.kind === "meta")
+      return { committed: Math.max(...known), journalEnd: null, unread };
     const log =
       journal === null ? null : (await readJournal(nodeFileSystem, journal, { watch })).log;
     if (log?.first == null) unread.push("the journal holds no entry that can be read");
     // What a compaction has removed was committed.
-    const removed = log?.first != null && log.first.index > 1 ? log.first.index : null;
-    return { committed: removed, journalEnd: log?.last?.index ?? null, unread };
+    if (log?.first != null && log.first.index > 1) known.push(log.first.index);
+    const committed = known.length > 0 ? Math.max(...known) : null;
+    return { committed, journalEnd: log?.last?.index ?? null, unread };
   });
 }
 

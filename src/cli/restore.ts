@@ -91,10 +91,14 @@ async function openFile(
 ): Promise<BackupFile> {
   const progress = new CountProgress(context, { doing: "check", total: 0, unit: "bytes" });
   try {
-    return await BackupFile.open(path, {
+    const file = await BackupFile.open(path, {
       signal,
       onProgress: (bytes, total) => progress.show(bytes, total),
     });
+    // It may have come behind the last look for it, and nobody looks for it a second time.
+    if (!signal.aborted) return file;
+    await file.close();
+    throw signal.reason;
   } catch (error) {
     if (!signal.aborted) throw readingFault(error, path);
     throw new CliError("stopped: nothing was changed", {
@@ -185,9 +189,8 @@ function report({ context, flags }: RestoreJob, counts: RestoreCounts): number {
     context.out(`${set === 1 ? "1 key" : `${set} keys`} ${verb}, ${rest}\n`);
   }
   if (isStopped) {
-    throw new CliError(`stopped: what was set stays; ${howToGoOn(flags)}`, {
-      code: exitCode.interrupted,
-    });
+    const left = isDry ? "nothing was changed" : `what was set stays; ${howToGoOn(flags)}`;
+    throw new CliError(`stopped: ${left}`, { code: exitCode.interrupted });
   }
   return flags.key === undefined || set === 1 ? exitCode.ok : exitCode.failed;
 }

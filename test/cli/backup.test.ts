@@ -15,6 +15,7 @@ import { parse } from "yaml";
 import type { CliContext } from "../../src/cli/context.js";
 import { processContext, runCommandLine } from "../../src/cli/main.js";
 import { QuorateNode } from "../../src/quorate-node.js";
+import { BackupFile } from "../../src/tools/backup/backup-file.js";
 import { freeAddress } from "../net/support/networks.js";
 
 /** `quorate backup` and `quorate restore` against real members, each alone in its cluster. */
@@ -258,6 +259,24 @@ test("Ctrl-C ends both, and says what became of it", async (t) => {
   assert.deepEqual([backup.code, backup.err], [130, "quorate: stopped: no file was written\n"]);
   assert.ok(!existsSync(other));
   const restore = await quorate(["restore", path, ...addr(node)], interrupt);
+  assert.deepEqual([restore.code, restore.err], [130, "quorate: stopped: nothing was changed\n"]);
+});
+
+test("Ctrl-C behind the last look for it, while restore checks its file, changes nothing", async (t) => {
+  const { node, path } = await filled(t);
+  let interrupt = () => {};
+  const open = BackupFile.open.bind(BackupFile);
+  t.mock.method(BackupFile, "open", async (...args: Parameters<typeof BackupFile.open>) => {
+    const file = await open(...args);
+    interrupt();
+    return file;
+  });
+  const restore = await quorate(["restore", path, "--overwrite", ...addr(node)], {
+    onInterrupt: (listener) => {
+      interrupt = listener;
+      return () => {};
+    },
+  });
   assert.deepEqual([restore.code, restore.err], [130, "quorate: stopped: nothing was changed\n"]);
 });
 

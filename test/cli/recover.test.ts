@@ -411,6 +411,14 @@ describe("quorate reset-member", () => {
       );
     });
 
+    it("takes for proven no journal that goes on behind what is surely committed", async (t) => {
+      const { code, err } = await beside(files(t, 40, 50, null), "--dry-run");
+      assert.equal(code, 1);
+      assert.match(err, /the journal ends at entry 50.*up to 42 as committed.*--accept-uncompared/);
+      const proven = await beside(files(t, 40, 42, null), "--dry-run");
+      assert.deepEqual([proven.code, proven.err], [0, ""]);
+    });
+
     it("says that nothing was compared where nothing can be read", async (t) => {
       const folder = files(t, 1, 5, null);
       writeFileSync(join(folder, `${address}.journal`), "rubbish");
