@@ -73,6 +73,21 @@ test("the packed package runs the examples of docs/api.md", { timeout: 600_000 }
     const cjs = 'import quorate = require("quorate");\nexport = quorate.ObserverClient;\n';
     writeFileSync(join(project.folder, "common.cts"), cjs);
     await project.typeCheck(["common.cts"], { module: "nodenext" });
+    // Where nothing of Node.js is declared, as in a new project of TypeScript 6, with `strict` alone.
+    const both =
+      'import { ObserverClient } from "quorate";\nimport { decodeCommand } from "quorate/protocol";\n';
+    writeFileSync(
+      join(project.folder, "both.ts"),
+      `${both}export { decodeCommand, ObserverClient };\n`,
+    );
+    const bare = {
+      ...node16,
+      types: [],
+      lib: ["es2023", "dom"],
+      exactOptionalPropertyTypes: false,
+    };
+    await project.typeCheck(["both.ts"], bare);
+    await project.typeCheck(["both.ts"], bare, "typescript");
     // A check that finds nothing wrong in this would find nothing wrong in anything.
     const wrong =
       'import { QuorateNode } from "quorate";\nawait QuorateNode.start({ selfAddr: 5 });\n';

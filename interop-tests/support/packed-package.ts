@@ -12,15 +12,13 @@ const npmMsMax = 3 * 60_000;
 /** TypeScript 7, which this project is built with, and TypeScript 6. */
 type Compiler = "typescript-7" | "typescript";
 
+type Settings = Readonly<Record<string, boolean | string | readonly string[]>>;
+
 /** An empty project that has nothing but the packed package, as a user's has. */
 export interface EmptyProject {
   readonly folder: string;
   /** Compiles files of the project with strict settings and these besides; throws with the faults. */
-  typeCheck(
-    files: readonly string[],
-    settings: Readonly<Record<string, string>>,
-    compiler?: Compiler,
-  ): Promise<void>;
+  typeCheck(files: readonly string[], settings: Settings, compiler?: Compiler): Promise<void>;
 }
 
 /** Packs the build with `npm pack`, and installs the tarball. */
@@ -49,7 +47,7 @@ export async function installPacked(folder: string): Promise<EmptyProject> {
 async function typeCheck(
   folder: string,
   files: readonly string[],
-  settings: Readonly<Record<string, string>>,
+  settings: Settings,
   compiler: Compiler = "typescript-7",
 ): Promise<void> {
   const compilerOptions = {

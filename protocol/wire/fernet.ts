@@ -96,7 +96,8 @@ export function openToken(key: FernetKey, token: Uint8Array): OpenedToken {
   if (!timingSafeEqual(signature, bytes.subarray(signedBytes))) {
     throw new ProtocolError("fernet-token", "the token was made with another password");
   }
-  const timestampSec = Number(bytes.readBigUInt64BE(timestampAt));
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const timestampSec = Number(view.getBigUint64(timestampAt));
   if (!Number.isSafeInteger(timestampSec)) {
     throw new ProtocolError("number-range", "a timestamp beyond the safe integers");
   }
@@ -130,7 +131,7 @@ function sign(key: FernetKey, signed: Uint8Array): Uint8Array {
  * @param isLast Whether the token ends here: there, and only there, padding may stand.
  * @throws ProtocolError `fernet-token`.
  */
-export function decodeBase64(token: Uint8Array, isLast: boolean): Buffer {
+export function decodeBase64(token: Uint8Array, isLast: boolean): Uint8Array {
   const text = Buffer.from(token.buffer, token.byteOffset, token.length).toString("latin1");
   const padding = !isLast ? 0 : text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const bytes = Buffer.from(text, "base64url");

@@ -17,6 +17,7 @@ import {
 } from "../node/write-outcome.js";
 import { type KvEntryJson, keyToText, toJson } from "../store/json-view.js";
 import { Store } from "../store/store.js";
+import { checkConnectOptions, checkTimeout } from "./connect-options.js";
 import { DumpInbox } from "./dump-inbox.js";
 import { LeaderSearch } from "./leader-search.js";
 import { clientLimits } from "./limits.js";
@@ -29,6 +30,10 @@ import type {
   ObserverStatus,
 } from "./observer-types.js";
 import { type Watch, Watches } from "./watch.js";
+
+function closed(): NotReadyError {
+  return new NotReadyError("the client is closed");
+}
 
 /** No leader, or not all of its data, in time. The message says what is missing. */
 export class NotReadyError extends Error {
@@ -71,16 +76,25 @@ export class ObserverClient {
    *
    * @returns a client whose own copy is up to date.
    * @throws {@link NotReadyError} where there is no leader in time, or its data did not come in time.
+   * @throws {@link ConfigError} where an address or a time cannot be used.
    */
   static async connect(options: ConnectOptions): Promise<ObserverClient> {
+    checkConnectOptions(options);
+    const { signal, connectTimeoutMs } = options;
+    signal?.throwIfAborted();
     const client = new ObserverClient(options);
+    const end = (): void => void client.close();
+    signal?.addEventListener("abort", end);
     try {
       await client.#begin();
-      await client.ready(options.connectTimeoutMs ?? clientLimits.connectTimeoutMs);
+      await client.ready(connectTimeoutMs);
+      signal?.throwIfAborted();
       return client;
     } catch (error) {
       await client.close();
-      throw error;
+      throw signal?.aborted === true ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener("abort", end);
     }
   }
 
@@ -136,10 +150,16 @@ export class ObserverClient {
    * Waits until the own copy has all that the leader had committed.
    *
    * @param timeoutMs How long to wait, in milliseconds.
-   * @throws {@link NotReadyError} where it takes longer.
+   * @throws {@link NotReadyError} where it takes longer, or the client is closed.
    */
-  ready(timeoutMs: number = clientLimits.connectTimeoutMs): Promise<void> {
-    if (this.#isReady()) return Promise.resolve();
+  async ready(timeoutMs: number = clientLimits.connectTimeoutMs): Promise<void> {
+    checkTimeout("timeoutMs", timeoutMs);
+    if (this.#closing.signal.aborted) throw closed();
+    if (this.#isReady()) return;
+    await this.#becomesReady(timeoutMs);
+  }
+
+  #becomesReady(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => settle(this.#notReady(timeoutMs)), timeoutMs);
       const settle = (error: Error | null): void => {
@@ -148,7 +168,7 @@ export class ObserverClient {
         if (error === null) resolve();
         else reject(error);
       };
-      const onReady = (): void => settle(null);
+      const onReady = (): void => settle(this.#closing.signal.aborted ? closed() : null);
       this.#readyWaiters.push(onReady);
     });
   }
@@ -241,6 +261,7 @@ export class ObserverClient {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
+    for (const waiter of this.#readyWaiters) waiter();
     this.#search.stop();
     this.#writer.close();
     this.#watches.end(null);

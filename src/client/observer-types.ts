@@ -19,6 +19,8 @@ export interface ObserverOptions {
 export interface ConnectOptions extends ObserverOptions {
   /** How long to wait for a leader and an own copy that is up to date; default: 10,000 ms. */
   readonly connectTimeoutMs?: number;
+  /** Aborted while it connects: `connect` rejects with the signal's reason, and nothing is left of it. */
+  readonly signal?: AbortSignal;
 }
 
 /** How an observer is, at one moment. */

@@ -34,7 +34,7 @@ export interface KvEntryJson {
   readonly expire?: JsonValue;
   /** Log index of the entry that set it: what `prevIndex` is compared with. */
   readonly index: JsonValue;
-  readonly [field: string]: JsonValue;
+  readonly [field: string]: JsonValue | undefined;
 }
 
 /**

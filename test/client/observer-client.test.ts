@@ -5,6 +5,8 @@ import { decodeCommand, encodeMembership, encodeNoOp } from "../../protocol/log/
 import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
 import { failReason } from "../../protocol/wire/messages.js";
 import { NotReadyError, ObserverClient } from "../../src/client/observer-client.js";
+import type { ConnectOptions } from "../../src/client/observer-types.js";
+import { ConfigError } from "../../src/node/config-types.js";
 import type { WriteOutcome } from "../../src/node/write-outcome.js";
 import { freeAddress, startNetwork, until } from "../net/support/networks.js";
 import { lead } from "./support/scripted-leader.js";
@@ -217,6 +219,40 @@ test("says why it is not ready", async (t) => {
   const idle = await startNetwork(t, { address: await freeAddress("127.0.0.25") });
   await assert.rejects(connect(idle.address), notReady(/no leader is known/));
   await assert.rejects(connect(idle.address, "secret"), notReady(/the password is another/));
+});
+
+test("a cluster that could never be reached is refused at once", async () => {
+  const signal = AbortSignal.timeout(60_000);
+  const cases: readonly (readonly [ConnectOptions, RegExp])[] = [
+    [{ addresses: [] }, /addresses: give a list of members/],
+    [{ addresses: ["nonsense"] }, /addresses: "nonsense" is not host:port/],
+    [{ addresses: ["127.0.0.1:99999"] }, /"127.0.0.1:99999" is not host:port/],
+    [
+      { addresses: ["a:1"], connectTimeoutMs: Number.POSITIVE_INFINITY },
+      /connectTimeoutMs: Infinity: give/,
+    ],
+    [{ addresses: ["a:1"], connectTimeoutMs: Number.NaN }, /connectTimeoutMs: NaN: give/],
+  ];
+  for (const [options, message] of cases) {
+    await assert.rejects(ObserverClient.connect({ ...options, signal }), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});
+
+test("a signal ends it while it connects, and close while it waits", async (t) => {
+  const addresses = [await freeAddress("127.0.0.26")];
+  const stopping = new AbortController();
+  const connecting = ObserverClient.connect({ addresses, signal: stopping.signal });
+  setTimeout(() => stopping.abort(new Error("enough")), 50);
+  await assert.rejects(connecting, /enough/);
+  await assert.rejects(ObserverClient.connect({ addresses, signal: stopping.signal }), /enough/);
+
+  const { client } = await lead(t);
+  await client.close();
+  await assert.rejects(client.ready(), /the client is closed/);
 });
 
 test("what committed entries become is told as changes when they become others", async (t) => {
