@@ -7,6 +7,7 @@ import { ObserverClient } from "../src/client/observer-client.js";
 import { backUp } from "../src/tools/backup/back-up.js";
 import { type Cluster, startCluster } from "./support/cluster.js";
 import { assertEqualData } from "./support/compare.js";
+import { startEtcd } from "./support/etcd.js";
 import { eventually } from "./support/eventually.js";
 import type { Child } from "./support/process.js";
 import { projectRoot } from "./support/project.js";
@@ -24,12 +25,15 @@ const keyOf = (n: number) => `/restored/${n}`;
 const textOf = (n: number) => `value ${n}`;
 
 /** A backup of all these keys. */
-async function backupOf(scene: Scene): Promise<string> {
+async function backupOf(
+  scene: Scene,
+  keys: readonly string[] = Array.from({ length: count }, (_, n) => keyOf(n)),
+): Promise<string> {
   const path = join(scene.folder, "dcs.backup");
   const updated = new PyFloat(Date.now() / 1000);
-  const records = Array.from({ length: count }, (_, n) => {
+  const records = keys.map((key, n) => {
     const fields = { value: textOf(n), created: updated, updated, index: n };
-    return [keyOf(n), new Map(Object.entries(fields))] as const;
+    return [key, new Map(Object.entries(fields))] as const;
   });
   await backUp(
     {
@@ -130,4 +134,20 @@ test("a restore that was stopped or killed midway is gone on with by --if-absent
   assert.ok(rest.kept >= set + there);
   await assertRestored(cluster);
   assert.deepEqual(readFileSync(path), before);
+});
+
+test("an empty key, which etcd does not take, is told before anything is set", async (t) => {
+  const scene = openScene(t);
+  const etcd = await startEtcd(scene);
+  const path = await backupOf(scene, ["/a", "", "/b"]);
+  const into = ["restore", path, "--to", "etcd", "--etcd", etcd.url];
+  for (const flags of [[], ["--dry-run"]]) {
+    const { code, out, err } = await quorateCli([...into, ...flags]);
+    assert.deepEqual([code, out], [1, ""]);
+    assert.match(err, /holds an empty key, which etcd does not take: choose .*--prefix \//);
+    assert.deepEqual(await etcd.keys(), {});
+  }
+  const { code } = await quorateCli([...into, "--prefix", "/"]);
+  assert.equal(code, 0);
+  assert.deepEqual(Object.keys(await etcd.keys()), ["/a", "/b"]);
 });

@@ -61,9 +61,11 @@ export function readClient(context: CliContext, flags: ClientFlags): Client {
   const addresses =
     flags.addr === undefined ? config.addresses : parseAddresses("--addr", flags.addr);
   if (addresses.length === 0) {
-    throw new CliError("no member to ask: give --addr host:port, or --config with Patroni's file", {
-      code: exitCode.usage,
-    });
+    const missing =
+      flags.config === undefined
+        ? "no member to ask: give --addr host:port, or --config with Patroni's file"
+        : `${flags.config} names no member (raft.self_addr, raft.partner_addrs): give another, or --addr host:port`;
+    throw new CliError(missing, { code: exitCode.usage });
   }
   return {
     addresses,

@@ -32,7 +32,8 @@ export function registerKvDelete(
       "where the leader was lost before it answered: then the key may be deleted or not. With\n" +
       "--recursive every key goes that begins with KEY, which is a plain prefix as in Patroni:\n" +
       "/service/demo takes /service/demo2 along, /service/demo/ does not.",
-    exits: "0 deleted; 1 not deleted; 2 wrong usage; 3 it may be deleted or not",
+    exits:
+      "0 deleted; 1 not deleted; 2 wrong usage; 3 it may be deleted or not; 130 Ctrl-C, which says what is known",
   })
     .argument("<key>", "the whole key, or with --recursive the prefix")
     .option("--recursive", "delete every key that begins with KEY")

@@ -14,7 +14,7 @@ export function registerKvGet(
     description:
       "Prints the value of KEY, with --json also its times and its index. Where there is no such key it\n" +
       'ends with 1, and --json prints {"key": …, "exists": false}; where nobody answered, nothing.',
-    exits: "0 printed; 1 there is no such key, or nobody answered; 2 wrong usage",
+    exits: "0 printed; 1 there is no such key, or nobody answered; 2 wrong usage; 130 Ctrl-C",
   })
     .argument("<key>", "the whole key")
     .addHelpText(

@@ -23,7 +23,7 @@ export function registerKvLs(
     description:
       "Lists the keys that begin with PREFIX (without it: all), in order. --json prints them with\n" +
       "values and times, as GET /v1/kv does.",
-    exits: "0 listed, also where there is none; 1 nobody answered; 2 wrong usage",
+    exits: "0 listed, also where there is none; 1 nobody answered; 2 wrong usage; 130 Ctrl-C",
   })
     .argument("[prefix]", "what the keys begin with", "")
     .option("--tree", "as a tree of the parts between slashes, with values")

@@ -31,7 +31,8 @@ export function registerKvPut(
       "Sets KEY to VALUE, or to what standard input holds where VALUE is -. The cluster judges the\n" +
       "conditions: where they do not hold nothing changes, and the command ends with 1. It ends with\n" +
       "3 where the leader was lost before it answered: then the key may be set or not.",
-    exits: "0 set; 1 not set; 2 wrong usage; 3 it may be set or not",
+    exits:
+      "0 set; 1 not set; 2 wrong usage; 3 it may be set or not; 130 Ctrl-C, which says what is known",
   })
     .argument("<key>", "the whole key")
     .argument("<value>", "text, or - for standard input, as it is")

@@ -50,23 +50,40 @@ export async function write<T>(
   session: KvSession,
   attempt: (timeoutMs: number) => Promise<WriteOutcome<T>>,
 ): Promise<{ readonly result: T; readonly index: number }> {
-  const { context, options } = session;
+  const { context, options, client } = session;
   const deadline = performance.now() + options.timeoutMs;
-  for (;;) {
-    const outcome = await attempt(Math.max(1, deadline - performance.now()));
-    if (outcome.ok) return outcome;
-    const isOver = performance.now() + retryMs >= deadline;
-    if (outcome.mayBeDone || outcome.reason === "REQUEST_DENIED" || isOver) {
-      throw asCliError(outcome);
+  let isStopped = false;
+  const unhook = context.onInterrupt(() => {
+    isStopped = true;
+    void client.close();
+  });
+  try {
+    for (;;) {
+      const outcome = await attempt(Math.max(1, deadline - performance.now()));
+      if (outcome.ok) return outcome;
+      if (isStopped) throw stopped(outcome);
+      const isOver = performance.now() + retryMs >= deadline;
+      if (outcome.mayBeDone || outcome.reason === "REQUEST_DENIED" || isOver) {
+        throw asCliError(outcome);
+      }
+      await context.sleep(retryMs);
     }
-    await context.sleep(retryMs);
+  } finally {
+    unhook();
   }
 }
 
-function asCliError({ reason, message, mayBeDone }: WriteFailure): CliError {
-  const verdict = mayBeDone ? "the write may be done or not, look before trying again" : "not done";
-  return new CliError(`${reason}: ${message}: ${verdict}`, {
-    code: mayBeDone ? exitCode.unknown : exitCode.failed,
+function verdictOn({ mayBeDone }: WriteFailure): string {
+  return mayBeDone ? "the write may be done or not, look before trying again" : "not done";
+}
+
+function stopped(failure: WriteFailure): CliError {
+  return new CliError(`stopped: ${verdictOn(failure)}`, { code: exitCode.interrupted });
+}
+
+function asCliError(failure: WriteFailure): CliError {
+  return new CliError(`${failure.reason}: ${failure.message}: ${verdictOn(failure)}`, {
+    code: failure.mayBeDone ? exitCode.unknown : exitCode.failed,
   });
 }
 

@@ -34,6 +34,6 @@ function lostText(connected: readonly string[]): string {
   const why =
     connected.length === 0
       ? "no member can be reached"
-      : `there is no leader (${connected.join(", ")} can be reached)`;
+      : `there is no leader (links to ${connected.join(", ")})`;
   return `${why}: waiting, changes are printed when there is one again`;
 }

@@ -2,6 +2,7 @@ import { statfs } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
+import { FilesError } from "../files/files-error.js";
 import { askUtility } from "../net/utility-client.js";
 import { ConfigError } from "../node/config-types.js";
 import { quorateVersion } from "../node/version.js";
@@ -43,9 +44,8 @@ function reportError(context: CliContext, error: unknown): number {
     return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
   }
   context.err(`quorate: ${escapeControls(faultName(error))}\n`);
-  if (error instanceof ConfigError) {
-    return exitCode.usage;
-  }
+  const isUsage = error instanceof FilesError && error.code === "no-path";
+  if (isUsage || error instanceof ConfigError) return exitCode.usage;
   return error instanceof CliError ? error.exitCode : exitCode.failed;
 }
 
@@ -83,7 +83,8 @@ export function processContext(): CliContext {
 
 async function freeBytes(directory: string): Promise<number> {
   const found = await statfs(directory).catch(() => null);
-  if (found === null) return Number.POSITIVE_INFINITY;
+  // Some file systems of networks and of programs tell nothing but zeros.
+  if (found === null || found.blocks === 0) return Number.POSITIVE_INFINITY;
   // Some of it is kept for the superuser.
   return (process.geteuid?.() === 0 ? found.bfree : found.bavail) * found.bsize;
 }

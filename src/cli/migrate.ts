@@ -69,7 +69,7 @@ function registerPlan(group: Command, context: CliContext, finish: (code: number
     .addHelpText(
       "after",
       "\nExit codes: 0 printed; 4 printed, but a member does not answer; 5 printed, but something is going\n" +
-        "wrong, which has to be mended first; 1 nobody answered; 2 wrong usage.\n" +
+        "wrong, which has to be mended first; 1 nobody answered; 2 wrong usage; 130 Ctrl-C.\n" +
         "\nExamples:\n  quorate migrate plan /etc/patroni/raft.yml\n" +
         "  quorate migrate plan /etc/patroni/patroni.yml --patroni 10.0.0.1:2222,10.0.0.2:2222",
     )
@@ -101,7 +101,7 @@ function registerCheck(group: Command, context: CliContext, finish: (code: numbe
     .option("--wait <seconds>", "go on checking for so long while that can change the answer", "0")
     .addHelpText(
       "after",
-      "\nExit codes: 0 go on; 4 not yet; 5 stop; 1 nobody answered; 2 wrong usage.\n" +
+      "\nExit codes: 0 go on; 4 not yet; 5 stop; 1 nobody answered; 2 wrong usage; 130 Ctrl-C.\n" +
         "\nExample:\n  quorate migrate check /etc/patroni/raft.yml --before 10.0.0.3:2222 --wait 60",
     )
     .action(async (path: string | undefined, flags: CheckFlags) => {

@@ -72,7 +72,10 @@ async function run(context: CliContext, path: string, flags: RestoreFlags): Prom
       const timeoutMs = Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000);
       const user = etcdUserOf(flags);
       const api = await EtcdApi.connect(flags.etcd ?? [], { timeoutMs, user });
-      return await stoppable((job) => fill(job, new EtcdTarget(api)));
+      return await stoppable(async (job) => {
+        await refuseEmptyKey(job);
+        return await fill(job, new EtcdTarget(api));
+      });
     }
     return await withClient(context, flags, ({ client, options }) =>
       stoppable((job) => fill(job, new RaftTarget(client, options.timeoutMs))),
@@ -126,6 +129,19 @@ export interface RestoreJob {
   readonly file: BackupFile;
   readonly flags: RestoreFlags;
   readonly signal: AbortSignal;
+}
+
+/** Known before anything is set: etcd would refuse it amid all the others, each time anew. */
+async function refuseEmptyKey({ file, flags, signal }: RestoreJob): Promise<void> {
+  const selection = selectionOf(flags);
+  if ("key" in selection || selection.prefix !== "") return;
+  for await (const { key } of file.entries()) {
+    if (signal.aborted) return;
+    if (key !== "") continue;
+    throw new CliError(
+      `${file.path} holds an empty key, which etcd does not take: choose the others with --prefix /`,
+    );
+  }
 }
 
 async function fill(job: RestoreJob, target: RestoreTarget): Promise<number> {

@@ -38,11 +38,11 @@ const endings: readonly (readonly [FileKind, string])[] = [
  * Finds out what a path leads to: a data directory, one file of a member under whatever name, or
  * what a member's files have in common (`<data_dir>/<self_addr>`).
  *
- * @throws FilesError `no-such-path`, `not-data`, `unreadable`.
+ * @throws FilesError `no-path`, `no-such-path`, `not-data`, `unreadable`.
  */
 export async function findData(fs: FileSystem, path: string): Promise<DataPath> {
   if (path === "") {
-    throw new FilesError("no-such-path", "PATH", "it is empty (a variable without a value?)");
+    throw new FilesError("no-path", "PATH", "it is empty (a variable without a value?)");
   }
   const names = await namesIn(fs, path);
   if (names !== null) {

@@ -1,6 +1,8 @@
 import { StorageError, systemCode } from "../storage/storage-error.js";
 
 export type FilesErrorCode =
+  /** The path is empty: wrong usage. */
+  | "no-path"
   /** There is nothing at that path. */
   | "no-such-path"
   /** What is there is none of a member's files. */

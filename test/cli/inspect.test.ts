@@ -344,13 +344,13 @@ describe("quorate inspect", () => {
       assert.equal(result.code, code, result.err);
       assert.match(result.err, message);
     }
-    for (const [path, message] of [
-      [join(folder, "nothing"), /there is no such file or directory/],
-      ["", /^quorate: PATH: it is empty \(a variable without a value\?\)/],
-      [join(folder, "empty"), /no journal, meta or dump is in this directory/],
+    for (const [path, code, message] of [
+      [join(folder, "nothing"), 1, /there is no such file or directory/],
+      ["", 2, /^quorate: PATH: it is empty \(a variable without a value\?\)/],
+      [join(folder, "empty"), 1, /no journal, meta or dump is in this directory/],
     ] as const) {
       const result = await inspect([path]);
-      assert.deepEqual([result.code, result.out], [1, ""]);
+      assert.deepEqual([result.code, result.out], [code, ""]);
       assert.match(result.err, message);
     }
   });

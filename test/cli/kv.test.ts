@@ -228,6 +228,16 @@ describe("quorate kv", () => {
     );
   });
 
+  it("says of a write that Ctrl-C has ended what became of it", async () => {
+    const { code, out, err } = await kv(["put", "/stopped", "x"], {
+      onInterrupt: (listener) => {
+        listener();
+        return () => {};
+      },
+    });
+    assert.deepEqual([code, out, err], [130, "", "quorate: stopped: not done\n"]);
+  });
+
   it("says that there is no leader, and when there is one again", async () => {
     let interrupt = (): void => {};
     const seen = { out: "", err: "" };

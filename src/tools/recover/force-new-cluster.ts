@@ -87,10 +87,12 @@ function recordOf(
   setAsideTo: string,
 ): ForcedCluster {
   const { term, newTerm, lastIndex, keys, findings } = plan;
+  // As it was stored, also where entries up to there are missing: that tells how many.
+  const stored = plan.commitIndex ?? commitIndex;
   const formerMembers = new Set([...plan.formerMembers, ...named]);
   formerMembers.delete(address);
   return {
-    ...{ address, setAsideTo, oldTerm: term, newTerm, lastIndex, commitIndex },
+    ...{ address, setAsideTo, oldTerm: term, newTerm, lastIndex, commitIndex: stored },
     ...{ formerMembers: [...formerMembers].sort(), keys, findings },
   };
 }
