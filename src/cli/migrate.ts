@@ -77,7 +77,8 @@ function registerPlan(group: Command, context: CliContext, finish: (code: number
       const { client, looks, findings } = await see(context, path, flags);
       const plan = makePlan(looks, {
         target: targetOf(flags),
-        access: accessOf(path, flags),
+        access: accessOf(client, path, flags),
+        named: flags.addr === undefined ? client.addresses : [],
         file: path ?? flags.config ?? "/etc/patroni/raft.yml",
         inPatroni: patroniMembers(flags, looks),
         interval: flags.interval === String(intervalSecDefault) ? null : flags.interval,
@@ -116,9 +117,13 @@ function common(command: Command): Command {
 }
 
 /** How the printed commands find the cluster: as this one was told. */
-function accessOf(path: string | undefined, { addr, config, passwordFile }: Flags): string {
-  const named = config === undefined ? "" : `--config ${config}`;
-  const where = path ?? (addr === undefined ? named : `--addr ${addr.join(",")}`);
+function accessOf(
+  { addresses }: Client,
+  path: string | undefined,
+  { config, passwordFile }: Flags,
+): string {
+  const given = config === undefined ? `--addr ${addresses.join(",")}` : `--config ${config}`;
+  const where = path ?? given;
   return passwordFile === undefined ? where : `${where} --password-file ${passwordFile}`.trim();
 }
 

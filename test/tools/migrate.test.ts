@@ -133,7 +133,21 @@ describe("migrate plan", () => {
   const options = {
     ...({ target: "quorate", access: "raft.yml", file: "/etc/raft.yml", interval: null } as const),
     inPatroni: new Set<string>(),
+    named: [a, b, c],
   };
+
+  it("warns of names that are no member's: under them a member without data would start", async () => {
+    const looks = await twoLooks({ [a]: newer, [b]: newer, [c]: newer });
+    const about = (named: readonly string[]) =>
+      makePlan(looks, { ...options, named }).warnings.filter((text) =>
+        text.includes("do not know"),
+      );
+    assert.deepEqual(about([a, b, c]), []);
+    assert.match(
+      about(["localhost:1", b])[0] ?? "",
+      /^the members do not know localhost:1, .* They are a:1, b:2 and c:3$/,
+    );
+  });
 
   it("takes the followers first and the leader last", async () => {
     const looks = await twoLooks({ [a]: newer, [b]: quorate, [c]: newer });

@@ -13,6 +13,8 @@ export interface PlanOptions {
   readonly target: Kind;
   /** What the commands are given to find the cluster: `/etc/patroni/patroni.yml` or `--addr …`. */
   readonly access: string;
+  /** Addresses that the file or the environment names; none where they were given by flags. */
+  readonly named: readonly string[];
   /** The members' own configuration on their machines. */
   readonly file: string;
   /** Members that are Patroni itself, whose process keeps a PostgreSQL as well. */

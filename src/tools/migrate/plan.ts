@@ -47,8 +47,14 @@ function stepFor(answer: Answer, look: Look, options: PlanOptions): PlanStep {
   };
 }
 
-function warningsOf(look: Look, { target, inPatroni }: PlanOptions): string[] {
+function warningsOf(look: Look, { target, inPatroni, named }: PlanOptions): string[] {
   const warnings: string[] = [];
+  const strangers = named.filter((address) => !look.known.includes(address));
+  if (strangers.length > 0) {
+    warnings.push(
+      `the members do not know ${listed(strangers)}, which your configuration names: a member's name counts letter by letter, and one that starts as \`raft.self_addr\` under another name is a new member without data. They are ${listed(look.known)}`,
+    );
+  }
   const leader = leaderOf(look);
   if (look.answers.length < 3) {
     const answering = look.answers.length;
@@ -74,7 +80,7 @@ function warningsOf(look: Look, { target, inPatroni }: PlanOptions): string[] {
   if (target === "quorate" && forgetful.length > 0) {
     const names = listed(forgetful.map(({ self }) => self));
     warnings.push(
-      `${names} may have been in a cluster that forgot its term, which no status shows: before the first step see with \`quorate inspect DIR\` on their machines that no term goes down in the log, and with \`quorate doctor DIR DIR DIR\` on copies of the directories that they hold the same (docs/upstream-defect.md)`,
+      `${names} may have been in a cluster that forgot its term, which no status shows: before the first step see with \`quorate verify DIR\` on their machines that no entry was left out and no term goes down in the log, and with \`quorate doctor DIR DIR DIR\` on copies of the directories that they hold the same (docs/upstream-defect.md)`,
     );
   }
   if (target === "pysyncobj") {
