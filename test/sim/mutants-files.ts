@@ -21,10 +21,8 @@ export const fileMutants: readonly Mutant[] = [
   {
     name: "journal-not-synced",
     rule: "an append is not synced",
-    file: "src/storage/journal-file.js",
-    edits: [
-      ["await this.#sync();\n        this.#isTailDirty = false;", "this.#isTailDirty = false;"],
-    ],
+    file: "src/storage/file-system.js",
+    edits: [["await file.sync();", ""]],
     profile: "crashes",
   },
   {
@@ -45,7 +43,13 @@ export const fileMutants: readonly Mutant[] = [
     name: "failed-sync-ignored",
     rule: "a failed sync is taken for a good one",
     file: "src/storage/journal-file.js",
-    edits: [["throw syncFault(cause, this.path);", ""]],
+    edits: [
+      ["throw syncFault(cause, this.path);", ""],
+      [
+        "throw error instanceof FailedSync ? syncFault(error.cause, this.path) : error;",
+        "if (!(error instanceof FailedSync)) throw error;",
+      ],
+    ],
     profile: "disks",
   },
   {
