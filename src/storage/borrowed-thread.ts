@@ -19,12 +19,20 @@ export class BorrowedThread {
   /** Called for each batch. Null: too few come. */
   forBatch(): DiskThread | null {
     this.#sinceLook += 1;
-    if (this.#thread === null && !this.#isOver && this.#comeThick()) {
-      this.#thread = DiskThread.take();
-      this.#sinceLook = threadBatches;
-      this.#looks = setInterval(() => this.look(), threadLookMs).unref();
-    }
+    if (this.#thread === null && !this.#isOver && this.#comeThick()) this.#begin();
     return this.#thread;
+  }
+
+  #begin(): void {
+    try {
+      this.#thread = DiskThread.take();
+    } catch {
+      // No thread is to be had (a limit of them, Node's permissions): this file goes on by way of the pool.
+      this.#isOver = true;
+      return;
+    }
+    this.#sinceLook = threadBatches;
+    this.#looks = setInterval(() => this.look(), threadLookMs).unref();
   }
 
   #comeThick(): boolean {

@@ -23,3 +23,8 @@ export interface DiskJobFault {
   readonly code: string | undefined;
   readonly errno: number | undefined;
 }
+
+/** What the thread says: first that it can work, then of each job, by its number, that it has ended. */
+export type DiskThreadMessage =
+  | "ready"
+  | { readonly job: number; readonly fault: DiskJobFault | null };

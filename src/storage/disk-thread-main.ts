@@ -1,6 +1,6 @@
 import { fdatasyncSync, writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { type DiskJobFault, type DiskMemory, slot } from "./disk-job.js";
+import { type DiskJobFault, type DiskMemory, type DiskThreadMessage, slot } from "./disk-job.js";
 
 /* The thread's own program: waits for a job, does it, says so, and waits again. See DiskThread. */
 
@@ -33,8 +33,14 @@ function work(): DiskJobFault | null {
   }
 }
 
+function say(message: DiskThreadMessage): void {
+  parentPort?.postMessage(message);
+}
+
+say("ready");
 for (let done = 0; ; ) {
-  Atomics.wait(numbers, slot.job, done);
+  // Woken is not told: the call that wakes may come late, when this job was found without it and is done.
+  while (Atomics.load(numbers, slot.job) === done) Atomics.wait(numbers, slot.job, done);
   done = Atomics.load(numbers, slot.job);
-  parentPort?.postMessage(work());
+  say({ job: done, fault: work() });
 }

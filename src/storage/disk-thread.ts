@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import {
-  type DiskJobFault,
   type DiskMemory,
+  type DiskThreadMessage,
   diskJobBytesMax,
   diskJobWritesMax,
   slot,
@@ -40,13 +40,14 @@ export class DiskThread {
     this.#bytes = new Uint8Array(memory.bytes);
     this.#worker = new Worker(new URL("./disk-thread-main.js", import.meta.url), {
       workerData: memory,
-      execArgv: [],
+      // Nor what NODE_OPTIONS has a program load besides: it takes more memory than there is here.
+      ...{ execArgv: [], env: {} },
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
     });
-    this.#worker.on("online", () => {
-      if (this.#state === "starting") this.#state = "ready";
+    this.#worker.on("message", (message: DiskThreadMessage) => {
+      if (message !== "ready") this.#ended(message);
+      else if (this.#state === "starting") this.#state = "ready";
     });
-    this.#worker.on("message", (fault: DiskJobFault | null) => this.#ended(fault));
     this.#worker.on("error", (error) => this.#gone(error));
     this.#worker.on("exit", () => this.#gone(new Error("the thread that writes has ended")));
     // It keeps the process only while somebody waits for it.
@@ -98,11 +99,14 @@ export class DiskThread {
     this.#waiting = done;
     this.#worker.ref();
     // Behind all of the above: what is stored atomically is seen with what was stored before.
-    Atomics.store(numbers, slot.job, ++this.#job);
+    this.#job = (this.#job + 1) | 0;
+    Atomics.store(numbers, slot.job, this.#job);
     Atomics.notify(numbers, slot.job);
   }
 
-  #ended(fault: DiskJobFault | null): void {
+  #ended({ job, fault }: Exclude<DiskThreadMessage, "ready">): void {
+    // It does none twice; but what is acknowledged is never to rest on that.
+    if (job !== this.#job) return;
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#worker.unref();

@@ -5,8 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { BorrowedThread } from "../../src/storage/borrowed-thread.js";
-import { diskJobBytesMax, diskJobWritesMax } from "../../src/storage/disk-job.js";
+import {
+  type DiskMemory,
+  type DiskThreadMessage,
+  diskJobBytesMax,
+  diskJobWritesMax,
+  slot,
+} from "../../src/storage/disk-job.js";
 import { DiskThread } from "../../src/storage/disk-thread.js";
 import { FailedSync, type PlacedBytes } from "../../src/storage/file-system.js";
 import { threadBatches, threadWindowMs } from "../../src/storage/limits.js";
@@ -79,6 +86,37 @@ test("a full disk and a failed sync are told apart", async (t) => {
   });
 });
 
+test("a call that wakes it late has it do nothing twice", async (t) => {
+  const { path, fd } = await newFile(t, "first");
+  const memory: DiskMemory = {
+    numbers: new SharedArrayBuffer(4 * (slot.lengths + diskJobWritesMax)),
+    positions: new SharedArrayBuffer(8 * diskJobWritesMax),
+    bytes: new SharedArrayBuffer(diskJobBytesMax),
+  };
+  const said: DiskThreadMessage[] = [];
+  const program = new URL("../../src/storage/disk-thread-main.js", import.meta.url);
+  const worker = new Worker(program, { workerData: memory });
+  t.after(() => worker.terminate());
+  worker.on("message", (message: DiskThreadMessage) => said.push(message));
+  while (said.length === 0) await sleep(5);
+  const numbers = new Int32Array(memory.numbers);
+  numbers[slot.descriptor] = fd;
+  numbers[slot.writes] = 1;
+  numbers[slot.lengths] = 1;
+  new Uint8Array(memory.bytes)[0] = "x".charCodeAt(0);
+  Atomics.store(numbers, slot.job, 1);
+  Atomics.notify(numbers, slot.job);
+  while (said.length === 1) await sleep(5);
+  await writeFile(path, "other");
+  // It waits on, and is woken three times for nothing.
+  for (let woken = 0; woken < 3; ) {
+    woken += Atomics.notify(numbers, slot.job);
+    await sleep(5);
+  }
+  assert.deepEqual(said, ["ready", { job: 1, fault: null }]);
+  assert.equal(await readFile(path, "utf8"), "other");
+});
+
 test("what is too much, or comes while it is at work, is not for the thread", async (t) => {
   const thread = await readyThread(t);
   const { fd } = await newFile(t);
@@ -137,6 +175,14 @@ test("a file has a thread while batches come thick", () => {
   assert.equal(batches(threadBatches - 1), thread);
   borrowed.end();
   assert.equal(batches(threadBatches), null);
+});
+
+test("where no thread is to be had the file goes on without", (t) => {
+  t.mock.method(DiskThread, "take", () => {
+    throw new Error("ERR_WORKER_INIT_FAILED");
+  });
+  const borrowed = new BorrowedThread(() => 0);
+  for (let batch = 0; batch < 3 * threadBatches; batch++) assert.equal(borrowed.forBatch(), null);
 });
 
 test("what the thread does not take, the file writes all the same", async (t) => {
