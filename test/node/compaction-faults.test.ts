@@ -97,11 +97,16 @@ class Bench {
 
   static async open(t: TestContext, added: readonly Entry[]): Promise<Bench> {
     const dataDir = await mkdtemp(join(tmpdir(), "quorate-compaction-"));
-    t.after(() => rm(dataDir, { recursive: true }));
     const { storage, recovered } = await Storage.open({ dataDir, selfAddr, logger: silentLogger });
-    t.after(() => storage.close());
     await storage.write([{ kind: "append", entries: added }]);
-    return new Bench(dataDir, storage, [...recovered.entries, ...added]);
+    const bench = new Bench(dataDir, storage, [...recovered.entries, ...added]);
+    t.after(async () => {
+      // A dump may still be under way.
+      await bench.compaction.stop();
+      await storage.close();
+      await rm(dataDir, { recursive: true });
+    });
+    return bench;
   }
 }
 
