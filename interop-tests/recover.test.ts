@@ -93,6 +93,11 @@ for (const [before, after] of [
         const { members } = await alone.state();
         return members.includes(seat.selfAddr);
       });
+      // A vanilla member asks the first of the others that answers, once, to be added: who follows nobody yet refuses.
+      await eventually(`${seat.selfAddr} follows`, async () => {
+        const { leader, appliedIndex } = (await joined.at(-1)?.state()) ?? {};
+        return leader !== null && appliedIndex === (await alone.state()).appliedIndex;
+      });
     }
     const again = await watch(scene, options);
     keys.push(...(await fill(again, { prefix: "/after/", count: filled })));
