@@ -96,7 +96,8 @@ export class LogFollower {
 
   take(from: string, message: FromLeader): void {
     if (!this.#acceptLeader(from, message.term)) return;
-    this.#leaderCommit = message.commitIndex;
+    // A dump is on its way: until it is read, and the next entries tell, we are behind.
+    this.#leaderCommit = message.type === "install_snapshot" ? null : message.commitIndex;
     switch (message.type) {
       case "append_entries":
         this.#takeEntries(from, message);

@@ -215,10 +215,14 @@ function startSnapshot(state: RaftState, peer: string, progress: Progress): void
   state.emit({ kind: "send-snapshot", to: peer });
 }
 
-/** A dump takes a while to read and send: meanwhile the follower must know that its leader lives. */
+/**
+ * A dump takes a while to read and send: meanwhile the follower must know that its leader lives. But not
+ * how much is committed: PySyncObj would take that for the log that the dump is to replace (see
+ * SnapshotSender).
+ */
 function sendSnapshotHeartbeat(state: RaftState, peer: string): void {
-  const { term, commitIndex } = state;
-  state.sendAfterMeta([peer], { type: "install_snapshot", term, commitIndex, chunk: null });
+  const { term } = state;
+  state.sendAfterMeta([peer], { type: "install_snapshot", term, commitIndex: 1, chunk: null });
 }
 
 /** A follower's or an observer's answer. */
