@@ -23,6 +23,7 @@ import { LeaderSearch } from "./leader-search.js";
 import { clientLimits } from "./limits.js";
 import { LogFollower } from "./log-follower.js";
 import { Membership } from "./membership.js";
+import { closed, notReady } from "./not-ready.js";
 import type {
   ConnectOptions,
   ObserverOptions,
@@ -31,17 +32,7 @@ import type {
 } from "./observer-types.js";
 import { type Watch, Watches } from "./watch.js";
 
-function closed(): NotReadyError {
-  return new NotReadyError("the client is closed");
-}
-
-/** No leader, or not all of its data, in time. The message says what is missing. */
-export class NotReadyError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "NotReadyError";
-  }
-}
+export { NotReadyError } from "./not-ready.js";
 
 /**
  * An observer of a cluster, of PySyncObj's members or Quorate's: it has its own copy of the data,
@@ -161,7 +152,7 @@ export class ObserverClient {
 
   #becomesReady(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => settle(this.#notReady(timeoutMs)), timeoutMs);
+      const timer = setTimeout(() => settle(notReady(this.status(), timeoutMs)), timeoutMs);
       const settle = (error: Error | null): void => {
         clearTimeout(timer);
         this.#readyWaiters = this.#readyWaiters.filter((waiter) => waiter !== onReady);
@@ -403,16 +394,5 @@ export class ObserverClient {
 
   #isReady(): boolean {
     return this.#follower.leader !== null && this.#follower.isCaughtUp && this.#next === null;
-  }
-
-  #notReady(timeoutMs: number): NotReadyError {
-    const { leader, appliedIndex, connected, members } = this.status();
-    const what =
-      connected.length === 0
-        ? `none of ${members.join(", ")} can be reached (or the password is another)`
-        : leader === null
-          ? `${connected.join(", ")} can be reached, but no leader is known`
-          : `the own copy is at entry ${appliedIndex} only`;
-    return new NotReadyError(`not ready after ${timeoutMs} ms: ${what}`);
   }
 }
