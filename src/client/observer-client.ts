@@ -23,7 +23,7 @@ import { LeaderSearch } from "./leader-search.js";
 import { clientLimits } from "./limits.js";
 import { LogFollower } from "./log-follower.js";
 import { Membership } from "./membership.js";
-import { closed, notReady } from "./not-ready.js";
+import { closed, NotReadyError, notReady } from "./not-ready.js";
 import type {
   ConnectOptions,
   ObserverOptions,
@@ -32,7 +32,7 @@ import type {
 } from "./observer-types.js";
 import { type Watch, Watches } from "./watch.js";
 
-export { NotReadyError } from "./not-ready.js";
+export { NotReadyError };
 
 /**
  * An observer of a cluster, of PySyncObj's members or Quorate's: it has its own copy of the data,
