@@ -140,12 +140,13 @@ suite("covered vote", () => {
 });
 
 suite("covered claim", () => {
-  // The peer's log ends 2@7, within what is committed here; ours ends 3@5.
+  // The peer's log ends 3@7, within what is committed here; ours goes on from 2@7 to 4@5.
+  const covering: SoloOptions = { log: [0, 7, 5, 5], term: 7, commit: 4, connected: ["b:1"] };
+
   test("a peer that is covered by our commit index is told its own last term", () => {
-    const options: SoloOptions = { log: [0, 5, 5], term: 5, commit: 3, connected: ["b:1"] };
-    withoutAndWith("covered-claim", options, (solo, guarded) => {
-      const peer = vanilla("b:1", [0, 7], 7);
-      solo.receive("b:1", requestVote(7, 2, 7));
+    withoutAndWith("covered-claim", covering, (solo, guarded) => {
+      const peer = vanilla("b:1", [0, 7, 7], 7);
+      solo.receive("b:1", requestVote(7, 3, 7));
       solo.timeOut();
       talk(solo, peer);
       for (let turn = 0; turn < 20; turn += 1) {
@@ -154,6 +155,25 @@ suite("covered claim", () => {
       }
       assert.equal(solo.state.isLeader, guarded, "without it the peer refuses us by its last term");
     });
+  });
+
+  // Others have lost 3@5, which is committed here, and have committed 3@7 instead.
+  test("nothing is taken from one whose last term is above all of ours: it may have committed that", () => {
+    const solo = new Solo({ log: [0, 5, 5, 5], term: 5, commit: 4, connected: ["b:1"] });
+    const peer = vanilla("b:1", [0, 7, 7], 7);
+    peer.commitIndex = 3;
+    solo.receive("b:1", requestVote(7, 3, 7));
+    solo.timeOut();
+    talk(solo, peer);
+    for (let turn = 0; turn < 60; turn += 1) {
+      solo.tick(70);
+      talk(solo, peer);
+    }
+    assert.deepEqual(
+      peer.log.map(({ term }) => term),
+      [0, 7, 7],
+    );
+    assert.equal(solo.state.isLeader, false);
   });
 
   // Ours is 2@7 and then a dip to 4@1, of which nothing is known to be committed.
@@ -200,7 +220,7 @@ suite("covered claim", () => {
   });
 
   test("our own last term for a peer whose log goes beyond our commit index", () => {
-    const solo = new Solo({ log: [0, 5, 5], term: 5, commit: 2, connected: ["b:1"] });
+    const solo = new Solo({ ...covering, commit: 2 });
     solo.receive("b:1", requestVote(7, 3, 7));
     solo.timeOut();
     solo.status("b:1", { term: 7 });
@@ -247,8 +267,8 @@ suite("covered claim", () => {
   });
 
   test("what a peer has shown on an earlier link is forgotten", () => {
-    const solo = new Solo({ log: [0, 5, 5], term: 5, commit: 3, connected: ["b:1"] });
-    solo.receive("b:1", requestVote(7, 2, 7));
+    const solo = new Solo(covering);
+    solo.receive("b:1", requestVote(7, 3, 7));
     solo.step({ kind: "disconnected", peer: "b:1" });
     solo.connect("b:1");
     solo.timeOut();

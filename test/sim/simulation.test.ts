@@ -11,6 +11,7 @@ const lostBefore = [
   { seed: 601_670_553, profile: "lost-disks" },
   // What is lost there a vanilla leader loses, which takes out two members at once: see tears.ts.
   { seed: 840_006, profile: "beside-members" },
+  { seed: 931_038, profile: "beside-members" },
   { seed: 603_478_809, profile: "beside-steady" },
   ...[600_395_235, 710_000_003, 720_000_017, 720_000_044].map((seed) => ({
     seed,

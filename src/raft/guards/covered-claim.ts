@@ -7,6 +7,10 @@ import type { RaftState } from "../state.js";
  * for us. What it has shown may be out of date by then: it may have followed another leader, and hold
  * entries that are committed. So a vote won by a claim is looked into before we lead: see inquest.ts.
  *
+ * Of a term above all of our log's that is not done: others may have lost what is committed here, have gone on
+ * without it in that later term, and have committed what the peer ends with. Then ours is the leftover. (In a
+ * dip we hold the higher terms ourselves: what else is of them is older than what we have committed behind them.)
+ *
  * Where terms dip in our log, a peer whose log is the beginning of ours may end in the dip, and then
  * believes no higher last term that it cannot place: it is told its own as well.
  *
@@ -18,5 +22,7 @@ export function claimFor(state: RaftState, peer: string): number {
   if (!state.guarded("covered-claim") || known === undefined || known.lastIndex === 0) return ours;
   const isBeginning = state.log.termAt(known.lastIndex) === known.lastTerm;
   if (known.lastTerm < ours) return isBeginning && state.log.hasTermDip ? known.lastTerm : ours;
-  return isBeginning || known.lastIndex <= state.commitIndex ? known.lastTerm : ours;
+  const isOlder = known.lastTerm <= state.log.maxTerm;
+  const isCovered = isOlder && known.lastIndex <= state.commitIndex;
+  return isBeginning || isCovered ? known.lastTerm : ours;
 }
