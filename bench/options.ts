@@ -38,7 +38,8 @@ scenarios
 options (defaults)
   --systems NAMES      quorate,pysyncobj,etcd
   --concurrency LIST   writes in flight (1,64,512)
-  --seconds N          measured for each figure, after one second that is not (5; long: 3600)
+  --seconds N          measured for each figure, after the warm-up (5; long: 3600)
+  --warm-up N          seconds of the same load before, given as figures of their own (10)
   --repeats N          rounds, in which each system has its turn (5)
   --value-bytes N      of each value (128)
   --keys N             different keys written (1000)
@@ -57,6 +58,7 @@ export interface Options {
   readonly systems: readonly string[];
   readonly concurrency: readonly number[];
   readonly seconds: number;
+  readonly warmUp: number;
   readonly repeats: number;
   readonly valueBytes: number;
   readonly keys: number;
@@ -80,6 +82,7 @@ export function readOptions(args: readonly string[]): Options | null {
       systems: { ...text, default: "quorate,pysyncobj,etcd" },
       concurrency: { ...text, default: "1,64,512" },
       seconds: text,
+      "warm-up": { ...text, default: "10" },
       repeats: { ...text, default: "5" },
       "value-bytes": { ...text, default: "128" },
       keys: { ...text, default: "1000" },
@@ -105,6 +108,7 @@ export function readOptions(args: readonly string[]): Options | null {
     systems: values.systems.split(","),
     concurrency: values.concurrency.split(",").map((value) => count("--concurrency", value)),
     seconds: positive("--seconds", values.seconds ?? (isLong ? "3600" : "5")),
+    warmUp: positive("--warm-up", values["warm-up"]),
     repeats: count("--repeats", values.repeats),
     valueBytes: count("--value-bytes", values["value-bytes"]),
     keys: count("--keys", values.keys),

@@ -8,8 +8,8 @@ export interface LoopOptions {
   readonly measureMs: number;
 }
 
-/** What was seen between the end of the warm-up and the end. */
-export interface LoopResult {
+/** What was seen in a stretch of time. */
+export interface Seen {
   readonly committed: number;
   readonly failed: number;
   readonly seconds: number;
@@ -19,6 +19,12 @@ export interface LoopResult {
   readonly latencyMs: Percentiles;
   /** Processor time of this process, in microseconds a committed write. */
   readonly cpuUsPerWrite: number;
+}
+
+/** What was seen between the end of the warm-up and the end. */
+export interface LoopResult extends Seen {
+  /** The same for the warm-up: the first seconds of a load. */
+  readonly warmUp: Seen;
 }
 
 export interface Percentiles {
@@ -45,56 +51,15 @@ export function percentiles(samples: Float64Array): Percentiles {
   };
 }
 
-/** Keeps so many writes in flight: each that ends is followed by the next. */
-export class ClosedLoop {
-  readonly #client: LoadClient;
-  readonly #options: LoopOptions;
+/** Counts what ends in a stretch of time. */
+class Stretch {
+  readonly #began = performance.now();
+  readonly #cpu = process.cpuUsage();
   #samples = new Float64Array(65_536);
   #committed = 0;
   #failed = 0;
-  #measuring = false;
-  #isStopped = false;
-  #key = 0;
 
-  constructor(client: LoadClient, options: LoopOptions) {
-    this.#client = client;
-    this.#options = options;
-  }
-
-  async run(): Promise<LoopResult> {
-    const { concurrency, warmUpMs, measureMs } = this.#options;
-    for (let i = 0; i < concurrency; i++) this.#writeNext();
-    await sleep(warmUpMs);
-    const began = performance.now();
-    const cpu = process.cpuUsage();
-    this.#measuring = true;
-    await sleep(measureMs);
-    this.#measuring = false;
-    const seconds = (performance.now() - began) / 1000;
-    const { user, system } = process.cpuUsage(cpu);
-    this.#isStopped = true;
-    const committed = this.#committed;
-    return {
-      committed,
-      failed: this.#failed,
-      seconds,
-      rate: committed / seconds,
-      latencyMs: percentiles(this.#samples.subarray(0, Math.min(committed, samplesMax))),
-      cpuUsPerWrite: committed === 0 ? 0 : (user + system) / committed,
-    };
-  }
-
-  #writeNext(): void {
-    if (this.#isStopped) return;
-    const began = performance.now();
-    this.#key = (this.#key + 1) % this.#options.keys;
-    this.#client.write(this.#key, (committed) => {
-      if (this.#measuring) this.#note(committed, performance.now() - began);
-      this.#writeNext();
-    });
-  }
-
-  #note(committed: boolean, latencyMs: number): void {
+  note(committed: boolean, latencyMs: number): void {
     if (!committed) {
       this.#failed += 1;
       return;
@@ -106,10 +71,64 @@ export class ClosedLoop {
     this.#committed += 1;
   }
 
+  /** Percentiles are sorted for later, since that takes as long as many writes. */
+  end(): () => Seen {
+    const seconds = (performance.now() - this.#began) / 1000;
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const committed = this.#committed;
+    return () => ({
+      committed,
+      failed: this.#failed,
+      seconds,
+      rate: committed / seconds,
+      latencyMs: percentiles(this.#samples.subarray(0, Math.min(committed, samplesMax))),
+      cpuUsPerWrite: committed === 0 ? 0 : (user + system) / committed,
+    });
+  }
+
   #grow(): void {
     const larger = new Float64Array(this.#samples.length * 2);
     larger.set(this.#samples);
     this.#samples = larger;
+  }
+}
+
+/** Keeps so many writes in flight: each that ends is followed by the next. */
+export class ClosedLoop {
+  readonly #client: LoadClient;
+  readonly #options: LoopOptions;
+  #stretch = new Stretch();
+  #isStopped = false;
+  #key = 0;
+
+  constructor(client: LoadClient, options: LoopOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async run(): Promise<LoopResult> {
+    const { concurrency, warmUpMs, measureMs } = this.#options;
+    const first = new Stretch();
+    this.#stretch = first;
+    for (let i = 0; i < concurrency; i++) this.#writeNext();
+    await sleep(warmUpMs);
+    const warmUp = first.end();
+    const measured = new Stretch();
+    this.#stretch = measured;
+    await sleep(measureMs);
+    const seen = measured.end();
+    this.#isStopped = true;
+    return { ...seen(), warmUp: warmUp() };
+  }
+
+  #writeNext(): void {
+    if (this.#isStopped) return;
+    const began = performance.now();
+    this.#key = (this.#key + 1) % this.#options.keys;
+    this.#client.write(this.#key, (committed) => {
+      this.#stretch.note(committed, performance.now() - began);
+      this.#writeNext();
+    });
   }
 }
 

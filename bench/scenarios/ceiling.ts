@@ -6,7 +6,7 @@ import type { Options } from "../options.js";
 import type { Outcome } from "../report/results.js";
 import { shown } from "../report/statistics.js";
 import { table } from "../report/table.js";
-import { inScene, type Say, warmUpMs } from "./scenario.js";
+import { inScene, loopOf, type Say } from "./scenario.js";
 
 const server = fileURLToPath(new URL("../systems/null-server.js", import.meta.url));
 
@@ -26,7 +26,7 @@ export async function ceiling(options: Options, say: Say): Promise<Outcome> {
           addresses: [addresses[wire]],
           password: null,
           workload: { valueBytes: options.valueBytes, keys: options.keys },
-          loop: { concurrency, warmUpMs, measureMs: options.seconds * 1000 },
+          loop: loopOf(options, concurrency),
         });
         say(`${wire}, ${concurrency} in flight: ${shown(rate)}/s`);
         results.push({ wire, concurrency, rate, generatorUs: cpuUsPerWrite });

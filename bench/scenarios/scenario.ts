@@ -9,8 +9,6 @@ export type Say = (line: string) => void;
 
 export type Scenario = (options: Options, say: Say) => Promise<Outcome>;
 
-export const warmUpMs = 1_000;
-
 /** A scene for the time of the work; what the processes have logged is shown where it fails. */
 export async function inScene<T>(work: (scene: Scene) => Promise<T>): Promise<T> {
   const scene = new Scene();
@@ -53,6 +51,10 @@ export async function measure(
     addresses: await addressesOf(running),
     password: options.password,
     workload: { valueBytes: options.valueBytes, keys: options.keys },
-    loop: { concurrency, warmUpMs, measureMs: options.seconds * 1000 },
+    loop: loopOf(options, concurrency),
   });
+}
+
+export function loopOf({ warmUp, seconds }: Options, concurrency: number) {
+  return { concurrency, warmUpMs: warmUp * 1000, measureMs: seconds * 1000 };
 }

@@ -17,6 +17,8 @@ export interface Figure {
   readonly p99: Spread;
   readonly failed: number;
   readonly generatorUsPerWrite: Spread;
+  /** Of the seconds before: a program that compiles itself as it runs is slower at first. */
+  readonly warmUp: { readonly rate: Spread; readonly p50: Spread; readonly p99: Spread };
 }
 
 /** Each round gives each system a fresh cluster, so that what the machine does meanwhile hits all. */
@@ -43,7 +45,7 @@ export async function throughput(options: Options, say: Say): Promise<Outcome> {
       figureOf(system, concurrency, runs.get(`${system} ${concurrency}`) ?? []),
     ),
   );
-  return { figures, text: report(figures), charts: { "": chart(figures, names) } };
+  return { figures, text: report(figures, options), charts: { "": chart(figures, names) } };
 }
 
 export function figureOf(
@@ -60,21 +62,30 @@ export function figureOf(
     p99: spread(({ latencyMs }) => latencyMs.p99),
     failed: results.reduce((sum, { failed }) => sum + failed, 0),
     generatorUsPerWrite: spread(({ cpuUsPerWrite }) => cpuUsPerWrite),
+    warmUp: {
+      rate: spread(({ warmUp }) => warmUp.rate),
+      p50: spread(({ warmUp }) => warmUp.latencyMs.p50),
+      p99: spread(({ warmUp }) => warmUp.latencyMs.p99),
+    },
   };
 }
 
-function report(figures: readonly Figure[]): string {
+function report(figures: readonly Figure[], { warmUp }: Options): string {
   const rows = figures.map((figure) => [
-    figure.system,
-    String(figure.concurrency),
-    showSpread(figure.rate),
-    showSpread(figure.p50, 2),
-    showSpread(figure.p99, 2),
-    String(figure.failed),
-    shown(figure.generatorUsPerWrite.median, 1),
+    ...[figure.system, String(figure.concurrency), ...shownFigures(figure)],
+    ...[String(figure.failed), shown(figure.generatorUsPerWrite.median, 1)],
   ]);
-  const head = ["system", "in flight", "writes/s", "p50 ms", "p99 ms", "failed", "generator µs"];
-  return `${table(head, rows)}\n\n${ratios(figures)}`;
+  const figureHead = ["writes/s", "p50 ms", "p99 ms"];
+  const head = ["system", "in flight", ...figureHead, "failed", "generator µs"];
+  const firstRows = figures.map((figure) => [
+    ...[figure.system, String(figure.concurrency), ...shownFigures(figure.warmUp)],
+  ]);
+  const first = table([`the first ${warmUp} s`, "in flight", ...figureHead], firstRows);
+  return [table(head, rows), ratios(figures), first].join("\n\n");
+}
+
+function shownFigures({ rate, p50, p99 }: Figure["warmUp"]): string[] {
+  return [showSpread(rate), showSpread(p50, 2), showSpread(p99, 2)];
 }
 
 /** Quorate's medians over those of each other system. */
