@@ -22,11 +22,11 @@ export function beginLook(state: RaftState, peer: string, progress: Progress): b
   if (!state.guarded("look-before-truncate")) return false;
   progress.look = {
     startedMs: state.nowMs,
-    // The question has left already: see onConnected in core.ts.
+    // The question leaves with it.
     askedMs: state.nowMs,
     answeredMs: null,
     status: null,
-    isProbed: false,
+    triedTo: null,
     differs: false,
   };
   return true;
@@ -89,11 +89,12 @@ export function onLookAnswer(state: RaftState, peer: string, answer: NextNodeIdx
     leaveTo(state, peer, status);
     return false;
   } else if (tellsOfMore(state, status) && !look.differs) {
-    if (look.isProbed || state.commitIndex < state.noOpIndex) {
+    const isNoneLeft = look.triedTo !== null && look.triedTo <= lowestTried(state);
+    if (isNoneLeft || state.commitIndex < state.noOpIndex) {
       leaveTo(state, peer, status);
       return false;
     }
-    if (status.commitIndex < answer.nextNodeIdx) {
+    if (look.triedTo !== null || status.commitIndex < answer.nextNodeIdx) {
       askForCommitted(state, peer, look);
       return false;
     }
@@ -107,9 +108,14 @@ export function onLookAnswer(state: RaftState, peer: string, answer: NextNodeIdx
  * but our own, which would cut its log where it holds ours.
  */
 function askForCommitted(state: RaftState, peer: string, look: Look): void {
-  look.isProbed = true;
-  const terms = termsToTry(state.term, state.term);
+  const terms = termsToTry(state.term, (look.triedTo ?? state.term + 1) - 1);
+  look.triedTo = Math.max(terms.at(-1) ?? 0, lowestTried(state));
   for (const term of terms) probe(state, peer, state.commitIndex, term);
+}
+
+/** A log that has nothing later where we have committed is no other leader's history of our time. */
+function lowestTried({ term }: RaftState): number {
+  return Math.max(0, term - raftLimits.lookTermsMax);
 }
 
 /** An answer that is still to come would be taken for one to what is sent next. */

@@ -59,6 +59,8 @@ export const raftLimits = {
   termStepMax: 2 ** 31,
   /** A peer that answers, and tells nothing of itself, is sent no entries for so long on a new link. */
   lookMsMax: 3_000,
+  /** So many terms below its own a leader asks a member for, that it has been away from: 64 rounds of questions. */
+  lookTermsMax: 65_536,
   /** Other terms tried at our last index; a cluster this many elections behind is not plausible. */
   inquestProbesMax: 1_024,
   /** A receiver that has a whole dump needs this long at most to load it: a million keys take 2 s. */

@@ -8,8 +8,9 @@ export interface Look {
   /** When it has first answered what keeps it quiet. */
   answeredMs: number | null;
   status: PeerStatus | null;
-  /** It was asked whether it holds what is committed here, and has shown that it does not. */
-  isProbed: boolean;
+  /** Down to which term it was asked whether it holds what is committed here; null where it was not. */
+  triedTo: number | null;
+  /** It has shown that it does not. */
   differs: boolean;
 }
 

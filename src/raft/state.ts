@@ -2,6 +2,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { CampaignRound } from "./campaign.js";
+import { beginLook } from "./first-look.js";
 import type { Inquest } from "./inquest.js";
 import { raftLimits } from "./limits.js";
 import { Membership, type MembershipHost } from "./membership.js";
@@ -370,7 +371,12 @@ export class RaftState {
       selfId: this.selfId,
       memberAdded: (address) => {
         if (!this.isLeader) return;
-        this.progress.set(address, new Progress(this.log.lastIndex + 1, this.nowMs));
+        const progress = new Progress(this.log.lastIndex + 1, this.nowMs);
+        this.progress.set(address, progress);
+        // As a guest it has a link already, and no greeting comes.
+        if (this.connected.has(address) && beginLook(this, address, progress)) {
+          this.askStatus(address);
+        }
       },
       memberGone: (address) => this.progress.delete(address),
       strangerNow: (address) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { encodeNoOp } from "../../protocol/log/commands.js";
+import { encodeMembership, encodeNoOp } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import { answerOf, appendFrom, entry, logOf, Solo, type SoloOptions } from "./solo.js";
@@ -111,8 +111,8 @@ suite("a term that is led for the second time while its leader is cut off", () =
 
 suite("a lower term in which others have gone on without their leader", () => {
   /** We lead term 2 from 3@2 on, which is committed or not; three more of ours nobody else holds. */
-  function leaderOfTwo(isCommitted: boolean): Solo {
-    const solo = new Solo({ log: [0, 1], term: 1, commit: 2 });
+  function leaderOfTwo(isCommitted: boolean, before = 1): Solo {
+    const solo = new Solo({ log: [0, 1], term: before, commit: 2 });
     solo.lead();
     if (isCommitted) for (const peer of ["b:1", "c:1"]) solo.receive(peer, answerOf(4));
     for (const peer of ["b:1", "c:1"]) solo.step({ kind: "disconnected", peer });
@@ -150,14 +150,19 @@ suite("a lower term in which others have gone on without their leader", () => {
     assert.equal(solo.state.isLeader, false);
   });
 
-  test("who lacks what is committed here has to follow", () => {
-    const solo = leaderOfTwo(true);
-    const b = committed([0, 1, 1, 1, 1, 1]);
-    solo.connect("b:1");
-    play(solo, 1_000, b);
-    assert.ok(solo.state.isLeader);
-    assert.deepEqual(termsOf(b.log), [0, 1, 2, 2, 2, 2]);
-  });
+  for (const [what, term] of [
+    ["", 2],
+    [", also where thousands of elections lie between", 5_000],
+  ] as const) {
+    test(`who lacks what is committed here has to follow${what}`, () => {
+      const solo = leaderOfTwo(true, term - 1);
+      const b = committed([0, 1, 1, 1, 1, 1]);
+      solo.connect("b:1");
+      play(solo, 1_000, b);
+      assert.ok(solo.state.isLeader);
+      assert.deepEqual(termsOf(b.log), [0, 1, term, term, term, term]);
+    });
+  }
 });
 
 suite("a new link to a member that leads nothing and follows nobody else", () => {
@@ -186,6 +191,24 @@ suite("a new link to a member that leads nothing and follows nobody else", () =>
     solo.connect("b:1");
     talk(solo, b);
     assert.deepEqual(termsOf(b.log), [0, 1, 1, 1, 1]);
+  });
+
+  test("nor is one that had a link before it was a member", () => {
+    const solo = new Solo({ guests: ["d:1"] });
+    solo.lead();
+    for (const peer of ["b:1", "c:1"]) solo.receive(peer, answerOf(3));
+    solo.connect("d:1");
+    const d = vanilla("d:1", [0, 1, 1, 1], 1);
+    d.leader = "b:1";
+    const held = [...d.log];
+    solo.take();
+    solo.takeAsked();
+    solo.propose(encodeMembership("add", "d:1"));
+    assert.ok(solo.state.members.has("d:1"));
+    assert.deepEqual(solo.takeTo("d:1", "append_entries"), [], "nothing before");
+    play(solo, 300, d);
+    assert.deepEqual(d.log, held);
+    assert.ok(solo.notes().includes("led-meanwhile"));
   });
 
   test("a claim beyond its own log, as 0.3.15 can make, is not believed", () => {
