@@ -1,3 +1,4 @@
+import { ticksMs } from "../systems/vital-signs.js";
 import type { LoadClient } from "./load-client.js";
 
 export interface LoopOptions {
@@ -6,6 +7,8 @@ export interface LoopOptions {
   readonly keys: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
+  /** The members' processes, whose processor time is looked at. */
+  readonly pids: readonly number[];
 }
 
 /** What was seen in a stretch of time. */
@@ -19,6 +22,8 @@ export interface Seen {
   readonly latencyMs: Percentiles;
   /** Processor time of this process, in microseconds a committed write. */
   readonly cpuUsPerWrite: number;
+  /** The same of all members together. */
+  readonly membersUsPerWrite: number;
 }
 
 /** What was seen between the end of the warm-up and the end. */
@@ -55,9 +60,16 @@ export function percentiles(samples: Float64Array): Percentiles {
 class Stretch {
   readonly #began = performance.now();
   readonly #cpu = process.cpuUsage();
+  readonly #pids: readonly number[];
+  readonly #membersBeganMs: number;
   #samples = new Float64Array(65_536);
   #committed = 0;
   #failed = 0;
+
+  constructor(pids: readonly number[]) {
+    this.#pids = pids;
+    this.#membersBeganMs = ticksMs(pids);
+  }
 
   note(committed: boolean, latencyMs: number): void {
     if (!committed) {
@@ -75,14 +87,17 @@ class Stretch {
   end(): () => Seen {
     const seconds = (performance.now() - this.#began) / 1000;
     const { user, system } = process.cpuUsage(this.#cpu);
+    const membersMs = ticksMs(this.#pids) - this.#membersBeganMs;
     const committed = this.#committed;
+    const perWrite = (us: number) => (committed === 0 ? 0 : us / committed);
     return () => ({
       committed,
       failed: this.#failed,
       seconds,
       rate: committed / seconds,
       latencyMs: percentiles(this.#samples.subarray(0, Math.min(committed, samplesMax))),
-      cpuUsPerWrite: committed === 0 ? 0 : (user + system) / committed,
+      cpuUsPerWrite: perWrite(user + system),
+      membersUsPerWrite: perWrite(membersMs * 1000),
     });
   }
 
@@ -97,23 +112,24 @@ class Stretch {
 export class ClosedLoop {
   readonly #client: LoadClient;
   readonly #options: LoopOptions;
-  #stretch = new Stretch();
+  #stretch: Stretch;
   #isStopped = false;
   #key = 0;
 
   constructor(client: LoadClient, options: LoopOptions) {
     this.#client = client;
     this.#options = options;
+    this.#stretch = new Stretch(options.pids);
   }
 
   async run(): Promise<LoopResult> {
-    const { concurrency, warmUpMs, measureMs } = this.#options;
-    const first = new Stretch();
+    const { concurrency, warmUpMs, measureMs, pids } = this.#options;
+    const first = new Stretch(pids);
     this.#stretch = first;
     for (let i = 0; i < concurrency; i++) this.#writeNext();
     await sleep(warmUpMs);
     const warmUp = first.end();
-    const measured = new Stretch();
+    const measured = new Stretch(pids);
     this.#stretch = measured;
     await sleep(measureMs);
     const seen = measured.end();

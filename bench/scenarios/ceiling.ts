@@ -26,7 +26,7 @@ export async function ceiling(options: Options, say: Say): Promise<Outcome> {
           addresses: [addresses[wire]],
           password: null,
           workload: { valueBytes: options.valueBytes, keys: options.keys },
-          loop: loopOf(options, concurrency),
+          loop: loopOf(options, concurrency, { members: [] }),
         });
         say(`${wire}, ${concurrency} in flight: ${shown(rate)}/s`);
         results.push({ wire, concurrency, rate, generatorUs: cpuUsPerWrite });

@@ -51,10 +51,15 @@ export async function measure(
     addresses: await addressesOf(running),
     password: options.password,
     workload: { valueBytes: options.valueBytes, keys: options.keys },
-    loop: loopOf(options, concurrency),
+    loop: loopOf(options, concurrency, running),
   });
 }
 
-export function loopOf({ warmUp, seconds }: Options, concurrency: number) {
-  return { concurrency, warmUpMs: warmUp * 1000, measureMs: seconds * 1000 };
+export function loopOf(
+  { warmUp, seconds }: Options,
+  concurrency: number,
+  running: Pick<Running, "members">,
+) {
+  const pids = running.members.map(({ child }) => child.pid);
+  return { concurrency, warmUpMs: warmUp * 1000, measureMs: seconds * 1000, pids };
 }

@@ -17,6 +17,7 @@ export interface Figure {
   readonly p99: Spread;
   readonly failed: number;
   readonly generatorUsPerWrite: Spread;
+  readonly membersUsPerWrite: Spread;
   /** Of the seconds before: a program that compiles itself as it runs is slower at first. */
   readonly warmUp: { readonly rate: Spread; readonly p50: Spread; readonly p99: Spread };
 }
@@ -62,6 +63,7 @@ export function figureOf(
     p99: spread(({ latencyMs }) => latencyMs.p99),
     failed: results.reduce((sum, { failed }) => sum + failed, 0),
     generatorUsPerWrite: spread(({ cpuUsPerWrite }) => cpuUsPerWrite),
+    membersUsPerWrite: spread(({ membersUsPerWrite }) => membersUsPerWrite),
     warmUp: {
       rate: spread(({ warmUp }) => warmUp.rate),
       p50: spread(({ warmUp }) => warmUp.latencyMs.p50),
@@ -73,10 +75,11 @@ export function figureOf(
 function report(figures: readonly Figure[], { warmUp }: Options): string {
   const rows = figures.map((figure) => [
     ...[figure.system, String(figure.concurrency), ...shownFigures(figure)],
-    ...[String(figure.failed), shown(figure.generatorUsPerWrite.median, 1)],
+    String(figure.failed),
+    ...[figure.generatorUsPerWrite, figure.membersUsPerWrite].map((us) => shown(us.median, 1)),
   ]);
   const figureHead = ["writes/s", "p50 ms", "p99 ms"];
-  const head = ["system", "in flight", ...figureHead, "failed", "generator µs"];
+  const head = ["system", "in flight", ...figureHead, "failed", "generator µs", "members µs"];
   const firstRows = figures.map((figure) => [
     ...[figure.system, String(figure.concurrency), ...shownFigures(figure.warmUp)],
   ]);
