@@ -1,4 +1,4 @@
-import { asBuffer, viewOf } from "./buffer-slices.js";
+import { viewOf } from "./buffer-slices.js";
 import { isInstanceClass } from "./globals.js";
 import { convertsLongLatin1, encodeLongLatin1, longTextBytesMin } from "./long-text.js";
 import { encodeLong } from "./numbers.js";
@@ -27,6 +27,9 @@ const setGlobal = Buffer.from("c__builtin__\nset\n", "latin1");
 const frozenSetGlobal = Buffer.from("c__builtin__\nfrozenset\n", "latin1");
 
 const floatBits = Buffer.alloc(8);
+/** Takes any bytes as they are: a Buffer of them would be one more object. */
+const { latin1Slice }: { latin1Slice(this: Uint8Array, start: number, end: number): string } =
+  Buffer.prototype;
 
 /**
  * Writes pickles of protocol 2, piece by piece or value by value. Nothing is memoised: Python reads
@@ -227,7 +230,7 @@ export class PickleWriter {
     if (length >= longTextBytesMin && convertsLongLatin1) {
       return encodeLongLatin1(bytes, this.plain, start);
     }
-    return this.buffer.utf8Write(asBuffer(bytes).latin1Slice(0, length), start, length * 2);
+    return this.buffer.utf8Write(latin1Slice.call(bytes, 0, length), start, length * 2);
   }
 
   private latin1Loop(bytes: Uint8Array, start: number): number {

@@ -323,7 +323,7 @@ class HotDecoder {
     }
     const target = isSmall ? slab : new Uint8Array(length);
     const from = isSmall ? slabUsed : 0;
-    const to = copyLatin1(bytes.subarray(this.#at, end), target, from);
+    const to = copyLatin1(bytes, this.#at, end, target, from);
     this.#at = end;
     if (!isSmall) return to === length ? target : target.slice(0, to);
     slabUsed = to;
@@ -331,15 +331,23 @@ class HotDecoder {
   }
 }
 
-/** @returns the place in `target` behind the last byte. */
-function copyLatin1(text: Uint8Array, target: Uint8Array, start: number): number {
+/**
+ * What stands in `text` from `at` to `end`. Its own place, not a view of it: that would be one more object
+ * for each command.
+ *
+ * @returns the place in `target` behind the last byte.
+ */
+function copyLatin1(
+  text: Uint8Array,
+  ...[from, end, target, start]: [from: number, end: number, target: Uint8Array, start: number]
+): number {
   let to = start;
-  for (let at = 0; at < text.length; at++) {
+  for (let at = from; at < end; at++) {
     const byte = text[at] ?? 0;
     if (byte < 0x80) target[to++] = byte;
     else {
       at += 1;
-      const next = text[at] ?? 0;
+      const next = at < end ? (text[at] ?? 0) : 0;
       if ((byte !== 0xc2 && byte !== 0xc3) || (next & 0xc0) !== 0x80) throw unusual;
       target[to++] = ((byte & 0x03) << 6) | (next & 0x3f);
     }

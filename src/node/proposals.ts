@@ -170,14 +170,16 @@ export class Proposals {
     const untilMs = clock.monotonicMs() + nodeLimits.judgeTurnMsMax;
     const tail = new PendingTail(state, this.#host.appliedIndex());
     const admissible: Proposal[] = [];
+    const store = this.#host.store();
     let count = 0;
-    // A new leader has all of its log before it that is not applied yet.
-    while (!this.#host.store().lookAhead(tail)) {
-      if (clock.monotonicMs() >= untilMs) return { count, admissible };
-    }
     for (const proposal of proposals) {
+      const isAdmitted = store.isAdmittedAtSight(proposal.command, tail);
+      // A new leader has all of its log before it that is not applied yet.
+      while (!isAdmitted && !store.lookAhead(tail)) {
+        if (clock.monotonicMs() >= untilMs) return { count, admissible };
+      }
       count += 1;
-      const reason = this.#host.store().refusal(proposal.command, tail);
+      const reason = isAdmitted ? null : store.refusal(proposal.command, tail);
       if (reason === null) {
         tail.add(proposal.command);
         admissible.push(proposal);

@@ -5,9 +5,18 @@ import { ExpiryIndex } from "./expiry-index.js";
 import { type Effect, evaluate } from "./kv-rules.js";
 import { Lifetimes } from "./lifetimes.js";
 import { acceptedCallsMax, restoreKeysPerStep } from "./limits.js";
+import { PlainRun } from "./plain-run.js";
+import { parsePlainSet } from "./plain-set.js";
 import type { KvCall } from "./python-call.js";
 import { isStr, keyId, prefixMatcher, pyTypeName, startsWith } from "./python-key.js";
-import { type CompactRecord, deadlineOf, keyOf, makeRecord, type StoredRecord } from "./record.js";
+import {
+  type CompactRecord,
+  deadlineOf,
+  GeneralRecord,
+  keyOf,
+  makeRecord,
+  type StoredRecord,
+} from "./record.js";
 import { refusalOf } from "./refusal.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
 import { type LogTail, TailOverlay } from "./tail-overlay.js";
@@ -80,6 +89,7 @@ export class Store {
     this.#state,
     (command) => this.#calls.get(command) ?? parseCommand(command),
   );
+  readonly #plainRun = new PlainRun();
   readonly #snapshots = new Set<SnapshotCursor>();
 
   /**
@@ -164,6 +174,7 @@ export class Store {
    * @param tail The entries of the log that are not applied to this store yet, all of them.
    */
   refusal(command: Uint8Array, tail: LogTail): string | null {
+    this.#plainRun.end();
     try {
       const call = parseCommand(command);
       if (call === null) return otherCommandRefusal(command);
@@ -174,6 +185,19 @@ export class Store {
     } catch (error) {
       return reasonOf(error);
     }
+  }
+
+  /**
+   * Whether `refusal` would be null, where that shows at sight: a plain set raises nowhere unless a value of
+   * another shape is under its key, and of those are none in a tail of plain sets. False: it has to be asked.
+   */
+  isAdmittedAtSight(command: Uint8Array, tail: LogTail): boolean {
+    if (!this.#plainRun.covers(tail)) return false;
+    const call = parsePlainSet(command);
+    if (call === null || this.#records.get(call.key) instanceof GeneralRecord) return false;
+    this.#plainRun.add(command, tail);
+    this.#remember(command, call);
+    return true;
   }
 
   /**
