@@ -2,7 +2,7 @@ import { failReason } from "../../protocol/wire/messages.js";
 import type { Workload } from "./clients.js";
 import type { Cluster } from "./cluster.js";
 import { Seat } from "./seat.js";
-import type { AnySeat } from "./standing.js";
+import type { AnySeat, Standing } from "./standing.js";
 import { VanillaSeat } from "./vanilla-seat.js";
 import { Violation } from "./violation.js";
 
@@ -122,8 +122,14 @@ function isSettled(cluster: Cluster): boolean {
     const { kind, lastIndex, appliedIndex } = standing;
     // What it has applied a vanilla member never takes back, whatever becomes of its log.
     const isAhead = kind === "vanilla" && (appliedIndex ?? 0) > leader.lastIndex;
-    return lastIndex === leader.lastIndex && (isAhead || appliedIndex === leader.lastIndex);
+    // Where members have lost data logs of one length can be different ones, until the leader has reached all.
+    if (lastIndex !== leader.lastIndex || lastTermOf(standing) !== lastTermOf(leader)) return false;
+    return isAhead || appliedIndex === leader.lastIndex;
   });
+}
+
+function lastTermOf({ lastIndex, entryAt }: Standing): number | undefined {
+  return entryAt(lastIndex)?.term;
 }
 
 function stateOf(cluster: Cluster): string {
@@ -134,7 +140,7 @@ function stateOf(cluster: Cluster): string {
       const { kind, role, term, firstIndex, lastIndex, commitIndex, appliedIndex } = standing;
       return (
         `${seat.address} ${kind} ${role} of term ${term}, log ${firstIndex}…${lastIndex}/` +
-        `${standing.entryAt(lastIndex)?.term}, commit ${commitIndex}, applied ${appliedIndex}, knows ` +
+        `${lastTermOf(standing)}, commit ${commitIndex}, applied ${appliedIndex}, knows ` +
         `${standing.others}${standing.mustRefetch ? ", must refetch" : ""}, ` +
         `expiring ${standing.store.expiring}`
       );
