@@ -1,6 +1,7 @@
 import type { Cluster } from "./cluster.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
 import { ledAgain } from "./led-again.js";
+import { ledTwice } from "./led-twice.js";
 import { lostDiskDeeds } from "./lost-disk-deeds.js";
 import { allWhole, loseDisk } from "./lost-disks.js";
 import { Seat } from "./seat.js";
@@ -86,6 +87,7 @@ const acts = {
   "false-height": falseHeight,
   "asks-for-vote": asksForVote,
   "led-again": ledAgain,
+  "led-twice": ledTwice,
   "sent-again": sentAgain,
   "lose-link": (cluster, deed) => {
     const [, to] = pair(cluster, deed);

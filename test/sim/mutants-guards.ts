@@ -61,13 +61,13 @@ export const guardMutants: readonly Mutant[] = [
     rule: "a log that ends in a term which was led twice is taken for the beginning of ours",
     file: "src/raft/guards/forgetful-voters.js",
     edits: [["return term > 0 && term <= state.secondTerm;", "return false;"]],
-    profile: "collapses",
+    profile: "led-again",
   },
   {
     name: "led-twice-forgotten",
     rule: "a restart forgets which terms were led twice",
     file: "src/storage/recovery.js",
     edits: [["secondTerm: meta?.secondTerm ?? 0,", "secondTerm: 0,"]],
-    profile: "collapses",
+    profile: "led-again",
   },
 ];

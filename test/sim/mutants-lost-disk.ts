@@ -17,6 +17,13 @@ export const lostDiskMutants: readonly Mutant[] = [
     profile: "lost-disks",
   },
   {
+    name: "old-commits-count",
+    rule: "a member that has lost its disk follows a leader that has committed anything, before or after its start",
+    file: "src/raft/guards/forgotten-term.js",
+    edits: [["status.lastIndex !== undefined && message.commitIndex > status.lastIndex", "true"]],
+    profile: "lost-disks",
+  },
+  {
     name: "vote-still-counted",
     rule: "a member that has lost its disk asks only as many as are in every majority: of five, its vote may still elect one that it has not heard",
     file: "src/raft/guards/forgotten-term.js",

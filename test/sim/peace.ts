@@ -32,8 +32,9 @@ export async function makePeace(cluster: Cluster, workload: Workload): Promise<v
     await cluster.run(cluster.timeline.nowMs + 500);
     const ours = cluster.seats.filter((seat) => seat instanceof Seat);
     if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return;
-    if (cluster.timeline.nowMs > begunMs + tornMsMax && isTorn(cluster)) {
-      cluster.say("world", `torn: ${stateOf(cluster)}`);
+    if (cluster.timeline.nowMs <= begunMs + tornMsMax) continue;
+    if (isTorn(cluster) || isUnproven(cluster)) {
+      cluster.say("world", `${isTorn(cluster) ? "torn" : "unproven"}: ${stateOf(cluster)}`);
       return;
     }
   }
@@ -107,6 +108,18 @@ function isTorn(cluster: Cluster): boolean {
   if (!cluster.changesMembers && !cluster.lostAmidRemoval) return false;
   const lists = cluster.seats.map((seat) => seat.standing()?.others.length ?? cluster.size - 1);
   return lists.some((known) => known !== cluster.size - 1);
+}
+
+/**
+ * A log of ours ends as that of a member does that forgets, in a term that was led twice, and all others of ours
+ * have lost theirs: nobody can know whose entries are the right ones, and an operator is told: docs/safety.md.
+ */
+function isUnproven(cluster: Cluster): boolean {
+  const ours = [...cluster.views()].map(({ raft }) => raft);
+  return (
+    ours.some(({ unprovenLog }) => unprovenLog !== null) &&
+    ours.every(({ unprovenLog, mustRefetch }) => unprovenLog !== null || mustRefetch)
+  );
 }
 
 function isSettled(cluster: Cluster): boolean {

@@ -299,7 +299,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     gapMs: 2_500,
     compactionEntries: 5_000,
     compactionMs: 10 ** 9,
-    weights: { "led-again": 1 },
+    weights: { "led-again": 1, "led-twice": 1 },
   },
 };
 
