@@ -1,5 +1,6 @@
 import { encodeSet } from "../../protocol/log/kv-calls.js";
 import { deriveFernetKey } from "../../protocol/wire/fernet.js";
+import { heldAfter } from "./following.js";
 import { Encoded, keyName, type LoadClient, valueText, type Workload } from "./load-client.js";
 import { MemberLink } from "./member-link.js";
 import type { Scanned } from "./pickle-scan.js";
@@ -81,12 +82,11 @@ export class ObserverLoad implements LoadClient {
   }
 
   #onEntries(link: MemberLink, message: Scanned): void {
-    const { term, commitIndex, prevLogIdx, entries, isLastPiece } = message;
+    const { term, commitIndex } = message;
     if (term < this.#term) return;
     if (link !== this.#leader || term !== this.#term) this.#follow(link, term);
-    // A piece of a dump names no place in the log: it has all that is committed, it says.
-    const held = prevLogIdx === 0 ? commitIndex : prevLogIdx + (isLastPiece ? 1 : entries);
-    link.send({ type: "next_node_idx", nextNodeIdx: held + 1, reset: false, success: true });
+    const nextNodeIdx = heldAfter(message) + 1;
+    link.send({ type: "next_node_idx", nextNodeIdx, reset: false, success: true });
     const placed = this.#placed;
     for (;;) {
       const first = placed[this.#placedAt];

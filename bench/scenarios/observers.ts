@@ -23,8 +23,9 @@ export async function observers(options: Options, say: Say): Promise<Outcome> {
     const part = figure.rate.median / (alone?.rate.median ?? figure.rate.median);
     const { system, concurrency } = figure;
     const rate = shown(figure.rate.median);
-    return [system, String(figure.observers), String(concurrency), rate, part.toFixed(2)];
+    const us = shown(figure.membersUsPerWrite.median, 1);
+    return [system, String(figure.observers), String(concurrency), rate, part.toFixed(2), us];
   });
-  const head = ["system", "observers", "in flight", "writes/s", "of none"];
+  const head = ["system", "observers", "in flight", "writes/s", "of none", "members µs"];
   return { figures, text: table(head, rows) };
 }

@@ -28,15 +28,14 @@ export async function throughput(options: Options, say: Say): Promise<Outcome> {
   const runs = new Map<string, LoopResult[]>();
   for (let round = 1; round <= options.repeats; round++) {
     for (const system of systems) {
-      await inCluster(system, options, async (running) => {
-        const observers = await watchObservers(running, options);
+      await inCluster(system, options, async (running, scene) => {
+        await watchObservers(scene, running, options);
         for (const concurrency of options.concurrency) {
           const result = await measure(running, options, concurrency);
           const key = `${system.name} ${concurrency}`;
           runs.set(key, [...(runs.get(key) ?? []), result]);
           say(`round ${round}: ${key} in flight: ${shown(result.rate)}/s`);
         }
-        observers.stop();
       });
     }
   }

@@ -1,27 +1,30 @@
-import { ObserverLoad } from "../load/observer-load.js";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Scene } from "../../interop-tests/support/scene.js";
+import type { SinkTask } from "../load/sink-process.js";
 import type { Options } from "../options.js";
 import type { Running } from "./system.js";
 
-export interface Watching {
-  stop(): void;
-}
+const program = fileURLToPath(new URL("../load/sink-process.js", import.meta.url));
 
 /**
- * Connects observers that only follow, in this process: their cost is part of what is measured. etcd has
- * no such thing: there they are left out.
+ * Connects observers that only follow, all of them in one process which looks at what they are sent as little as
+ * it can: what they cost is the members' to bear, and not theirs. etcd has no such thing: there they are left out.
  */
-export async function watchObservers(running: Running, options: Options): Promise<Watching> {
-  if (options.observers === 0 || running.wire === "etcd") return { stop: () => {} };
-  const addresses = running.members.map(({ address }) => address);
+export async function watchObservers(
+  scene: Scene,
+  running: Running,
+  options: Options,
+): Promise<void> {
+  if (options.observers === 0 || running.wire === "etcd") return;
   const { valueBytes, keys, password, observers } = options;
-  const clients = Array.from(
-    { length: observers },
-    () => new ObserverLoad(addresses, { valueBytes, keys }, password),
-  );
-  await Promise.all(clients.map((client) => client.open()));
-  return {
-    stop: () => {
-      for (const client of clients) client.close();
-    },
+  const task: SinkTask = {
+    addresses: running.members.map(({ address }) => address),
+    ...{ count: observers, password, workload: { valueBytes, keys } },
   };
+  const args = [program, JSON.stringify(task)];
+  const child = scene.start({ name: "observers", program: process.execPath, args, pipes: true });
+  await Promise.race([once(createInterface({ input: child.stdout }), "line"), child.exited]);
+  if (!child.isRunning) throw new Error("the observers could not follow");
 }
