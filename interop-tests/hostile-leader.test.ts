@@ -9,6 +9,7 @@ import {
   conflictAttack,
   type LeaderAttack,
   leaderAttacks,
+  victimDataBytes,
 } from "./support/forged-leader.js";
 import { freeAddresses } from "./support/free-ports.js";
 import { Intruder } from "./support/intruder.js";
@@ -43,7 +44,9 @@ async function openPair(scene: Scene, password: string | undefined): Promise<Pai
     const holds = new LoopHolds(scene, selfAddr);
     const partners = addresses.filter((address) => address !== selfAddr);
     // Who attacks answers no leader, and takes seconds to make what it sends on a busy machine.
-    const extraArgs = ["--connection-timeout", "30", "--log-compaction-min-entries", "1000000"];
+    const bound = ["--max-data-bytes", `${victimDataBytes}`];
+    const compaction = ["--log-compaction-min-entries", "1000000"];
+    const extraArgs = ["--connection-timeout", "30", ...compaction, ...bound];
     const { env } = holds;
     const member = await startQuorate(scene, { selfAddr, partners, password, env, extraArgs });
     return { member, holds };

@@ -40,6 +40,8 @@ export const protocolFaults = {
   "meta-malformed": "refuse-file",
   /** Not a dump. */
   "dump-malformed": "refuse-file",
+  /** A dump that holds more than is taken. */
+  "dump-too-large": "refuse-file",
   /** A number that is not a safe integer, or negative. */
   "number-range": "disconnect",
 } as const satisfies Record<string, Reaction>;

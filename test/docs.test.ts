@@ -121,7 +121,6 @@ describe("README", () => {
     const net = await import("../src/net/limits.js");
     const node = (await import("../src/node/limits.js")).nodeLimits;
     const config = await import("../src/node/config-limits.js");
-    const storage = await import("../src/storage/limits.js");
     const http = await import("../src/http/limits.js");
     const client = (await import("../src/client/limits.js")).clientLimits;
     const text = read("README.md");
@@ -172,8 +171,8 @@ describe("README", () => {
     );
     says("the journal", gib(format.journalBytesMax + 1));
     says(
-      "a dump that is received; after inflating",
-      `${gib(storage.dumpFileBytesMax)}; ${gib(format.dumpInflatedBytesMax)}`,
+      "data of a dump that is received",
+      `${mib(config.dataBytesDefault)}, or \`max_data_bytes\``,
     );
     says(
       "members in the configuration; in a dump",

@@ -29,6 +29,10 @@ export interface LeaderAttack {
 }
 
 const mib = 1024 * 1024;
+/** `quorate.max_data_bytes` of the victims. */
+export const victimDataBytes = 64 * mib;
+/** While a dump is read: its pickle, and four times as much for what is made of it. */
+const dumpReadBytes = 5 * (victimDataBytes + 4 * commandBytesMax);
 /** What a vanilla leader puts into one message. */
 const pieceBytes = 64 * 1024;
 
@@ -110,6 +114,39 @@ function dumpOf(bytes: number): Buffer {
   );
 }
 
+/** Much larger than any memory, in a few MiB: parts of one file that are compressed each by itself. */
+function endlessDump(bytes: number): Buffer {
+  const each = 64 * mib;
+  const more = gzipSync(Buffer.alloc(each, "x"), { level: 1 });
+  const start = gzipSync(Buffer.from("\x80\x02X\xff\xff\xff\x7f", "latin1"));
+  return Buffer.concat([start, ...Array.from({ length: bytes / each }, () => more)]);
+}
+
+/** Of values that take a byte each, and two hundred in memory. */
+function emptyDicts(count: number): Buffer {
+  const batch = Buffer.from(`(](${"}".repeat(1_000)}ee`);
+  const batches = Buffer.concat(Array.from({ length: count / 1_000 }, () => batch));
+  return gzipSync(Buffer.concat([Buffer.from("\x80\x02]", "latin1"), batches, Buffer.from(".")]), {
+    level: 1,
+  });
+}
+
+/** A dump of so many bytes in a piece as a leader sends them. */
+function dumpInPieces(name: string, keptBytes: number, dump: () => Buffer): LeaderAttack {
+  return {
+    ...{ name, keptBytes, counter: "dump_too_large" },
+    *messages(victim) {
+      const { term } = behind(victim);
+      const bytes = dump();
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        const data = bytes.subarray(at, at + pieceBytes);
+        const chunk = { data, isFirst: at === 0, isLast: at + pieceBytes >= bytes.length };
+        yield { type: "install_snapshot", term, commitIndex: 1, chunk };
+      }
+    },
+  };
+}
+
 export const leaderAttacks: readonly LeaderAttack[] = [
   entryInPieces("8 MiB, committed at once", () => setOf(commandBytesMax, "é"), 4 * commandBytesMax),
   {
@@ -174,9 +211,8 @@ export const leaderAttacks: readonly LeaderAttack[] = [
   manyEntries(200_000),
   {
     name: "a dump of one text of 200 MiB",
-    // All of it is inflated before it is looked at, and checked once more where it is sent on.
     keptBytes: 200 * mib,
-    counter: "dump_unusable",
+    counter: "dump_too_large",
     *messages(victim) {
       const { term } = behind(victim);
       const data = dumpOf(200 * mib);
@@ -184,6 +220,9 @@ export const leaderAttacks: readonly LeaderAttack[] = [
       yield { type: "install_snapshot", term, commitIndex: 1, chunk };
     },
   },
+  // Given up as soon as it is known, before anything of it is kept.
+  dumpInPieces("a dump of 5 GiB in a few MiB", 0, () => endlessDump(5 * 1024 * mib)),
+  dumpInPieces("a dump of 100 million empty dicts", dumpReadBytes, () => emptyDicts(95_000_000)),
   entryInPieces("an entry of 64 MiB", () => setOf(64 * mib, "x"), 0),
   entryInPieces("an entry of 64 MiB beyond ASCII", () => setOf(64 * mib, "é"), 0),
 ];

@@ -21,6 +21,12 @@ export const dumpInflatedBytesMax = 16 * 1024 ** 3;
 /** Members named in a dump. Raft with more than a handful is unusual, with a thousand absurd. */
 export const dumpMembersMax = 1024;
 
+/**
+ * What a key counts for beside its text and its value's: the record, its place in the store's Map, the value's
+ * times. About what it takes in memory, and more than the rest of it takes in a dump.
+ */
+export const dataKeyBytes = 256;
+
 /** Fields of one value: Patroni's have five. Whoever takes the value over copies it in one step. */
 export const dumpValueFieldsMax = 64 * 1024;
 

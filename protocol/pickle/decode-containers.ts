@@ -95,6 +95,7 @@ function appendFrom(machine: PickleMachine, from: number): void {
   for (let index = from; index < machine.size; index++) {
     target.push(asValue(machine, machine.at(index)));
   }
+  machine.checkContainer(target.length);
   machine.dropTo(from);
 }
 
@@ -144,6 +145,7 @@ function setItemsFrom(machine: PickleMachine, target: PyDict, from: number): voi
     const key = asValue(machine, machine.at(index));
     machine.setItem(target, key, asValue(machine, machine.at(index + 1)));
   }
+  machine.checkContainer(target.size);
 }
 
 // --- sets
@@ -187,6 +189,7 @@ function addAll(machine: PickleMachine, target: PySet, items: readonly PyValue[]
   machine.checkItems(items.length);
   machine.allocate(items.length * allocationBytes.mapItem);
   for (const item of items) machine.addItem(target, item);
+  machine.checkContainer(target.size);
 }
 
 // --- instances

@@ -159,6 +159,7 @@ export class PickleDecoder {
       (table[code] ?? unknown)(machine);
     }
     if (!machine.finished && last < until) machine.chargeOps(until - last);
+    machine.checkStack();
     return machine.finished;
   }
 

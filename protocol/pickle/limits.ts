@@ -20,6 +20,10 @@ export interface PickleLimits {
   readonly keyCharsMax: number;
   /** Values that one opcode makes a container of, or puts into one: a single step of the decoder. */
   readonly itemsPerOpMax: number;
+  /** Values of one container. It moves all that it holds in one step when it grows. */
+  readonly containerItemsMax: number;
+  /** Values that wait for the opcode that takes them, and marks. Looked at between two slices. */
+  readonly stackValuesMax: number;
 }
 
 const mib = 1024 * 1024;
@@ -44,6 +48,9 @@ export const pickleMessageLimits: PickleLimits = {
   keyCharsMax: 65_536,
   // Bounded by the opcodes already.
   itemsPerOpMax: 16 * mib,
+  // V8 holds no Map of 16 Mi items.
+  containerItemsMax: 16 * mib - 1,
+  stackValuesMax: 32 * mib,
 };
 
 /** Opcodes of one command: Patroni's have fifty, a value of its own making may have thousands. */
@@ -87,7 +94,28 @@ export const pickleReceivedDumpLimits: PickleLimits = {
   // Some 50 ms of decoding; bytes take two of them a byte.
   stringBytesMax: 48 * mib,
   strBytesMax: 32 * mib,
+  // Two thousand values of Python's at once, in containers that nest 128 deep.
+  stackValuesMax: mib,
 };
+
+/**
+ * The same where it is known how much such a dump may hold.
+ *
+ * @param inflatedBytes The most that its pickle has.
+ * @param keys The most keys that it has.
+ */
+export function boundedDumpLimits(inflatedBytes: number, keys: number): PickleLimits {
+  const { memoEntriesMax, allocatedBytesMax } = pickleReceivedDumpLimits;
+  return {
+    ...pickleReceivedDumpLimits,
+    // Of Patroni's values 300 bytes in memory are a hundred in the pickle; and what is small.
+    allocatedBytesMax: Math.min(allocatedBytesMax, 4 * inflatedBytes),
+    // Python's 8 entries a key are 150 bytes in the pickle.
+    memoEntriesMax: Math.min(memoEntriesMax, Math.ceil(inflatedBytes / 16)),
+    expandedBytesMax: inflatedBytes,
+    containerItemsMax: Math.min(pickleMessageLimits.containerItemsMax, keys),
+  };
+}
 
 /** Bytes of one line of the text opcodes that name a class or a module: real names have 40. */
 export const globalNameBytesMax = 256;
@@ -130,4 +158,5 @@ export const allocationBytes = {
   item: 8,
   mapItem: 32,
   memoEntry: 8,
+  sharedValue: 128,
 } as const;

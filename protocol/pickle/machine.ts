@@ -123,6 +123,20 @@ export class PickleMachine {
     }
   }
 
+  /** To be asked when a container has grown to so many values. */
+  checkContainer(count: number): void {
+    if (count > this.limits.containerItemsMax) {
+      throw this.fault("pickle-limit", `a container of ${count} values`);
+    }
+  }
+
+  /** What one-byte opcodes pile up costs memory as well. */
+  checkStack(): void {
+    if (this.top + this.marks.length > this.limits.stackValuesMax) {
+      throw this.fault("pickle-limit", "too many values that nothing takes");
+    }
+  }
+
   chargeOps(ops: number): void {
     this.ops += ops;
     if (this.ops > this.limits.opsMax)
@@ -301,7 +315,9 @@ export class PickleMachine {
   /** Pushes a further reference to a value, which must not change from now on. */
   pushShared(value: StackValue): void {
     this.shared ??= new SharedValues((ops) => this.chargeOps(ops));
+    if (!this.shared.has(value)) this.allocate(allocationBytes.sharedValue);
     const weight = this.shared.share(value);
+    this.checkContainer(this.shared.size);
     this.expand(weight.bytes);
     this.pushDeep(value, weight.depth);
   }

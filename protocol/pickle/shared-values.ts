@@ -76,6 +76,10 @@ export class SharedValues {
     this.chargeOps = chargeOps;
   }
 
+  get size(): number {
+    return this.weights.size;
+  }
+
   has(value: StackValue): boolean {
     return typeof value === "object" && value !== null && this.weights.has(value);
   }

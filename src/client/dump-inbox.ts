@@ -2,6 +2,7 @@ import type { Dump } from "../../protocol/files/dump-format.js";
 import type { SnapshotChunk } from "../../protocol/wire/messages.js";
 import { systemClock } from "../clock.js";
 import { nodeCompression } from "../storage/compression.js";
+import { dumpBounds } from "../storage/dump-bounds.js";
 import { decodeDump } from "../storage/dump-codec.js";
 import { Store } from "../store/store.js";
 import { clientLimits } from "./limits.js";
@@ -13,6 +14,7 @@ export interface ReadDump {
 
 /** Takes a leader's dump in, piece by piece, and holds it in memory: a client has no files. */
 export class DumpInbox {
+  readonly #bounds = dumpBounds(clientLimits);
   #pieces: Uint8Array[] | null = null;
   #bytes = 0;
 
@@ -29,9 +31,9 @@ export class DumpInbox {
     if (this.#pieces === null) return null;
     this.#pieces.push(chunk.data);
     this.#bytes += chunk.data.length;
-    if (this.#bytes > clientLimits.dumpBytesMax) {
+    if (this.#bytes > this.#bounds.fileBytesMax) {
       this.drop();
-      throw new RangeError(`a dump of more than ${clientLimits.dumpBytesMax} bytes`);
+      throw new RangeError(`a dump of more than ${this.#bounds.fileBytesMax} bytes`);
     }
     if (!chunk.isLast) return null;
     const bytes = Buffer.concat(this.#pieces, this.#bytes);
@@ -41,7 +43,8 @@ export class DumpInbox {
       read: (position: number, length: number) =>
         Promise.resolve(bytes.subarray(position, position + length)),
     };
-    const dump = await decodeDump(file, { clock: systemClock, compression: nodeCompression });
+    const tools = { clock: systemClock, compression: nodeCompression };
+    const dump = await decodeDump(file, tools, this.#bounds);
     return { dump, store: await buildStore(dump) };
   }
 
@@ -52,7 +55,7 @@ export class DumpInbox {
 }
 
 async function buildStore(dump: Dump): Promise<Store> {
-  const steps = Store.fromDumpSteps(dump.data);
+  const steps = Store.fromDumpSteps(dump.data, clientLimits.dataBytesMax);
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;

@@ -6,8 +6,8 @@ export const clientLimits = {
   writeBytesInFlightMax: 16 * 1024 * 1024,
   /** Changes that wait for a reader of `watch`: a slow one ends, and fills no memory. */
   watchEventsMax: 100_000,
-  /** A dump that is received is held in memory until it is read. */
-  dumpBytesMax: 1024 * 1024 * 1024,
+  /** Data of a dump that is received, which is held in memory: four times what members take unless told otherwise. */
+  dataBytesMax: 1024 * 1024 * 1024,
   /** Largest command of an entry: whatever the members take, and a vanilla leader far more. */
   entryBytesMax: 128 * 1024 * 1024,
   /** Elections remembered: a leader that goes back beyond them sends its dump. */

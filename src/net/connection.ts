@@ -87,6 +87,8 @@ export class Connection implements ByteHolder, TurnTaker {
   #spentMs = 0;
   #spentIn = -1;
   #isWaiting = false;
+  /** Whoever gets the messages has no room for more of them now. */
+  #isHeld = false;
   readonly #unfinished = new Unfinished();
   /** What came while the session was busy. */
   #unparsed: Buffer[] = [];
@@ -145,13 +147,13 @@ export class Connection implements ByteHolder, TurnTaker {
 
   /** When bytes of it came last. While some wait for their turn here, its silence is our own doing: now. */
   get lastReceivedAt(): number {
-    return this.#isWaiting ? this.#now() : this.#lastReceivedAt;
+    return this.#isWaiting || this.#isHeld ? this.#now() : this.#lastReceivedAt;
   }
 
   /** Closes where a message has been coming for too long; see Unfinished. */
   closeUnfinished(now: number, msMax: number): void {
     // While bytes wait for their turn here that is our own doing.
-    const overdue = this.#isWaiting ? null : this.#unfinished.overdue(now, msMax);
+    const overdue = this.#isWaiting || this.#isHeld ? null : this.#unfinished.overdue(now, msMax);
     if (overdue !== null) this.close("unfinished", overdue);
   }
 
@@ -215,6 +217,14 @@ export class Connection implements ByteHolder, TurnTaker {
 
   #countUnsent(): void {
     if (this.isOpen) this.#sendBudget?.set(this.#sendHolder, this.buffered);
+  }
+
+  /** Reads nothing more for as long as it is held. */
+  setHeld(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (!this.isOpen || this.#isWaiting) return;
+    if (isHeld) this.#socket.pause();
+    else this.#wait();
   }
 
   /** At once: what is not sent yet is lost. */
@@ -285,7 +295,7 @@ export class Connection implements ByteHolder, TurnTaker {
 
   #onEnd(why: string): void {
     this.#inputEnd ??= why;
-    if (!this.#isWaiting) this.close("ended", this.#inputEnd);
+    if (!this.#isWaiting && !this.#isHeld) this.close("ended", this.#inputEnd);
   }
 
   /** Where the socket takes all at once, no event of it says so. */
@@ -308,7 +318,7 @@ export class Connection implements ByteHolder, TurnTaker {
     this.bytesReceived += chunk.length;
     this.#garbage?.add(chunk.length);
     this.#unparsed.push(chunk);
-    if (this.#isWaiting) return;
+    if (this.#isWaiting || this.#isHeld) return;
     if (this.#turns.isFree) this.#parse();
     else this.#wait();
   }
@@ -320,7 +330,7 @@ export class Connection implements ByteHolder, TurnTaker {
     let state: SessionState | "handled" = "handled";
     let began = performance.now();
     let unseenBytes = 0;
-    while (this.isOpen && !this.#isWaiting) {
+    while (this.isOpen && !this.#isWaiting && !this.#isHeld) {
       if (state === "waiting" || !this.#hasTime(turns)) {
         this.#wait();
         break;
@@ -342,7 +352,7 @@ export class Connection implements ByteHolder, TurnTaker {
       began = now;
     }
     turns.spend(performance.now() - began);
-    if (!this.isOpen) return;
+    if (!this.isOpen || this.#isHeld) return;
     if (!this.#isWaiting && this.#inputEnd !== null) this.close("ended", this.#inputEnd);
     else if (!this.#isWaiting && this.#socket.isPaused()) this.#socket.resume();
     const unparsed = this.#unparsed.reduce((sum, { length }) => sum + length, 0);

@@ -145,6 +145,14 @@ export class Network {
     this.#board.linkOf(to)?.noteAwaiting(this.#clock.now());
   }
 
+  /**
+   * Nothing more is read from there, or it is again. A new link is not held. What waits is in the kernel, and
+   * with the sender.
+   */
+  setHeld(from: string, isHeld: boolean): void {
+    this.#connectionOf(from)?.setHeld(isHeld);
+  }
+
   /** Reported as peerDisconnected after this call; a link that we dial is tried again in time. */
   closeLink(to: string, reason: string): void {
     this.#connectionOf(to)?.close("requested", reason);

@@ -27,6 +27,15 @@ export const compactionEntriesMax = 100_000_000;
 export const entryBytesLeast = commandBytesMax;
 export const entryBytesMost = 3 * commandBytesMax;
 
+/**
+ * What `max_data_bytes` may be: a few entries of the largest size at least; at most what Node holds on a
+ * machine that has ten times as much. By default what it holds on one of 4 GiB, nothing else being set, while
+ * Patroni's data are a megabyte at most.
+ */
+export const dataBytesLeast = 64 * 1024 * 1024;
+export const dataBytesDefault = 256 * 1024 * 1024;
+export const dataBytesMost = 16 * 1024 ** 3;
+
 /** A configuration file is read whole before it is parsed. */
 export const configFileBytesMax = 4 * 1024 * 1024;
 

@@ -1,6 +1,9 @@
 import type { Found, Layers } from "./config-file.js";
 import {
   compactionEntriesMax,
+  dataBytesDefault,
+  dataBytesLeast,
+  dataBytesMost,
   entryBytesLeast,
   entryBytesMost,
   periodMsMin,
@@ -117,6 +120,12 @@ function readMinEntries(all: Layers["found"]): number {
 export function readEntryBytesMax(all: Layers["found"]): number {
   const found = all.get(settings.maxEntryBytes);
   return found === undefined ? entryBytesLeast : readCount(found, entryBytesLeast, entryBytesMost);
+}
+
+/** @throws ConfigError where it is no amount of data that a member may hold. */
+export function readDataBytesMax(all: Layers["found"]): number {
+  const found = all.get(settings.maxDataBytes);
+  return found === undefined ? dataBytesDefault : readCount(found, dataBytesLeast, dataBytesMost);
 }
 
 function readCount(found: Found, least: number, most: number): number {

@@ -234,6 +234,15 @@ const ownSettings = {
     argument: "<bytes>",
     help: "largest entry of the log that is taken (default: 8388608)",
   },
+  maxDataBytes: {
+    section: quorate,
+    name: "max_data_bytes",
+    env: "QUORATE_MAX_DATA_BYTES",
+    flag: "maxDataBytes",
+    option: "--max-data-bytes",
+    argument: "<bytes>",
+    help: "most data that is held (default: 268435456)",
+  },
 } as const satisfies Record<string, Setting>;
 
 export const settings = { ...patroniSettings, ...ownSettings };

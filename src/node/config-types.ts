@@ -58,6 +58,8 @@ export interface Config {
   readonly onConflict: OnConflict;
   /** Largest command of an entry that is taken from a leader or from who proposes one. */
   readonly entryBytesMax: number;
+  /** Most data that this member takes of others; see src/store/weight.ts. */
+  readonly dataBytesMax: number;
   /** Where the HTTP server listens; null: it is off. */
   readonly http: HostPort | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
@@ -103,6 +105,7 @@ export interface ConfigFlags {
   readonly logCompactionMinEntries?: string | undefined;
   readonly logCompactionMinTime?: string | undefined;
   readonly maxEntryBytes?: string | undefined;
+  readonly maxDataBytes?: string | undefined;
 }
 
 export interface ConfigSources {

@@ -1,7 +1,12 @@
 import { addressAccepted, parseHostPort, readAddressList } from "./config-address.js";
 import { type Found, type Layers, readLayers } from "./config-file.js";
 import { partnersMax } from "./config-limits.js";
-import { readCompaction, readEntryBytesMax, readTimeouts } from "./config-numbers.js";
+import {
+  readCompaction,
+  readDataBytesMax,
+  readEntryBytesMax,
+  readTimeouts,
+} from "./config-numbers.js";
 import { readPassword } from "./config-password.js";
 import { settings } from "./config-settings.js";
 import {
@@ -40,6 +45,7 @@ export function loadConfig(sources: ConfigSources): Config {
     timeouts: readTimeouts(found),
     compaction: readCompaction(found),
     entryBytesMax: readEntryBytesMax(found),
+    dataBytesMax: readDataBytesMax(found),
     onConflict: readChoice(found.get(settings.onConflict), ["keep", "halt"]) ?? "keep",
     http: readHttp(found.get(settings.http)),
     log: readLog(layers),

@@ -19,6 +19,7 @@ export type MemberNetwork = Pick<
   | "listen"
   | "noteAwaitingAnswer"
   | "sendMany"
+  | "setHeld"
   | "setPeers"
 >;
 

@@ -26,6 +26,11 @@ export const nodeLimits = {
   snapshotChunkBytes: 65_536,
   /** Bytes of a dump that may wait in a peer's socket: a slow link must not fill the memory. */
   snapshotBufferedBytesMax: 1024 * 1024,
+  /**
+   * Bytes of a dump that wait for our disk: beyond them nothing more is read from its leader, whose next
+   * heartbeats wait as well. So it is short each time, some ten milliseconds for as long as the disk works.
+   */
+  snapshotWaitingBytesMax: 16 * 1024 * 1024,
   /** One peer's answer to a status question, in a campaign among other things. */
   statusTimeoutMs: 1_000,
   /**

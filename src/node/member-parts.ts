@@ -82,7 +82,8 @@ export class MemberParts {
     this.inbox = new SnapshotInbox(
       {
         clock,
-        receiveDump: () => this.storage.receiveDump(),
+        limits: { dataBytesMax: config.dataBytesMax, entryBytesMax: config.entryBytesMax },
+        receiveDump: (limits) => this.storage.receiveDump(limits),
         discardDump: (dump) => this.storage.discardDump(dump),
         unusable: (from, error) =>
           this.notes.say({
@@ -90,6 +91,11 @@ export class MemberParts {
             code: "dump-unusable",
             text: `the dump from ${from} cannot be used: ${String(error)}`,
           }),
+        refused: (from, term) => {
+          const bytesMax = config.dataBytesMax;
+          this.runtime.submit({ kind: "snapshot-refused", from, term, bytesMax });
+        },
+        setHeld: (from, isHeld) => this.network.setHeld(from, isHeld),
         received: (from, term, dump) => {
           const { previous, last, members } = dump.dump;
           const summary = { previous, last, members };

@@ -101,7 +101,8 @@ export class Member implements MemberHandle {
   }
 
   async #begin(discovered: Discovered | null): Promise<void> {
-    const { runtime, network, expiry, rediscovery, compaction, logger, config } = this.#parts;
+    const { runtime, network, expiry, rediscovery, compaction, applier, logger, config } =
+      this.#parts;
     runtime.start();
     network.setPeers([...runtime.state.members, ...runtime.state.guests]);
     await network.listen();
@@ -109,6 +110,15 @@ export class Member implements MemberHandle {
     rediscovery.start();
     compaction.start();
     const { state } = runtime;
+    const { bytes } = applier.store;
+    if (bytes > config.dataBytesMax) {
+      logger.warn(
+        `holds ${bytes} bytes of data, more than the ${config.dataBytesMax} of quorate.max_data_bytes: a member ` +
+          "that has lost its files could not take them from here. Raise it on all members, and restart them; " +
+          "or delete what is not needed",
+        { code: "data-too-large" },
+      );
+    }
     logger.info("started", {
       self: state.selfId,
       term: state.term,

@@ -29,6 +29,8 @@ export interface NodeSettings {
   readonly onConflict?: OnConflict;
   /** Largest entry of the log that is taken, in bytes of its command. Default: 8 MiB; at most 24 MiB. */
   readonly maxEntryBytes?: number;
+  /** Most data that is held, in bytes; see docs/configuration.md. Default: 256 MiB. The same on all members. */
+  readonly maxDataBytes?: number;
   /** Serve status, data and health over HTTP here, `host:port`. Default: off. It asks for no password. */
   readonly http?: string;
   /** Where the member's log goes. Default: nowhere. */
@@ -95,6 +97,7 @@ export function configOfOptions(options: NodeOptions | PatroniFileOptions): Conf
       ...timeoutFlags(options.timeouts ?? {}),
       ...compactionFlags(options.compaction ?? {}),
       maxEntryBytes: options.maxEntryBytes?.toString(),
+      maxDataBytes: options.maxDataBytes?.toString(),
     },
     flagName: (flag) => optionNames[flag] ?? flag,
     readPasswordFile,

@@ -2,7 +2,7 @@ import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
 import { leavingMembers } from "../raft/history.js";
 import type { RaftState } from "../raft/state.js";
-import { tooLargeText } from "../raft/too-large.js";
+import { refusedCode, tooLargeText } from "../raft/too-large.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
@@ -141,10 +141,9 @@ function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
   return [{ code: "forgetful-voter", message }];
 }
 
-function tooLarge({ tooLarge: refused, entryBytesMax }: RaftState): DegradedReason[] {
+function tooLarge({ tooLarge: refused }: RaftState): DegradedReason[] {
   if (refused === null) return [];
-  const message = tooLargeText(refused.leader, refused.index, entryBytesMax);
-  return [{ code: "entry-too-large", message }];
+  return [{ code: refusedCode(refused.what), message: tooLargeText(refused) }];
 }
 
 function memberReport({ state, network }: ReportSources, address: string): MemberReport {

@@ -1,15 +1,23 @@
+import { ProtocolError } from "../../protocol/errors.js";
 import type { SnapshotChunk } from "../../protocol/wire/messages.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../logger.js";
-import type { DumpReceiver, ReceivedDump } from "../storage/storage.js";
+import type { DataLimits, DumpReceiver, ReceivedDump } from "../storage/storage.js";
 import { Store } from "../store/store.js";
+import { nodeLimits } from "./limits.js";
 
 export interface SnapshotInboxHost {
   readonly clock: Clock;
-  receiveDump(): DumpReceiver;
+  /** What `received` may bring. */
+  readonly limits: DataLimits;
+  receiveDump(limits: DataLimits): DumpReceiver;
   discardDump(dump: ReceivedDump): Promise<void>;
   /** What came is no dump that can be used. */
   unusable(from: string, error: unknown): void;
+  /** It holds more than is taken. */
+  refused(from: string, term: number, error: ProtocolError): void;
+  /** Nothing more is read from there for now: the disk is slower. */
+  setHeld(from: string, isHeld: boolean): void;
   /** A dump came whole and is sound. */
   received(from: string, term: number, dump: ReceivedDump): void;
 }
@@ -26,6 +34,12 @@ export class SnapshotInbox {
   readonly #logger: Logger;
   #receiver: DumpReceiver | null = null;
   #work: Promise<void> = Promise.resolve();
+  /** Bytes of pieces that wait for the disk. */
+  #waitingBytes = 0;
+  /** Who is not read from meanwhile. */
+  readonly #held = new Set<string>();
+  /** Whose dump has come whole and is being read, which takes long. */
+  #reading: { readonly from: string; readonly term: number } | null = null;
   /** Received and offered to the core, which has not decided yet. */
   #offered: OfferedDump | null = null;
 
@@ -35,12 +49,35 @@ export class SnapshotInbox {
   }
 
   take(from: string, term: number, chunk: SnapshotChunk): void {
+    // PySyncObj's leaders send it again until they hear that it is there.
+    if (this.#reading?.from === from && this.#reading.term === term) return;
+    const reading = { from, term };
+    if (chunk.isLast) this.#reading = reading;
+    const bytes = chunk.data.length;
+    this.#waits(bytes, from);
     this.#work = this.#work
       .then(() => this.#takeInOrder(from, term, chunk))
       .catch(async (error: unknown) => {
-        this.#host.unusable(from, error);
+        if (isTooLarge(error)) this.#host.refused(from, term, error);
+        else this.#host.unusable(from, error);
         await this.#drop();
+      })
+      .finally(() => {
+        if (this.#reading === reading) this.#reading = null;
+        this.#waits(-bytes, from);
       });
+  }
+
+  #waits(bytes: number, from: string): void {
+    this.#waitingBytes += bytes;
+    if (this.#waitingBytes > nodeLimits.snapshotWaitingBytesMax) {
+      if (this.#held.has(from)) return;
+      this.#held.add(from);
+      this.#host.setHeld(from, true);
+    } else {
+      for (const held of this.#held) this.#host.setHeld(held, false);
+      this.#held.clear();
+    }
   }
 
   /** The dump that the core decided to install. */
@@ -69,7 +106,7 @@ export class SnapshotInbox {
   async #takeInOrder(from: string, term: number, chunk: SnapshotChunk): Promise<void> {
     if (chunk.isFirst) {
       await this.#drop();
-      this.#receiver = this.#host.receiveDump();
+      this.#receiver = this.#host.receiveDump(this.#host.limits);
     }
     const receiver = this.#receiver;
     if (receiver === null) return;
@@ -88,11 +125,17 @@ export class SnapshotInbox {
   }
 
   async #buildStore({ dump }: ReceivedDump): Promise<Store> {
-    const steps = Store.fromDumpSteps(dump.data);
+    const steps = Store.fromDumpSteps(dump.data, this.#host.limits.dataBytesMax);
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;
       await new Promise<void>((resolve) => this.#host.clock.soon(resolve));
     }
   }
+}
+
+/** By its bytes, or by what its pickle would take in memory. */
+function isTooLarge(error: unknown): error is ProtocolError {
+  if (!(error instanceof ProtocolError)) return false;
+  return error.code === "dump-too-large" || error.code === "pickle-limit";
 }

@@ -23,6 +23,7 @@ import {
   onSnapshotSent,
 } from "./snapshot.js";
 import { RaftState } from "./state.js";
+import { onSnapshotRefused } from "./too-large.js";
 import { giveUp, goOnWithTransfer, onTimeoutNow, onTransfer } from "./transfer.js";
 import type {
   Effect,
@@ -134,6 +135,9 @@ export class RaftCore {
         break;
       case "snapshot-received":
         onSnapshotReceived(state, input.from, input.term, input.summary);
+        break;
+      case "snapshot-refused":
+        onSnapshotRefused(state, input.from, input.term, input.bytesMax);
         break;
       case "transfer":
         onTransfer(state, input.target, input.id);

@@ -10,7 +10,7 @@ import { liftPeer } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
 import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
-import { isTooLarge, refuseTooLarge, waitsForDump } from "./too-large.js";
+import { isRefusedDump, isTooLarge, refuseTooLarge, waitsForDump } from "./too-large.js";
 import { yieldCommitted } from "./yield-committed.js";
 
 type FromLeader = AppendEntries | AppendChunk | InstallSnapshot;
@@ -91,7 +91,8 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
   if (state.log.termAt(prevLogIdx) !== prevLogTerm) {
     const hint = conflictHint(state, prevLogIdx);
     state.conflictNext = Math.min(hint, state.conflictNext ?? hint);
-    answer(state, from, { next: state.conflictNext, reset: true, success: false });
+    const reset = state.tooLarge?.what !== "dump" || !waitsForDump(state);
+    answer(state, from, { next: state.conflictNext, reset, success: false });
     return;
   }
   state.conflictNext = null;
@@ -232,7 +233,7 @@ function takePiece(
 function onSnapshotChunk(state: RaftState, from: string, message: InstallSnapshot): void {
   const { chunk, term } = message;
   if (chunk === null) return;
-  if (chunk.isFirst) state.incomingSnapshot = { from, term };
+  if (chunk.isFirst) state.incomingSnapshot = isRefusedDump(state) ? null : { from, term };
   if (state.incomingSnapshot?.from !== from || state.incomingSnapshot.term !== term) return;
   if (chunk.isLast) state.incomingSnapshot = null;
   state.emit({ kind: "snapshot-chunk", from, term, chunk });

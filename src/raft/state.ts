@@ -9,6 +9,7 @@ import { Membership, type MembershipHost } from "./membership.js";
 import { PeerKnowledge } from "./peer-knowledge.js";
 import { Progress } from "./progress.js";
 import { RaftLog } from "./raft-log.js";
+import type { Refused } from "./too-large.js";
 import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
 
 /** Where a log ends. */
@@ -123,8 +124,8 @@ export class RaftState {
   halted = false;
   /** Pieces of a large entry that the leader is sending. */
   transmission: { from: string; pieces: EntryPieces } | null = null;
-  /** An entry that we do not take, and when its leader is told again where our log ends. */
-  tooLarge: { leader: string; term: number; index: number; dueMs: number } | null = null;
+  /** An entry or a dump that we do not take. */
+  tooLarge: Refused | null = null;
   /**
    * Where the leader was told to look, after a conflict that it has not resolved yet; 1 where the head
    * of our log is in conflict, so that only its dump can help. A vanilla leader sends on before it hears

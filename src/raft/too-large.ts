@@ -1,21 +1,70 @@
 import { raftLimits } from "./limits.js";
 import type { RaftState } from "./state.js";
 
+/** What a leader has that this member does not take. */
+export type RefusedKind = "entry" | "dump";
+
+/** What is known of it: whose it is, what comes first of what is missing because of it. */
+export interface Refused {
+  readonly what: RefusedKind;
+  readonly leader: string;
+  readonly term: number;
+  readonly index: number;
+  /** The bound that it is beyond. */
+  readonly bytesMax: number;
+  /** When its leader is told again where our log ends. */
+  readonly dueMs: number;
+  /** It has been told, and what it sends now is taken. */
+  readonly isAsked: boolean;
+}
+
+type RefusedPart = Pick<Refused, "what" | "leader" | "index" | "bytesMax">;
+
 /**
  * An entry of a leader's log that is larger than this member takes: without it there is none of what comes
  * behind, until the leader sends a dump. The member stays where it is, and says so.
  */
 export function refuseTooLarge(state: RaftState, leader: string, index: number): void {
-  const { term, entryBytesMax, nowMs } = state;
-  const isNew = state.tooLarge?.leader !== leader || state.tooLarge.index !== index;
-  state.tooLarge = { leader, term, index, dueMs: nowMs + raftLimits.tooLargeRetryMs };
-  if (isNew) state.note("error", "entry-too-large", tooLargeText(leader, index, entryBytesMax));
+  refuse(state, { what: "entry", leader, index, bytesMax: state.entryBytesMax });
+}
+
+/** A leader's dump holds more than this member takes. It stays where it is, and says so. */
+export function onSnapshotRefused(
+  state: RaftState,
+  from: string,
+  term: number,
+  bytesMax: number,
+): void {
+  const refused = { what: "dump", leader: from, index: state.log.lastIndex + 1, bytesMax } as const;
+  if (term === state.term && state.leader === from) refuse(state, refused);
+  // It leads no more: nothing is missing because of it.
+  else state.note("error", refusedCode("dump"), tooLargeText(refused));
+}
+
+function refuse(state: RaftState, refused: RefusedPart): void {
+  const { term, nowMs, tooLarge: old } = state;
+  const { what, leader, index } = refused;
+  const isNew = old?.what !== what || old.leader !== leader || old.index !== index;
+  const dueMs = nowMs + raftLimits.tooLargeRetryMs;
+  state.tooLarge = { ...refused, term, dueMs, isAsked: false };
+  if (isNew) state.note("error", refusedCode(what), tooLargeText(state.tooLarge));
+}
+
+export function refusedCode(what: RefusedKind): string {
+  return `${what}-too-large`;
 }
 
 /** For the log, and for whoever asks how the member is. */
-export function tooLargeText(leader: string, index: number, entryBytesMax: number): string {
+export function tooLargeText({ what, leader, index, bytesMax }: RefusedPart): string {
+  if (what === "dump") {
+    return (
+      `the dump of ${leader} holds more than the ${bytesMax} bytes of data that this member takes: it ` +
+      `stays as it is, without entry ${index} and what follows, and nothing is lost. Raise ` +
+      "quorate.max_data_bytes on all members and restart them; or delete what is not needed"
+    );
+  }
   return (
-    `entry ${index} of ${leader} is larger than the ${entryBytesMax} bytes that this member takes: it ` +
+    `entry ${index} of ${leader} is larger than the ${bytesMax} bytes that this member takes: it ` +
     "stays behind, and nothing is lost. Raise quorate.max_entry_bytes and restart it; or wait until " +
     `${leader} has compacted its log and sends a dump`
   );
@@ -26,18 +75,29 @@ export function isTooLarge(
   { tooLarge, term, leader }: RaftState,
   prevLogIdx: number | null,
 ): boolean {
-  if (tooLarge === null || prevLogIdx === null) return false;
+  if (tooLarge?.what !== "entry" || prevLogIdx === null) return false;
   return tooLarge.term === term && tooLarge.leader === leader && tooLarge.index === prevLogIdx + 1;
 }
 
 /**
- * Whether the leader is not to be told where our log ends: it would send the entry again at once, all of it,
+ * Whether the leader is not to be told where our log ends: it would send the same again at once, all of it,
  * with every heartbeat. From time to time it is told.
  */
 export function waitsForDump(state: RaftState): boolean {
   const { tooLarge, term, leader, nowMs } = state;
   if (tooLarge === null || tooLarge.term !== term || tooLarge.leader !== leader) return false;
   if (nowMs < tooLarge.dueMs) return true;
-  state.tooLarge = { ...tooLarge, dueMs: nowMs + raftLimits.tooLargeRetryMs };
+  const dueMs = nowMs + raftLimits.tooLargeRetryMs;
+  state.tooLarge = { ...tooLarge, dueMs, isAsked: true };
+  return false;
+}
+
+/** Whether a dump that begins now is the one that was refused, sent again though nobody has asked for it. */
+export function isRefusedDump(state: RaftState): boolean {
+  const { tooLarge, term, leader, nowMs } = state;
+  if (tooLarge?.what !== "dump" || tooLarge.term !== term || tooLarge.leader !== leader)
+    return false;
+  if (!tooLarge.isAsked && nowMs < tooLarge.dueMs) return true;
+  state.tooLarge = { ...tooLarge, dueMs: nowMs + raftLimits.tooLargeRetryMs, isAsked: false };
   return false;
 }

@@ -133,6 +133,13 @@ export type Input =
       readonly term: number;
       readonly summary: SnapshotSummary;
     }
+  /** A leader's dump is given up: it holds more than the member takes. */
+  | {
+      readonly kind: "snapshot-refused";
+      readonly from: string;
+      readonly term: number;
+      readonly bytesMax: number;
+    }
   | { readonly kind: "transfer"; readonly target: string | null; readonly id: number }
   /** Members as another member has them, which counts us among them. */
   | { readonly kind: "told-members"; readonly members: readonly string[] }

@@ -13,8 +13,15 @@ import { pickleDumpLimits } from "../../protocol/pickle/limits.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import type { Clock } from "../clock.js";
 import type { Compression } from "./compression.js";
+import type { DumpBounds } from "./dump-bounds.js";
 import type { FileHandle } from "./file-system.js";
-import { copyChunkBytes, dumpPieceBytes, opsPerLook, recordsPerLook } from "./limits.js";
+import {
+  checkChunkBytes,
+  copyChunkBytes,
+  dumpPieceBytes,
+  opsPerLook,
+  recordsPerLook,
+} from "./limits.js";
 import { Slicer } from "./slices.js";
 
 /** What a dump is made of: a consistent view of the store, which goes on changing meanwhile. */
@@ -106,18 +113,26 @@ function drained(stream: Writable): Promise<void> {
   });
 }
 
+/** What a dump may come to: of a member's own, whatever it is. */
+const ownBounds: Pick<DumpBounds, "inflatedBytesMax" | "pickle"> = {
+  inflatedBytesMax: dumpInflatedBytesMax,
+  pickle: pickleDumpLimits,
+};
+
 /**
  * Reads a dump, in slices.
  *
- * @throws ProtocolError `dump-malformed` (or a pickle's code) where the file is no whole dump.
+ * @throws ProtocolError `dump-malformed` (or a pickle's code) where the file is no whole dump,
+ *   `dump-too-large` where it is beyond the bounds.
  */
 export async function decodeDump(
   file: Pick<FileHandle, "size" | "read">,
   { clock, compression }: DumpTools,
-  limits = pickleDumpLimits,
+  { inflatedBytesMax, pickle } = ownBounds,
 ): Promise<Dump> {
   const slicer = new Slicer(clock);
-  const decoder = new PickleDecoder(await inflate(file, compression, slicer), limits);
+  const inflated = await inflate(file, { compression, slicer, bytesMax: inflatedBytesMax });
+  const decoder = new PickleDecoder(inflated, pickle);
   while (!decoder.run(opsPerLook)) {
     if (slicer.isDue) await slicer.pause();
   }
@@ -130,20 +145,28 @@ export async function decodeDump(
 
 /**
  * Inflates what passes by, keeps nothing of it, and says at the end whether it was a whole dump's
- * file: gzip's checksum covers all that is in it.
+ * file: gzip's checksum covers all that is in it. Where it comes to more than a bound it does not go on.
  */
 export class GzipCheck {
   readonly #gunzip: Transform;
   readonly #verdict: Promise<boolean>;
+  #bytes = 0;
+  /** More came out than may. */
+  isTooLarge = false;
 
-  constructor(compression: Compression) {
-    this.#gunzip = compression.gunzip();
+  constructor(compression: Compression, bytesMax = Number.MAX_SAFE_INTEGER) {
+    this.#gunzip = compression.gunzip(checkChunkBytes);
     this.#verdict = new Promise((resolve) => {
       this.#gunzip.once("end", () => resolve(true));
       this.#gunzip.once("error", () => resolve(false));
       this.#gunzip.once("close", () => resolve(false));
     });
-    this.#gunzip.resume();
+    this.#gunzip.on("data", (chunk: Uint8Array) => {
+      this.#bytes += chunk.length;
+      if (this.#bytes <= bytesMax) return;
+      this.isTooLarge = true;
+      this.#gunzip.destroy();
+    });
   }
 
   async add(chunk: Uint8Array): Promise<void> {
@@ -166,14 +189,21 @@ function detached(entry: Entry): Entry {
   return { ...entry, command: new Uint8Array(entry.command) };
 }
 
+interface Inflating {
+  readonly compression: Compression;
+  readonly slicer: Slicer;
+  readonly bytesMax: number;
+}
+
 async function inflate(
   file: Pick<FileHandle, "size" | "read">,
-  compression: Compression,
-  slicer: Slicer,
+  { compression, slicer, bytesMax }: Inflating,
 ): Promise<Uint8Array> {
   const size = await file.size();
   // One piece of memory from the start: to join many at the end would hold the loop.
-  let inflated = Buffer.allocUnsafeSlow(await inflatedSize(file, size));
+  const promised = await inflatedSize(file, size);
+  if (promised > bytesMax) throw tooLarge(bytesMax);
+  let inflated = Buffer.allocUnsafeSlow(promised);
   const gunzip = compression.gunzip();
   const fed = (async () => {
     for (let at = 0; at < size; at += copyChunkBytes) {
@@ -188,7 +218,7 @@ async function inflate(
   try {
     for await (const chunk of gunzip) {
       const needed = length + chunk.length;
-      if (needed > dumpInflatedBytesMax) throw new Error("the dump inflates beyond all measure");
+      if (needed > bytesMax) throw tooLarge(bytesMax);
       if (needed > inflated.length) inflated = await grown(inflated, { length, needed }, slicer);
       inflated.set(chunk, length);
       length = needed;
@@ -197,6 +227,7 @@ async function inflate(
     await fed.catch((error) => {
       if (error instanceof Error && "code" in error && isFileFault(error.code)) throw error;
     });
+    if (cause instanceof ProtocolError) throw cause;
     if (cause instanceof Error && "code" in cause && isReadFault(cause.code)) throw cause;
     throw unreadable(cause);
   }
@@ -223,6 +254,11 @@ async function grown(
     if (slicer.isDue) await slicer.pause();
   }
   return larger;
+}
+
+/** Of what was received, by the one who received it. */
+export function tooLarge(bytesMax: number): ProtocolError {
+  return new ProtocolError("dump-too-large", `it has more than ${bytesMax} bytes`);
 }
 
 function unreadable(cause: unknown): ProtocolError {

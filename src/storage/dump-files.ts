@@ -1,17 +1,17 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import type { Dump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { pickleReceivedDumpLimits } from "../../protocol/pickle/limits.js";
+import { type DataLimits, type DumpBounds, dumpBounds } from "./dump-bounds.js";
 import {
   type DumpSource,
   type DumpTools,
   decodeDump,
   encodeDump,
   GzipCheck,
+  tooLarge,
 } from "./dump-codec.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
 import { type MemberFiles, removeIfThere, setAside } from "./files.js";
-import { dumpFileBytesMax } from "./limits.js";
 import { StorageError, storageFault } from "./storage-error.js";
 
 /** A dump that lies complete and synced in a file. */
@@ -29,8 +29,9 @@ export interface ReceivedDump {
 
 /** Takes a dump that comes in pieces from the leader. */
 export interface DumpReceiver {
+  /** @throws ProtocolError `dump-too-large` as soon as it is known that it is. */
   write(chunk: Uint8Array): Promise<void>;
-  /** @throws ProtocolError where what came is no whole dump. The file is gone then. */
+  /** @throws ProtocolError where what came is no whole dump, or too large. The file is gone then. */
   finish(): Promise<ReceivedDump>;
   /** Gives up, at any time; also after `finish`, where the dump is not wanted after all. */
   abort(): Promise<void>;
@@ -191,8 +192,8 @@ export class DumpFiles {
     }
   }
 
-  receive(): DumpReceiver {
-    return new Receiver(this.#fs, this.#temporaryPath(), this.#tools);
+  receive(limits: DataLimits): DumpReceiver {
+    return new Receiver(this.#fs, this.#temporaryPath(), this.#tools, dumpBounds(limits));
   }
 
   #temporaryPath(): string {
@@ -254,18 +255,23 @@ class Receiver implements DumpReceiver {
   readonly #fs: FileSystem;
   readonly #path: string;
   readonly #tools: DumpTools;
+  readonly #bounds: DumpBounds;
+  /** Tells what it inflates to while it comes: a small file can hold more than any memory. */
+  readonly #check: GzipCheck;
   #file: FileHandle | null = null;
   #bytes = 0;
 
-  constructor(fs: FileSystem, path: string, tools: DumpTools) {
+  constructor(fs: FileSystem, path: string, tools: DumpTools, bounds: DumpBounds) {
     this.#fs = fs;
     this.#path = path;
     this.#tools = tools;
+    this.#bounds = bounds;
+    this.#check = new GzipCheck(tools.compression, bounds.inflatedBytesMax);
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    if (this.#bytes + chunk.length > dumpFileBytesMax) {
-      throw new StorageError("no-space", this.#path, "the leader's dump is beyond all measure");
+    if (this.#bytes + chunk.length > this.#bounds.fileBytesMax) {
+      throw tooLarge(this.#bounds.fileBytesMax);
     }
     try {
       this.#file ??= await this.#fs.open(this.#path, "create");
@@ -274,6 +280,8 @@ class Receiver implements DumpReceiver {
     } catch (error) {
       throw storageFault(error, this.#path, "receiving a dump");
     }
+    await this.#check.add(chunk);
+    this.#checkSize();
   }
 
   async finish(): Promise<ReceivedDump> {
@@ -281,8 +289,11 @@ class Receiver implements DumpReceiver {
     const file = this.#file;
     if (file === null) throw new Error("a received dump without a file");
     try {
+      // What is not whole is found once more below, with the reason.
+      await this.#check.isWhole();
+      this.#checkSize();
       await file.sync();
-      const dump = await decodeDump(file, this.#tools, pickleReceivedDumpLimits);
+      const dump = await decodeDump(file, this.#tools, this.#bounds);
       await file.close();
       this.#file = null;
       return { dump, path: this.#path };
@@ -294,7 +305,12 @@ class Receiver implements DumpReceiver {
     }
   }
 
+  #checkSize(): void {
+    if (this.#check.isTooLarge) throw tooLarge(this.#bounds.inflatedBytesMax);
+  }
+
   async abort(): Promise<void> {
+    this.#check.drop();
     const file = this.#file;
     this.#file = null;
     await file?.close();

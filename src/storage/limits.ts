@@ -54,8 +54,11 @@ export const opsPerLook = 512;
 /** Bytes of pickle collected before they go to the compressor: a slice's worth. */
 export const dumpPieceBytes = 64 * 1024;
 
-/** Size of a dump file that is received: a leader that sends without end fills no disk. */
-export const dumpFileBytesMax = 8 * 1024 ** 3;
+/** What a dump that is received may have beside the data and the last entries: members, the names in it. */
+export const dumpSpareBytes = 1024 * 1024;
+
+/** Output of the check of a dump that passes by: all of it is thrown away, piece by piece. */
+export const checkChunkBytes = 64 * 1024;
 
 /**
  * How long a start waits for a process that holds the journal open. A PySyncObj member writes its dump in a

@@ -4,6 +4,7 @@ import { type Clock, systemClock, type Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
 import { nodeCompression } from "./compression.js";
 import { keepConflict } from "./conflict-file.js";
+import type { DataLimits } from "./dump-bounds.js";
 import type { DumpSource } from "./dump-codec.js";
 import type { DumpReader, DumpReceiver, ReceivedDump } from "./dump-files.js";
 import type { FileLock, FileSystem } from "./file-system.js";
@@ -24,6 +25,7 @@ import { StorageError, storageFault } from "./storage-error.js";
 import type { StorageOptions, StorageWrite } from "./storage-types.js";
 
 export type {
+  DataLimits,
   DumpReader,
   DumpReceiver,
   DumpSource,
@@ -193,9 +195,9 @@ export class Storage {
     await removeIfThere(this.#fs, dump.path);
   }
 
-  receiveDump(): DumpReceiver {
+  receiveDump(limits: DataLimits): DumpReceiver {
     this.#assertUsable();
-    return this.#log.dumps.receive();
+    return this.#log.dumps.receive(limits);
   }
 
   /** Stores the commit index and gives the files up. Whatever is asked later is refused. */

@@ -11,6 +11,9 @@ export const staleDeadlinesMin = 1024;
 /** Nesting that the JSON view shows; what lies deeper is shown as an ellipsis (cycles end here). */
 export const jsonDepthMax = 32;
 
+/** What each part of a value counts for that is not of the usual shape. */
+export const valueBytesMin = 64;
+
 /** Keys that `Store.fromDumpSteps` takes over between two yields: about a millisecond's work. */
 export const restoreKeysPerStep = 2048;
 

@@ -4,7 +4,7 @@ import { isMarked } from "./python-key.js";
 /**
  * What the store holds of one key: the usual shape of a value in five fields, so that a million
  * keys fit in a few hundred megabytes, or the dict itself where it has another shape. Immutable but
- * for the position.
+ * for the position and the weight, which are the store's.
  */
 export type StoredRecord = CompactRecord | GeneralRecord;
 
@@ -12,6 +12,8 @@ export type StoredRecord = CompactRecord | GeneralRecord;
 export class CompactRecord {
   /** Number of the insertion that put the key where it is in the store's Map; grows along it. */
   position = 0;
+  /** What it counts for in the store's `bytes`. */
+  weight = 0;
   readonly value: string;
   readonly updated: number;
   readonly created: number;
@@ -68,6 +70,7 @@ interface CompactFields {
 
 export class GeneralRecord {
   position: number;
+  weight = 0;
   readonly key: PyValue;
   readonly dict: PyDict;
 

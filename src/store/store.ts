@@ -20,6 +20,7 @@ import {
 import { refusalOf } from "./refusal.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
 import { type LogTail, TailOverlay } from "./tail-overlay.js";
+import { weightOf } from "./weight.js";
 
 export interface Applied {
   /** What vanilla's method returns: the value dict, True, False or None. Not to be changed. */
@@ -73,6 +74,7 @@ class AppliedPut implements Applied {
  */
 export class Store {
   readonly #records = new Map<string, StoredRecord>();
+  #bytes = 0;
   /** Position of the last insertion into `#records`. */
   #lastPosition = 0;
   readonly #isStored = (id: string, record: StoredRecord) => this.#records.get(id) === record;
@@ -105,15 +107,22 @@ export class Store {
     }
   }
 
-  /** The same in slices of about a millisecond: run it to its end, other work in between. */
-  static *fromDumpSteps(data: PyDict): Generator<void, Store> {
+  /**
+   * The same in slices of about a millisecond: run it to its end, other work in between.
+   *
+   * @throws ProtocolError `dump-too-large` where `bytes` would be more than `bytesMax`.
+   */
+  static *fromDumpSteps(data: PyDict, bytesMax = Number.MAX_SAFE_INTEGER): Generator<void, Store> {
     const store = new Store();
     let taken = 0;
     for (const [key, value] of data) {
       if (!(value instanceof Map)) {
         throw new ProtocolError("dump-malformed", `a value is no dict but ${pyTypeName(value)}`);
       }
-      store.#set(key, keyId(key), value);
+      store.#set(key, keyId(key), value, bytesMax - store.#bytes);
+      if (store.#bytes > bytesMax) {
+        throw new ProtocolError("dump-too-large", `it holds more than ${bytesMax} bytes of data`);
+      }
       taken += 1;
       if (taken % restoreKeysPerStep === 0) yield;
     }
@@ -122,6 +131,11 @@ export class Store {
 
   get size(): number {
     return this.#records.size;
+  }
+
+  /** What all of it counts for in a bound on the data: see weight.ts. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Number of keys that have a time to live. */
@@ -307,14 +321,16 @@ export class Store {
     }
   }
 
-  #set(key: PyValue, id: string, dict: PyDict): void {
+  #set(key: PyValue, id: string, dict: PyDict, weightMax?: number): void {
     const old = this.#records.get(id);
     // Python's dict keeps the key that it has, where an equal one (1 for 1.0) is set again.
-    this.#put(id, makeRecord(old === undefined ? key : keyOf(id, old), id, dict));
+    this.#put(id, makeRecord(old === undefined ? key : keyOf(id, old), id, dict), weightMax);
   }
 
-  #put(id: string, record: StoredRecord): void {
+  #put(id: string, record: StoredRecord, weightMax?: number): void {
     const old = this.#records.get(id);
+    record.weight = weightOf(keyOf(id, record), record, weightMax);
+    this.#bytes += record.weight - (old?.weight ?? 0);
     if (old === undefined) {
       this.#lastPosition += 1;
       record.position = this.#lastPosition;
@@ -335,6 +351,7 @@ export class Store {
     if (record === undefined) throw new Error("the rules pop only keys that are stored");
     for (const snapshot of this.#snapshots) snapshot.save(id, record);
     this.#records.delete(id);
+    this.#bytes -= record.weight;
     this.#forgetDeadline(id, record);
     return keyOf(id, record);
   }

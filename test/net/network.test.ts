@@ -179,6 +179,34 @@ test("a slow receiver is cut before too much waits for it", async (t) => {
   await until(() => large.happened.some((line) => line.includes("send-buffer-full")), "reported");
 });
 
+test("from whom we hold nothing more is read, and all of it afterwards", async (t) => {
+  const { small, large } = await startPair(t);
+  small.network.setHeld(large.address, true);
+  const big = entriesOf(randomBytes(1_000_000));
+  for (let n = 0; n < 3; n += 1) large.network.send(small.address, big);
+  large.network.send(small.address, vote);
+  await sleep(200);
+  assert.equal(small.messages.length, 0);
+  assert.equal(small.network.send(large.address, vote), true, "the other direction goes on");
+  await until(() => large.messages.length === 1, "it arrives");
+  small.network.setHeld(large.address, false);
+  await until(() => small.messages.length === 4, "all of it", 30_000);
+  assert.deepEqual(small.messages.at(-1)?.message, vote);
+  assert.equal(small.network.isConnected(large.address), true);
+});
+
+test("a sender that ends while it is held is taken for gone when it is let go of", async (t) => {
+  const { small, large } = await startPair(t);
+  small.network.setHeld(large.address, true);
+  large.network.send(small.address, vote);
+  await large.network.close();
+  await sleep(50);
+  assert.equal(small.messages.length, 0);
+  small.network.setHeld(large.address, false);
+  await until(() => small.happened.some((line) => line.startsWith("down")), "gone");
+  assert.equal(small.messages.length, 1, "what it had said before");
+});
+
 test("many sends of one turn arrive in order", async (t) => {
   const { small, large } = await startPair(t);
   for (let i = 0; i < 500; i += 1) {

@@ -52,6 +52,7 @@ describe("configuration: defaults", () => {
       compaction: { minEntries: 5000, minTimeMs: 300_000 },
       onConflict: "keep",
       entryBytesMax: 8_388_608,
+      dataBytesMax: 268_435_456,
       http: null,
       log: { level: "info", format: "text" },
       warnings: [],
@@ -219,6 +220,7 @@ describe("configuration: flags over environment over file", () => {
     logCompactionMinEntries: ["10", "20", "30"],
     logCompactionMinTime: ["10", "20", "30"],
     maxEntryBytes: ["8388609", "9000000", "25165824"],
+    maxDataBytes: ["67108864", "70000000", "17179869184"],
   };
 
   for (const setting of settingList) {
@@ -352,6 +354,8 @@ describe("configuration: rules", () => {
     [{ logCompactionMinEntries: "2.5" }, /must be a whole number from 2/],
     [{ maxEntryBytes: "8388607" }, /^--max-entry-bytes is "8388607" but must be .* 8388608 to/],
     [{ maxEntryBytes: "25165825" }, /must be a whole number from 8388608 to 25165824/],
+    [{ maxDataBytes: "67108863" }, /^--max-data-bytes is "67108863" but must be .* 67108864 to/],
+    [{ maxDataBytes: "1e12" }, /must be a whole number from 67108864 to 17179869184/],
     [{ logCompactionMinTime: "0" }, /^--log-compaction-min-time is 0 s but must be more than 0/],
     [
       { selfAddr: "host" },

@@ -95,3 +95,78 @@ test("another leader is asked at once, and what it has in that place is taken", 
   assert.equal(solo.state.log.lastIndex, 2);
   assert.equal(solo.state.tooLarge, null);
 });
+
+const refused = (term = 1) =>
+  ({ kind: "snapshot-refused", from: "b:1", term, bytesMax: 1_000 }) as const;
+
+/** The beginning of a dump of b:1. @returns whether it is taken. */
+function dumpBegins(solo: Solo, term = 1): boolean {
+  const chunk = { data: Uint8Array.of(1), isFirst: true, isLast: false };
+  const effects = solo.receive("b:1", { type: "install_snapshot", term, commitIndex: 1, chunk });
+  return effects.some(({ kind }) => kind === "snapshot-chunk");
+}
+
+test("a dump that holds too much is told of once, and is not asked for again at once", () => {
+  const solo = new Solo();
+  assert.ok(dumpBegins(solo));
+  solo.step(refused());
+  assert.equal(solo.state.tooLarge?.what, "dump");
+  assert.equal(solo.state.role, "follower");
+  // Its leader sends it again all the same, and what follows on it.
+  assert.equal(dumpBegins(solo), false);
+  assert.equal(heartbeat(solo, 1)?.reset, false);
+  solo.nowMs += raftLimits.tooLargeRetryMs;
+  assert.equal(heartbeat(solo, 1)?.reset, true);
+  assert.ok(dumpBegins(solo), "it was asked for");
+  solo.step(refused());
+  assert.equal(dumpBegins(solo), false);
+  const notes = solo.effects.filter((effect) => effect.kind === "note");
+  assert.deepEqual(
+    notes.map(({ note: { code } }) => code).filter((code) => code.endsWith("too-large")),
+    ["dump-too-large"],
+  );
+});
+
+test("a leader whose log contradicts ours is not asked for its dump at once either", () => {
+  const solo = new Solo({ log: [0, 1, 1], term: 1 });
+  solo.receive("b:1", appendFrom(2, [3, 2]));
+  assert.equal(answers(solo)[0]?.reset, true);
+  solo.step(refused(2));
+  solo.receive("b:1", appendFrom(2, [3, 2]));
+  assert.equal(answers(solo)[0]?.reset, false);
+  solo.nowMs += raftLimits.tooLargeRetryMs;
+  solo.receive("b:1", appendFrom(2, [3, 2]));
+  assert.equal(answers(solo)[0]?.reset, true);
+});
+
+test("another leader's dump is taken at once, and what it brings ends the matter", () => {
+  const solo = new Solo();
+  dumpBegins(solo);
+  solo.step(refused());
+  const chunk = { data: Uint8Array.of(1), isFirst: true, isLast: true };
+  solo.receive("c:1", { type: "install_snapshot", term: 2, commitIndex: 1, chunk });
+  const summary = { previous: entry(8, 2), last: entry(9, 2), members: ["a:1", "b:1", "c:1"] };
+  solo.step({ kind: "snapshot-received", from: "c:1", term: 2, summary });
+  assert.equal(solo.state.log.lastIndex, 9);
+  assert.equal(solo.state.tooLarge, null);
+});
+
+test("a dump of a leader that leads no more is told of, and nothing is missing because of it", () => {
+  const solo = new Solo();
+  dumpBegins(solo);
+  solo.receive("c:1", appendFrom(2, [1, 0]));
+  const effects = solo.step(refused());
+  assert.equal(solo.state.tooLarge, null);
+  assert.deepEqual(
+    effects.map((effect) => (effect.kind === "note" ? effect.note.code : effect.kind)),
+    ["dump-too-large"],
+  );
+});
+
+test("entries that are taken after all end it too: somebody has deleted what was too much", () => {
+  const solo = new Solo();
+  dumpBegins(solo);
+  solo.step(refused());
+  solo.receive("b:1", appendFrom(1, [1, 0], [entry(2, 1)]));
+  assert.equal(solo.state.tooLarge, null);
+});

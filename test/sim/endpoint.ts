@@ -75,6 +75,9 @@ export class Endpoint implements MemberNetwork {
     return sent;
   }
 
+  /** Simulated messages wait on their way, at no cost. */
+  setHeld(): void {}
+
   closeLink(to: string): void {
     this.loseLink(to);
   }

@@ -1,5 +1,6 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import type { Logger } from "../../src/logger.js";
+import { dataBytesLeast } from "../../src/node/config-limits.js";
 import type { Config } from "../../src/node/config-types.js";
 import type { Environment } from "../../src/node/environment.js";
 import { Member } from "../../src/node/member.js";
@@ -202,6 +203,7 @@ export class Seat implements AnySeat {
       },
       onConflict: "keep",
       entryBytesMax: raftLimits.entryBytesMax,
+      dataBytesMax: dataBytesLeast,
       http: null,
       log: { level: "debug", format: "text" },
       warnings: [],

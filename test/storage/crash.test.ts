@@ -6,6 +6,8 @@ import { silentLogger } from "../../src/logger.js";
 import { type Recovered, Storage } from "../../src/storage/storage.js";
 import { CrashFileSystem, type Fate, isCrash } from "./crash-file-system.js";
 
+const dataLimits = { dataBytesMax: 64 * 1024 * 1024, entryBytesMax: 8 * 1024 * 1024 };
+
 /** What the member must find again, and what it may find. */
 interface Model {
   /** Acknowledged entries, from `first` on. */
@@ -134,7 +136,7 @@ async function installed(storage: Storage, model: Model, random: Random): Promis
   await leader.writeDump({ last, previous, members, codeVersion: 0, records: records(9) });
   const reader = await leader.openDump();
   assert(reader !== null);
-  const receiver = storage.receiveDump();
+  const receiver = storage.receiveDump(dataLimits);
   for (;;) {
     const chunk = await reader.read(100);
     if (chunk.length === 0) break;

@@ -18,6 +18,8 @@ import { type DumpReader, type Recovered, Storage } from "../../src/storage/stor
 import { StorageError } from "../../src/storage/storage-error.js";
 import { CrashFileSystem, systemError } from "./crash-file-system.js";
 
+const dataLimits = { dataBytesMax: 64 * 1024 * 1024, entryBytesMax: 8 * 1024 * 1024 };
+
 const selfAddr = "127.0.0.1:4001";
 const members = [selfAddr, "127.0.0.1:4002", "example.org:4003"];
 let dataDir = "";
@@ -180,7 +182,7 @@ describe("Storage on a real disk", () => {
     await reader.close();
     const otherDir = join(dataDir, "other");
     const other = await Storage.open({ dataDir: otherDir, selfAddr, logger: silentLogger });
-    const receiver = other.storage.receiveDump();
+    const receiver = other.storage.receiveDump(dataLimits);
     for (const at of [0, 100]) await receiver.write(bytes.subarray(at, at === 0 ? 100 : undefined));
     const dump = await receiver.finish();
     assert.equal(dump.dump.data.size, 3);
@@ -202,7 +204,7 @@ describe("Storage on a real disk", () => {
   test("refuses a received dump that is cut or garbage, and leaves nothing behind", async () => {
     const { storage } = await open();
     for (const bytes of [Buffer.from("garbage"), Buffer.alloc(0)]) {
-      const receiver = storage.receiveDump();
+      const receiver = storage.receiveDump(dataLimits);
       await receiver.write(bytes);
       await assert.rejects(receiver.finish(), ProtocolError);
     }
@@ -212,11 +214,11 @@ describe("Storage on a real disk", () => {
       new PyTuple([new PyTuple(new Array<PyValue>(70_000).fill(0)), null, null, null]),
     );
     for (const pickle of [large(33 * 1024 * 1024), wide]) {
-      const receiver = storage.receiveDump();
+      const receiver = storage.receiveDump(dataLimits);
       await receiver.write(gzipSync(pickle));
       await assert.rejects(receiver.finish(), { code: "pickle-limit" });
     }
-    const aborted = storage.receiveDump();
+    const aborted = storage.receiveDump(dataLimits);
     await aborted.write(Buffer.from("x"));
     await aborted.abort();
     const stop = new AbortController();
@@ -242,7 +244,7 @@ describe("Storage on a real disk", () => {
     await storage.writeDump({ ...source, records: records(100_000) });
     const reader = await storage.openDump();
     assert(reader !== null);
-    const receiver = storage.receiveDump();
+    const receiver = storage.receiveDump(dataLimits);
     for (
       let chunk = await reader.read(65_536);
       chunk.length > 0;

@@ -7,6 +7,8 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { silentLogger } from "../../src/logger.js";
 import { type Recovered, Storage } from "../../src/storage/storage.js";
 
+const dataLimits = { dataBytesMax: 64 * 1024 * 1024, entryBytesMax: 8 * 1024 * 1024 };
+
 const selfAddr = "127.0.0.1:4001";
 let dataDir = "";
 
@@ -69,7 +71,7 @@ test("nor for what comes behind a leader's dump that ends before it", async () =
   first.storage.saveCommitIndex(9);
   await first.storage.close();
   const { storage } = await open();
-  const receiver = storage.receiveDump();
+  const receiver = storage.receiveDump(dataLimits);
   await receiver.write(bytes);
   await storage.write([{ kind: "install", dump: await receiver.finish(), keep: [] }]);
   await storage.write([{ kind: "append", entries: entries(5, 9, 2) }]);

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ProtocolError } from "../../protocol/errors.js";
+import { systemClock } from "../../src/clock.js";
+import { silentLogger } from "../../src/logger.js";
+import { nodeLimits } from "../../src/node/limits.js";
+import { SnapshotInbox } from "../../src/node/snapshot-inbox.js";
+import type { ReceivedDump } from "../../src/storage/storage.js";
+
+const mib = 1024 * 1024;
+const entry = (index: number) => ({ index, term: 1, command: Uint8Array.of(1) });
+const whole: ReceivedDump = {
+  path: "dump",
+  dump: { data: new Map(), codeVersion: 0, previous: entry(8), last: entry(9), members: [] },
+};
+
+/** An inbox over a disk that takes a piece when it is told to. */
+function makeInbox(refusal: Error | null = null) {
+  const happened: string[] = [];
+  const writes: (() => void)[] = [];
+  const inbox = new SnapshotInbox(
+    {
+      clock: systemClock,
+      limits: { dataBytesMax: 64 * mib, entryBytesMax: 8 * mib },
+      receiveDump: () => {
+        happened.push("begins");
+        return {
+          write: () => new Promise((resolve) => writes.push(resolve)),
+          finish: async () => {
+            if (refusal !== null) throw refusal;
+            return whole;
+          },
+          abort: async () => {},
+        };
+      },
+      discardDump: async () => {},
+      unusable: (_from, error) => happened.push(`unusable: ${String(error)}`),
+      refused: (from, term) => happened.push(`refused ${from} ${term}`),
+      setHeld: (from, isHeld) => happened.push(`${isHeld ? "holds" : "lets go of"} ${from}`),
+      received: (from, term) => happened.push(`received ${from} ${term}`),
+    },
+    silentLogger,
+  );
+  const take = (bytes: number, place: "first" | "amid" | "last", from = "b:1", term = 1) =>
+    inbox.take(from, term, {
+      ...{ data: new Uint8Array(bytes), isFirst: place === "first", isLast: place === "last" },
+    });
+  /** The disk takes what waits, one piece after the other. */
+  const diskWorks = async (pieces = Number.POSITIVE_INFINITY) => {
+    for (let n = 0; n < pieces; n += 1) {
+      await new Promise(setImmediate);
+      const write = writes.shift();
+      if (write === undefined) return;
+      write();
+      await new Promise(setImmediate);
+    }
+  };
+  return { take, diskWorks, happened };
+}
+
+test("while the disk is slower than the network, the leader is not read from", async () => {
+  const { take, diskWorks, happened } = makeInbox();
+  const pieces = nodeLimits.snapshotWaitingBytesMax / mib;
+  take(mib, "first");
+  for (let n = 1; n < pieces; n += 1) take(mib, "amid");
+  await new Promise(setImmediate);
+  assert.deepEqual(happened, ["begins"], "so much may wait");
+  take(mib, "amid");
+  take(mib, "amid");
+  assert.deepEqual(happened, ["begins", "holds b:1"]);
+  await diskWorks(1);
+  assert.deepEqual(happened, ["begins", "holds b:1"], "still too much");
+  await diskWorks(1);
+  assert.deepEqual(happened, ["begins", "holds b:1", "lets go of b:1"]);
+  await diskWorks();
+  take(0, "last");
+  await diskWorks();
+  assert.deepEqual(happened.slice(3), ["received b:1 1"]);
+});
+
+test("what the same leader sends once more while its dump is read is not taken", async () => {
+  const { take, diskWorks, happened } = makeInbox();
+  take(1, "first");
+  take(1, "last");
+  take(mib, "first");
+  for (let n = 0; n < 100; n += 1) take(mib, "amid");
+  await diskWorks();
+  assert.deepEqual(happened, ["begins", "received b:1 1"]);
+  take(mib, "amid");
+  take(1, "first", "c:1", 2);
+  take(1, "last", "c:1", 2);
+  await diskWorks();
+  assert.deepEqual(happened.slice(2), ["begins", "received c:1 2"]);
+});
+
+for (const code of ["dump-too-large", "pickle-limit"] as const) {
+  test(`a dump that is given up for ${code} is refused, and the next one taken`, async () => {
+    const { take, diskWorks, happened } = makeInbox(new ProtocolError(code, "too much"));
+    take(1, "first");
+    take(1, "last");
+    await diskWorks();
+    assert.deepEqual(happened, ["begins", "refused b:1 1"]);
+    take(1, "first");
+    await diskWorks();
+    assert.deepEqual(happened.slice(2), ["begins"]);
+  });
+}
+
+test("one that is no dump is told of as such", async () => {
+  const { take, diskWorks, happened } = makeInbox(new ProtocolError("dump-malformed", "none"));
+  take(1, "first");
+  take(1, "last");
+  await diskWorks();
+  assert.equal(happened[1], "unusable: ProtocolError: none");
+});

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
+import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import { Store } from "../../src/store/store.js";
+import { callCommand, dictOf } from "./commands.js";
+
+const at = (value: PyValue) => ({ value, updated: 5, created: 5 });
+
+/** What a store of the same content comes to. */
+function countedAnew(store: Store): number {
+  const data: PyDict = new Map(store.entries());
+  return Store.fromDump(data).bytes;
+}
+
+test("a store's bytes are what its records come to, whatever was done to it", () => {
+  const store = new Store();
+  assert.equal(store.bytes, 0);
+  store.apply(encodeSet("/a/b", at("x")), 1);
+  const one = store.bytes;
+  assert.equal(one, 256 + 4 + 1);
+  const commands = [
+    encodeSet("/a/c", at("é漢")),
+    encodeSet("/a/c", { ...at("longer than that"), expire: 9 }),
+    callCommand(2, [7, dictOf({ value: ["odd", dictOf({ x: null })], updated: 5, created: 5 })]),
+    callCommand(2, [7, dictOf({ value: "y", updated: 6, created: 5 })]),
+    encodeDelete("/a/b"),
+    encodeSet("/b", at("x".repeat(1_000))),
+    encodeSet("/b", at("x"), { prevValue: "no such one" }),
+    encodeDelete("/b"),
+    encodeDelete("/no/such/key"),
+  ];
+  for (const [n, command] of commands.entries()) {
+    store.apply(command, n + 2);
+    assert.equal(store.bytes, countedAnew(store), `after ${n}`);
+  }
+  store.apply(encodeExpire("/a/c", store.get("/a/c") ?? new Map()), 20);
+  assert.equal(store.bytes, countedAnew(store));
+});
+
+test("a recursive delete leaves nothing of it", () => {
+  const store = new Store();
+  for (let n = 0; n < 50; n += 1) store.apply(encodeSet(`/d/${n}`, at("x")), n + 1);
+  assert.ok(store.bytes > 50 * 256);
+  store.apply(encodeDelete("/d/", { recursive: true }), 60);
+  assert.equal(store.bytes, 0);
+});
+
+test("a dump is taken over up to the bound", () => {
+  const data: PyDict = new Map();
+  for (let n = 0; n < 5_000; n += 1) data.set(`/k${n}`, dictOf({ value: "x", index: n }));
+  const { bytes } = Store.fromDump(data);
+  const read = (most: number) => [...Store.fromDumpSteps(data, most)];
+  read(bytes);
+  assert.throws(() => read(bytes - 1), { code: "dump-too-large" });
+});
