@@ -156,7 +156,8 @@ describe("README", () => {
     );
     says("observers and utility clients together", String(net.connectionsMax));
     says("waiting to be sent to one receiver", mib(net.sendBufferBytesMax));
-    says("appended and not committed", mib(raft.uncommittedBytesMax));
+    const entries = raft.uncommittedEntriesMax.toLocaleString("en-US");
+    says("appended and not committed", `${mib(raft.uncommittedBytesMax)}, ${entries} entries`);
     says(
       "commands forwarded to the leader without an answer",
       node.forwardedMax.toLocaleString("en-US"),

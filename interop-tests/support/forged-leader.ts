@@ -104,6 +104,26 @@ function manyEntries(count: number): LeaderAttack {
   };
 }
 
+/** Entries of which no majority will ever know, as a leader sends them, several times as many as may be held. */
+const endlessEntries: LeaderAttack = {
+  name: "320 MiB of entries that are never committed",
+  keptBytes: victimDataBytes,
+  counter: "tail_too_large",
+  *messages(victim) {
+    const place = behind(victim);
+    const command = setOf(8_000, "x");
+    const { term, commitIndex } = place;
+    for (let sent = 0; sent < (320 * mib) / pieceBytes; sent += 1) {
+      const prevLogIdx = place.prevLogIdx + 8 * sent;
+      const prevLogTerm = sent === 0 ? place.prevLogTerm : term;
+      const entries = Array.from({ length: 8 }, (_, n) => ({
+        ...{ index: prevLogIdx + 1 + n, term, command },
+      }));
+      yield { type: "append_entries", term, commitIndex, prevLogIdx, prevLogTerm, entries };
+    }
+  },
+};
+
 /** A dump of one value; it compresses to a thousandth. */
 function dumpOf(bytes: number): Buffer {
   const text = Buffer.alloc(bytes, "x");
@@ -208,7 +228,9 @@ export const leaderAttacks: readonly LeaderAttack[] = [
       yield { type: "append_entries", ...other, entries: [entry] };
     },
   },
-  manyEntries(200_000),
+  // As many as are held without being committed.
+  manyEntries(100_000),
+  endlessEntries,
   {
     name: "a dump of one text of 200 MiB",
     keptBytes: 200 * mib,

@@ -23,7 +23,7 @@ export async function findCluster(
 }
 
 export function raftConfig(
-  { selfAddr, timeouts, onConflict, entryBytesMax }: Config,
+  { selfAddr, timeouts, onConflict, entryBytesMax, dataBytesMax }: Config,
   { random, guardsOff }: Environment,
 ): RaftConfig {
   return {
@@ -34,6 +34,7 @@ export function raftConfig(
     leaderFallbackMs: timeouts.leaderFallbackMs,
     onConflict,
     entryBytesMax,
+    dataBytesMax,
     tellsAtTurnEnd: true,
     random,
     ...(guardsOff === undefined ? {} : { guardsOff }),

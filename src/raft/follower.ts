@@ -10,7 +10,14 @@ import { liftPeer } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
 import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
-import { isRefusedDump, isTooLarge, refuseTooLarge, waitsForDump } from "./too-large.js";
+import {
+  isRefusedDump,
+  isTooLarge,
+  isTooMuch,
+  refuseTooLarge,
+  refuseTooMuch,
+  waitsForDump,
+} from "./too-large.js";
 import { yieldCommitted } from "./yield-committed.js";
 
 type FromLeader = AppendEntries | AppendChunk | InstallSnapshot;
@@ -102,7 +109,7 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
     answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
     return;
   }
-  if (!takeEntries(state, from, entries)) return;
+  if (!takeEntries(state, from, message)) return;
   const verified = prevLogIdx + entries.length;
   answer(state, from, { next: verified + 1, reset: false, success: true });
   raiseCommit(state, Math.min(message.commitIndex, verified));
@@ -134,12 +141,18 @@ function followsOn(entries: readonly Entry[], prevLogIdx: number | null): boolea
  *
  * @returns false where the entries were not taken.
  */
-function takeEntries(state: RaftState, from: string, entries: readonly Entry[]): boolean {
+function takeEntries(state: RaftState, from: string, message: AppendEntries): boolean {
+  const { entries } = message;
   const known = entries.findIndex((entry) => state.log.termAt(entry.index) !== entry.term);
   if (known === -1) return true;
   const fresh = entries.slice(known);
   const first = fresh[0];
   if (first === undefined) return true;
+  if (isTooMuch(state, fresh, message.commitIndex)) {
+    refuseTooMuch(state, from, first.index);
+    answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
+    return false;
+  }
   if (state.log.holds(first.index)) {
     if (first.index <= state.commitIndex && !yieldCommitted(state, from, first.index)) return false;
     state.truncateFrom(first.index);

@@ -24,6 +24,20 @@ export const raftLimits = {
   roundPieceBytesMax: 2 * 1024 * 1024,
   /** Bytes appended and not committed; beyond it a proposal is answered QUEUE_FULL. */
   uncommittedBytesMax: 128 * 1024 * 1024,
+  /** The same in their number: each takes memory beside its command. */
+  uncommittedEntriesMax: 256 * 1024,
+  /** What an entry counts for beside its command, in what a follower takes of a leader. */
+  entryHeldBytes: 256,
+  /**
+   * Bytes of entries that a follower holds beyond what is committed, so counted: more than a leader of ours
+   * leaves uncommitted, by the two bounds above. Each has a share of `max_data_bytes` where that is less.
+   */
+  followedBytesMax: 256 * 1024 * 1024,
+  /**
+   * Beyond it one message of entries is taken after so long: whoever leads with as many of an earlier leader
+   * gets them committed in the end, and its own on top.
+   */
+  followedRetryMs: 10_000,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
   /**

@@ -15,7 +15,9 @@ export function onPropose(state: RaftState, proposals: readonly Proposal[]): voi
   let isFull = false;
   for (const { command, origin } of proposals) {
     // A small one behind one that was too large may have been judged as if that had been appended.
-    const error: number | null = isFull ? failReason.queueFull : refusal(state, command);
+    const error: number | null = isFull
+      ? failReason.queueFull
+      : refusal(state, command, fresh.length);
     if (error !== null) {
       isFull = error === failReason.queueFull;
       reject(state, origin, error);
@@ -37,22 +39,28 @@ export function onPropose(state: RaftState, proposals: readonly Proposal[]): voi
   if (accepted.length > 0) replicate(state, false);
 }
 
-function refusal(state: RaftState, command: Uint8Array): number | null {
+function refusal(state: RaftState, command: Uint8Array, pending: number): number | null {
   if (state.role !== "leader" || state.inquest !== null) {
     return state.leader === null || state.isLeader
       ? failReason.missingLeader
       : failReason.notLeader;
   }
   if (state.transfer !== null || !state.diskUsable || state.halted) return failReason.notLeader;
-  if (state.uncommittedBytes + command.length > raftLimits.uncommittedBytesMax) {
-    return failReason.queueFull;
-  }
+  if (isFull(state, command, pending)) return failReason.queueFull;
   // Applying an empty command raises in every vanilla member.
   if (command.length === 0) return failReason.requestDenied;
   // Followers do not take it, so that it could never be committed.
   if (command.length > state.entryBytesMax) return failReason.requestDenied;
   if (command[0] === commandType.membership) return membershipRefusal(state, command);
   return null;
+}
+
+/** Followers would not take more before it is committed. */
+function isFull(state: RaftState, { length }: Uint8Array, pending: number): boolean {
+  const { uncommittedBytes, uncommittedShare: share, log, commitIndex } = state;
+  if (uncommittedBytes + length > share * raftLimits.uncommittedBytesMax) return true;
+  const entries = log.lastIndex + pending - commitIndex;
+  return entries >= share * raftLimits.uncommittedEntriesMax;
 }
 
 /** One change at a time, after this leadership's no-op is applied. Upstream: SyncObj.__changeCluster. */

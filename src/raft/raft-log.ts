@@ -1,4 +1,10 @@
 import type { Entry } from "../../protocol/log/entry.js";
+import { raftLimits } from "./limits.js";
+
+/** About what an entry takes in memory. */
+export function heldBytes({ command }: Entry): number {
+  return command.length + raftLimits.entryHeldBytes;
+}
 
 /**
  * The log in memory. Invariants: never empty; indices are contiguous; the first entry is index 1,
@@ -6,6 +12,8 @@ import type { Entry } from "../../protocol/log/entry.js";
  */
 export class RaftLog {
   private entries: Entry[];
+  /** What all entries up to this one come to, of those that were ever held. */
+  private ends: number[] = [];
   private first: number;
   /** Highest term of any entry; with a term dip it can be above the last entry's. */
   private highestTerm = 0;
@@ -19,6 +27,7 @@ export class RaftLog {
     entries.forEach((entry, i) => {
       if (entry.index !== head.index + i) throw new Error(`gap in the log before ${entry.index}`);
     });
+    for (const entry of this.entries) this.weigh(entry);
     this.surveyTerms();
   }
 
@@ -69,6 +78,14 @@ export class RaftLog {
     return this.entries.slice(Math.max(0, from - this.first), Math.max(0, to - this.first + 1));
   }
 
+  /** What the entries from..to come to, both included, clipped to what the log holds. */
+  bytesOf(from: number, to: number): number {
+    const last = Math.min(to, this.lastIndex) - this.first;
+    const before = Math.max(from, this.first) - this.first - 1;
+    if (last <= before) return 0;
+    return (this.ends[last] ?? 0) - (this.ends[before] ?? this.endBefore());
+  }
+
   /** First index of the run of entries with the same term that ends at `index`. */
   startOfTermRun(index: number): number {
     const term = this.at(index).term;
@@ -84,6 +101,7 @@ export class RaftLog {
       }
       if (entry.term < this.lastTerm) this.dips = true;
       this.entries.push(entry);
+      this.weigh(entry);
       if (entry.term > this.highestTerm) this.highestTerm = entry.term;
     }
   }
@@ -92,6 +110,7 @@ export class RaftLog {
   truncate(fromIndex: number): Entry[] {
     if (fromIndex <= this.first) throw new Error(`truncation to ${fromIndex} would empty the log`);
     const gone = this.entries.splice(fromIndex - this.first);
+    this.ends.length = this.entries.length;
     this.surveyTerms();
     return gone;
   }
@@ -101,6 +120,7 @@ export class RaftLog {
     if (keepFrom <= this.first) return;
     if (keepFrom > this.lastIndex) throw new Error(`compaction to ${keepFrom} would empty the log`);
     this.entries = this.entries.slice(keepFrom - this.first);
+    this.ends = this.ends.slice(keepFrom - this.first);
     this.first = keepFrom;
     this.surveyTerms();
   }
@@ -116,6 +136,16 @@ export class RaftLog {
       bytes += entry.command.length;
     }
     return batch;
+  }
+
+  private weigh(entry: Entry): void {
+    this.ends.push((this.ends.at(-1) ?? 0) + heldBytes(entry));
+  }
+
+  /** What came before the first entry. */
+  private endBefore(): number {
+    const [head] = this.entries;
+    return head === undefined ? 0 : (this.ends[0] ?? 0) - heldBytes(head);
   }
 
   private surveyTerms(): void {

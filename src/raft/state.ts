@@ -174,6 +174,16 @@ export class RaftState {
     return this.config.entryBytesMax ?? raftLimits.entryBytesMax;
   }
 
+  /** Bytes of entries that we hold, as a follower, beyond what is committed. */
+  get followedBytesMax(): number {
+    return Math.min(raftLimits.followedBytesMax, this.config.dataBytesMax ?? Infinity);
+  }
+
+  /** Which part of the bounds on what is not committed is ours: followers with our settings take all of it. */
+  get uncommittedShare(): number {
+    return this.followedBytesMax / raftLimits.followedBytesMax;
+  }
+
   guarded(name: GuardName): boolean {
     return this.config.guardsOff?.has(name) !== true;
   }

@@ -1,8 +1,10 @@
+import type { Entry } from "../../protocol/log/entry.js";
 import { raftLimits } from "./limits.js";
+import { heldBytes } from "./raft-log.js";
 import type { RaftState } from "./state.js";
 
 /** What a leader has that this member does not take. */
-export type RefusedKind = "entry" | "dump";
+export type RefusedKind = "entry" | "dump" | "tail";
 
 /** What is known of it: whose it is, what comes first of what is missing because of it. */
 export interface Refused {
@@ -41,13 +43,42 @@ export function onSnapshotRefused(
   else state.note("error", refusedCode("dump"), tooLargeText(refused));
 }
 
+/** Whether these entries, with what is not committed before them, are more than we hold for any leader. */
+export function isTooMuch(
+  state: RaftState,
+  entries: readonly Entry[],
+  toldCommitIndex: number,
+): boolean {
+  const { log, tooLarge, term, leader, nowMs, followedBytesMax } = state;
+  const committed = Math.max(state.commitIndex, toldCommitIndex);
+  let bytes = log.bytesOf(committed + 1, (entries[0]?.index ?? 1) - 1);
+  for (const entry of entries) if (entry.index > committed) bytes += heldBytes(entry);
+  if (bytes <= followedBytesMax) return false;
+  // A little more from time to time: what is committed in the end may be behind it.
+  const isSame = tooLarge?.what === "tail" && tooLarge.term === term && tooLarge.leader === leader;
+  return !isSame || (!tooLarge.isAsked && nowMs < tooLarge.dueMs);
+}
+
+/** More of a leader's entries are not committed than this member holds. It takes no more of them for now. */
+export function refuseTooMuch(state: RaftState, leader: string, index: number): void {
+  const { tooLarge: old, term, followedBytesMax: bytesMax } = state;
+  // Its leader may send them again with each heartbeat: that puts nothing off.
+  if (old?.what === "tail" && old.leader === leader && old.term === term && old.index === index)
+    return;
+  refuse(state, { what: "tail", leader, index, bytesMax });
+}
+
 function refuse(state: RaftState, refused: RefusedPart): void {
   const { term, nowMs, tooLarge: old } = state;
   const { what, leader, index } = refused;
   const isNew = old?.what !== what || old.leader !== leader || old.index !== index;
-  const dueMs = nowMs + raftLimits.tooLargeRetryMs;
+  const dueMs = nowMs + retryMs(what);
   state.tooLarge = { ...refused, term, dueMs, isAsked: false };
   if (isNew) state.note("error", refusedCode(what), tooLargeText(state.tooLarge));
+}
+
+function retryMs(what: RefusedKind): number {
+  return what === "tail" ? raftLimits.followedRetryMs : raftLimits.tooLargeRetryMs;
 }
 
 export function refusedCode(what: RefusedKind): string {
@@ -61,6 +92,12 @@ export function tooLargeText({ what, leader, index, bytesMax }: RefusedPart): st
       `the dump of ${leader} holds more than the ${bytesMax} bytes of data that this member takes: it ` +
       `stays as it is, without entry ${index} and what follows, and nothing is lost. Raise ` +
       "quorate.max_data_bytes on all members and restart them; or delete what is not needed"
+    );
+  }
+  if (what === "tail") {
+    return (
+      `of the entries of ${leader} more than ${bytesMax} bytes are not committed: this member takes no more of ` +
+      "them for now, and nothing is lost. It goes on when a majority of the members holds them: see that they run"
     );
   }
   return (
@@ -87,7 +124,7 @@ export function waitsForDump(state: RaftState): boolean {
   const { tooLarge, term, leader, nowMs } = state;
   if (tooLarge === null || tooLarge.term !== term || tooLarge.leader !== leader) return false;
   if (nowMs < tooLarge.dueMs) return true;
-  const dueMs = nowMs + raftLimits.tooLargeRetryMs;
+  const dueMs = nowMs + retryMs(tooLarge.what);
   state.tooLarge = { ...tooLarge, dueMs, isAsked: true };
   return false;
 }

@@ -30,6 +30,8 @@ export interface RaftConfig {
   readonly onConflict: "keep" | "halt";
   /** A leader's entry with a larger command is not taken, nor proposed as the leader; raftLimits' where absent. */
   readonly entryBytesMax?: number;
+  /** Most data that is held: of what is not committed no more than that is taken either. */
+  readonly dataBytesMax?: number;
   /**
    * A new commit index is told when the input `turn-ended` comes, with whatever else is sent then, and
    * not at once. To be asked for with `RaftState.owesCommit`.

@@ -33,6 +33,7 @@ export interface SoloOptions {
   readonly random?: () => number;
   readonly nowMs?: number;
   readonly tellsAtTurnEnd?: boolean;
+  readonly dataBytesMax?: number;
 }
 
 /** An entry whose command tells where it stands; the first of a log is upstream's no-op. */
@@ -120,6 +121,7 @@ export class Solo {
         onConflict: options.onConflict ?? "keep",
         random: options.random ?? (() => 0.5),
         tellsAtTurnEnd: options.tellsAtTurnEnd ?? false,
+        ...(options.dataBytesMax === undefined ? {} : { dataBytesMax: options.dataBytesMax }),
         ...(options.guardsOff === undefined ? {} : { guardsOff: new Set(options.guardsOff) }),
       },
       diskOf(options, peers),

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Entry } from "../../protocol/log/entry.js";
+import { failReason } from "../../protocol/wire/messages.js";
+import { raftLimits } from "../../src/raft/limits.js";
+import { heldBytes, RaftLog } from "../../src/raft/raft-log.js";
+import { leader, outcomes, refused } from "./roles.js";
+import { answerOf, appendFrom, entry, logOf, Solo } from "./solo.js";
+
+/* Entries that a leader sends and that are not committed: so much of them is held, and no more. */
+
+const dataBytesMax = 100_000;
+const commandBytes = 1_000;
+
+function large(index: number, term: number): Entry {
+  return { index, term, command: new Uint8Array(commandBytes).fill(1) };
+}
+
+/** The index of the last entry that fits behind entry 1. */
+const lastFitting = 1 + Math.floor(dataBytesMax / heldBytes(large(2, 1)));
+
+function followerOf(log: readonly number[] = [0]): Solo {
+  return new Solo({ dataBytesMax, log });
+}
+
+/** Entries of this term from index 2 up to this one, one a message, with the answers to the last. */
+function fill(solo: Solo, to: number, { term = 1, commit = 1, from = "b:1" } = {}): unknown[] {
+  let answers: unknown[] = [];
+  for (let index = solo.state.log.lastIndex + 1; index <= to; index += 1) {
+    const before = [index - 1, solo.state.log.termAt(index - 1) ?? term] as const;
+    solo.receive(from, appendFrom(term, before, [large(index, term)], commit));
+    answers = solo.takeTo(from, "next_node_idx");
+  }
+  return answers;
+}
+
+const notTaken = answerOf(lastFitting + 1, { success: false });
+
+test("a leader's entries are taken up to the bound, and that there are more is told once", () => {
+  const solo = followerOf();
+  assert.deepEqual(fill(solo, lastFitting), [answerOf(lastFitting + 1)]);
+  for (let n = 0; n < 5; n += 1) assert.deepEqual(fill(solo, lastFitting + 1), [notTaken]);
+  assert.equal(solo.state.log.lastIndex, lastFitting);
+  assert.equal(solo.state.tooLarge?.what, "tail");
+  assert.deepEqual([solo.state.role, solo.state.leader], ["follower", "b:1"]);
+  const codes = solo.effects.flatMap((effect) => (effect.kind === "note" ? effect.note.code : []));
+  assert.deepEqual(codes, ["tail-too-large"]);
+});
+
+test("nor does one message bring more than that", () => {
+  const solo = followerOf();
+  const entries = Array.from({ length: lastFitting }, (_, n) => large(n + 2, 1));
+  solo.receive("b:1", appendFrom(1, [1, 0], entries));
+  assert.equal(solo.state.log.lastIndex, 1);
+});
+
+test("what its leader calls committed is taken, however much it is", () => {
+  const solo = followerOf();
+  const to = 3 * lastFitting;
+  const entries = Array.from({ length: to - 1 }, (_, n) => large(n + 2, 1));
+  solo.receive("b:1", appendFrom(1, [1, 0], entries, to));
+  assert.equal(solo.state.commitIndex, to);
+  fill(solo, to + 2, { commit: to + 5 });
+  assert.equal(solo.state.commitIndex, to + 2);
+  assert.equal(solo.state.tooLarge, null);
+});
+
+test("when those before are committed it goes on", () => {
+  const solo = followerOf();
+  fill(solo, lastFitting);
+  fill(solo, lastFitting + 1);
+  solo.receive("b:1", appendFrom(1, [lastFitting, 1], [], lastFitting));
+  assert.equal(solo.state.commitIndex, lastFitting);
+  fill(solo, lastFitting + 1, { commit: lastFitting });
+  assert.equal(solo.state.log.lastIndex, lastFitting + 1);
+  assert.equal(solo.state.tooLarge, null);
+});
+
+test("its leader is asked for more from time to time, and one message of it is taken", () => {
+  const solo = followerOf();
+  fill(solo, lastFitting + 1);
+  // It has gone on sending meanwhile.
+  const ahead = appendFrom(1, [lastFitting + 9, 1], [large(lastFitting + 10, 1)]);
+  solo.receive("b:1", ahead);
+  assert.deepEqual(solo.takeTo("b:1", "next_node_idx"), [notTaken], "not asked at once");
+  solo.nowMs += raftLimits.followedRetryMs;
+  solo.receive("b:1", ahead);
+  assert.deepEqual(solo.takeTo("b:1", "next_node_idx"), [
+    answerOf(lastFitting + 1, { success: false, reset: true }),
+  ]);
+  fill(solo, lastFitting + 1);
+  assert.equal(solo.state.log.lastIndex, lastFitting + 1);
+  fill(solo, lastFitting + 2);
+  assert.equal(solo.state.log.lastIndex, lastFitting + 1, "one");
+});
+
+test("a new leader that was filled up to the bound gets its own entry in behind all of that", () => {
+  const solo = followerOf();
+  fill(solo, lastFitting);
+  const noOp = entry(lastFitting + 1, 2);
+  const appended = appendFrom(2, [lastFitting, 1], [{ ...noOp, command: new Uint8Array(1_000) }]);
+  const end = solo.nowMs + 2 * raftLimits.followedRetryMs;
+  while (solo.state.log.lastIndex === lastFitting && solo.nowMs < end) {
+    solo.receive("c:1", appended);
+    solo.nowMs += 100;
+  }
+  assert.equal(solo.state.log.lastTerm, 2);
+});
+
+test("what takes the place of other entries counts without those", () => {
+  const solo = followerOf([0, 1]);
+  fill(solo, lastFitting - 1);
+  const entries = Array.from({ length: lastFitting - 1 }, (_, n) => large(n + 2, 2));
+  solo.receive("c:1", appendFrom(2, [1, 0], entries));
+  assert.equal(solo.state.log.lastIndex, lastFitting);
+  assert.equal(solo.state.log.lastTerm, 2);
+});
+
+test("a leader leaves no more uncommitted than its followers take", () => {
+  const solo = leader({ dataBytesMax: 64 * 1024 });
+  solo.autoDisk = false;
+  const answersTo = (command: Uint8Array | string) => outcomes(solo.propose(command, 1));
+  while ((answersTo("x")[0] as { appended: boolean }).appended);
+  const { log, commitIndex } = solo.state;
+  assert.deepEqual(answersTo("x"), [refused(failReason.queueFull)]);
+  const held = log.bytesOf(commitIndex + 1, log.lastIndex);
+  assert.ok(held > 4_000 && held < 48 * 1024, `${held} bytes`);
+});
+
+test("a log knows what its entries come to, whatever was done to it", () => {
+  const log = new RaftLog(logOf([0, 1, 1], 5));
+  const check = () => {
+    for (let from = log.firstIndex - 1; from <= log.lastIndex + 1; from += 1) {
+      for (let to = from - 1; to <= log.lastIndex + 1; to += 1) {
+        const sum = log.slice(from, to).reduce((bytes, one) => bytes + heldBytes(one), 0);
+        assert.equal(log.bytesOf(from, to), from > to ? 0 : sum, `${from}…${to}`);
+      }
+    }
+  };
+  check();
+  log.append([large(8, 1), large(9, 2)]);
+  check();
+  log.compact(7);
+  check();
+  log.truncate(9);
+  check();
+  log.append([entry(9, 3), large(10, 3)]);
+  check();
+  log.compact(10);
+  check();
+});
