@@ -172,7 +172,7 @@ describe("README", () => {
     );
     says("the journal", gib(format.journalBytesMax + 1));
     says(
-      "data of a dump that is received",
+      "data",
       `${mib(config.dataBytesDefault)}, or \`max_data_bytes\``,
     );
     says(

@@ -17,6 +17,8 @@ export const pysyncobjVersion = "0.3.17";
 const leaderMsMax = 60_000;
 const askMsMax = 2_000;
 
+const roomForAMillionKeys = ["--max-data-bytes", `${4 * 1024 ** 3}`];
+
 /** `quorate run`, as it is built. */
 export const quorateSystem: System = {
   name: "quorate",
@@ -60,7 +62,7 @@ export async function startMembers(
     const common = { selfAddr, partners, ...(password === null ? {} : { password }) };
     const member =
       kind === "quorate"
-        ? await startQuorate(scene, { ...common, http: null })
+        ? await startQuorate(scene, { ...common, http: null, extraArgs: roomForAMillionKeys })
         : await startVanilla(scene, { ...common, version: pysyncobjVersion });
     return { address: selfAddr, dataDir: member.dataDir, child: member.child };
   };

@@ -31,6 +31,16 @@ export const nodeLimits = {
    * heartbeats wait as well. So it is short each time, some ten milliseconds for as long as the disk works.
    */
   snapshotWaitingBytesMax: 16 * 1024 * 1024,
+  /**
+   * When the data has come to its bound, writes that add no more than this are taken until it is a sixteenth
+   * beyond: Patroni's keys are smaller.
+   */
+  smallGrowthBytes: 4 * 1024,
+  smallGrowthShare: 17 / 16,
+  /** From here on health says that the data is about to be too much. */
+  nearlyFullShare: 15 / 16,
+  /** A dump may hold so much more than the bound: what a leader has taken, its followers take. */
+  takenShare: 9 / 8,
   /** One peer's answer to a status question, in a campaign among other things. */
   statusTimeoutMs: 1_000,
   /**

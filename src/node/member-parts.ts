@@ -82,7 +82,10 @@ export class MemberParts {
     this.inbox = new SnapshotInbox(
       {
         clock,
-        limits: { dataBytesMax: config.dataBytesMax, entryBytesMax: config.entryBytesMax },
+        limits: {
+          dataBytesMax: Math.floor(config.dataBytesMax * nodeLimits.takenShare),
+          entryBytesMax: config.entryBytesMax,
+        },
         receiveDump: (limits) => this.storage.receiveDump(limits),
         discardDump: (dump) => this.storage.discardDump(dump),
         unusable: (from, error) =>
@@ -151,6 +154,8 @@ export class MemberParts {
       uptimeMs: this.environment.clock.monotonicMs() - this.#startedMs,
       wallSec: this.environment.clock.wallSec(),
       codeVersion: this.applier.codeVersion,
+      dataBytes: this.applier.store.bytes,
+      dataBytesMax: this.config.dataBytesMax,
     };
   }
 
@@ -171,6 +176,8 @@ export class MemberParts {
       },
       fail: (to, requestId, error) =>
         this.runtime.send(to, { type: "apply_command_response", requestId, error }),
+      dataBytesMax: this.config.dataBytesMax,
+      full: (text) => this.notes.say({ level: "error", code: "data-full", text }),
       refused: (reason, from) =>
         this.notes.say({
           level: "warn",

@@ -4,6 +4,7 @@ import type { RaftState } from "../raft/state.js";
 import { Storage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import type { Config } from "./config-types.js";
+import { fullText } from "./data-quota.js";
 import { type Discovered, join } from "./discovery.js";
 import { type Environment, systemEnvironment } from "./environment.js";
 import type { KvWriter } from "./kv-writer.js";
@@ -112,12 +113,7 @@ export class Member implements MemberHandle {
     const { state } = runtime;
     const { bytes } = applier.store;
     if (bytes > config.dataBytesMax) {
-      logger.warn(
-        `holds ${bytes} bytes of data, more than the ${config.dataBytesMax} of quorate.max_data_bytes: a member ` +
-          "that has lost its files could not take them from here. Raise it on all members, and restart them; " +
-          "or delete what is not needed",
-        { code: "data-too-large" },
-      );
+      logger.warn(fullText(bytes, config.dataBytesMax), { code: "data-full" });
     }
     logger.info("started", {
       self: state.selfId,

@@ -1,9 +1,11 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import { type ApplyCommandResponse, failReason } from "../../protocol/wire/messages.js";
 import type { Clock } from "../clock.js";
+import { heldBytes } from "../raft/raft-log.js";
 import type { RaftState } from "../raft/state.js";
 import type { Proposal, ProposalOrigin, ProposalOutcome } from "../raft/types.js";
 import type { Store } from "../store/store.js";
+import { DataQuota } from "./data-quota.js";
 import { nodeLimits } from "./limits.js";
 import { PendingWrites } from "./pending-writes.js";
 import {
@@ -28,6 +30,9 @@ export interface ProposalHost {
   fail(to: string, requestId: number, error: number): void;
   /** A command was refused because it would stop every vanilla member. */
   refused(reason: string, from: string): void;
+  /** One was refused because the data would be too much. */
+  full(reason: string): void;
+  readonly dataBytesMax: number;
 }
 
 /** The log beyond what is applied, with the proposals of this turn that will follow it. */
@@ -35,6 +40,8 @@ class PendingTail {
   readonly #state: RaftState;
   readonly #appliedIndex: number;
   readonly #extra: Entry[] = [];
+  /** What those will come to. */
+  bytes = 0;
 
   constructor(state: RaftState, appliedIndex: number) {
     this.#state = state;
@@ -53,7 +60,9 @@ class PendingTail {
 
   add(command: Uint8Array): void {
     const { log, term } = this.#state;
-    this.#extra.push({ index: log.lastIndex + this.#extra.length + 1, term, command });
+    const entry = { index: log.lastIndex + this.#extra.length + 1, term, command };
+    this.#extra.push(entry);
+    this.bytes += heldBytes(entry);
   }
 }
 
@@ -66,10 +75,12 @@ export class Proposals {
   #gathered: Proposal[] = [];
   #gatheredBytes = 0;
   #flushScheduled = false;
+  readonly #quota: DataQuota;
   readonly pending: PendingWrites;
 
   constructor(host: ProposalHost) {
     this.#host = host;
+    this.#quota = new DataQuota(host.dataBytesMax);
     this.pending = new PendingWrites(() => host.appliedIndex());
   }
 
@@ -168,7 +179,8 @@ export class Proposals {
   #judge(proposals: readonly Proposal[]): { count: number; admissible: readonly Proposal[] } {
     const { clock, state } = this.#host;
     const untilMs = clock.monotonicMs() + nodeLimits.judgeTurnMsMax;
-    const tail = new PendingTail(state, this.#host.appliedIndex());
+    const appliedIndex = this.#host.appliedIndex();
+    const tail = new PendingTail(state, appliedIndex);
     const admissible: Proposal[] = [];
     const store = this.#host.store();
     let count = 0;
@@ -180,9 +192,14 @@ export class Proposals {
       }
       count += 1;
       const reason = isAdmitted ? null : store.refusal(proposal.command, tail);
-      if (reason === null) {
+      const held = { store, log: state.log, appliedIndex, admittedBytes: tail.bytes };
+      const isFull = reason ?? this.#quota.refusal(proposal.command, held, isAdmitted);
+      if (isFull === null) {
         tail.add(proposal.command);
         admissible.push(proposal);
+      } else if (reason === null) {
+        this.#host.full(isFull);
+        this.#fail(proposal.origin, "REQUEST_DENIED", isFull);
       } else this.#refuse(proposal.origin, reason);
       if (clock.monotonicMs() >= untilMs) break;
     }

@@ -6,7 +6,9 @@ import { refusedCode, tooLargeText } from "../raft/too-large.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
+import { fullText } from "./data-quota.js";
 import type { MemberNetwork } from "./environment.js";
+import { nodeLimits } from "./limits.js";
 import {
   type DegradedReason,
   type KvEntryReport,
@@ -27,6 +29,9 @@ export interface ReportSources {
   /** Seconds since 1970. */
   readonly wallSec: number;
   readonly codeVersion: number;
+  /** What the store's data come to, and what they may. */
+  readonly dataBytes: number;
+  readonly dataBytesMax: number;
 }
 
 const stateNumber = { follower: 0, candidate: 1, leader: 2 } as const;
@@ -70,7 +75,7 @@ export function wireStatus(sources: ReportSources): MemberStatus {
       ["quorate_leaving", leavingMembers(state)],
       [
         "quorate_degraded",
-        [...sources.notes.degraded(), ...tooLarge(state)].map(({ code }) => code),
+        [...sources.notes.degraded(), ...tooLarge(state), ...full(sources)].map(({ code }) => code),
       ],
     ]),
   };
@@ -117,6 +122,7 @@ export function statusReport(sources: ReportSources): StatusReport {
       ...(state.showsMissing ? [{ code: refetchingCode, message: refetching(state) }] : []),
       ...unprovenLog(state),
       ...tooLarge(state),
+      ...full(sources),
     ],
     counters: { ...network.counters(), ...notes.counters() },
   };
@@ -144,6 +150,12 @@ function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
 function tooLarge({ tooLarge: refused }: RaftState): DegradedReason[] {
   if (refused === null) return [];
   return [{ code: refusedCode(refused.what), message: tooLargeText(refused) }];
+}
+
+/** So do all members say that hold the same, whoever leads them: before the last write is refused. */
+function full({ dataBytes, dataBytesMax }: ReportSources): DegradedReason[] {
+  if (dataBytes <= dataBytesMax * nodeLimits.nearlyFullShare) return [];
+  return [{ code: "data-full", message: fullText(dataBytes, dataBytesMax) }];
 }
 
 function memberReport({ state, network }: ReportSources, address: string): MemberReport {

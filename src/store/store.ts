@@ -214,6 +214,23 @@ export class Store {
     return true;
   }
 
+  /** By how much `bytes` would grow if the command were applied now and its conditions held; 0 where it would not. */
+  growthBy(command: Uint8Array): number {
+    try {
+      const call = this.#calls.get(command) ?? parseCommand(command);
+      if (call?.kind !== "set" && call?.kind !== "plain-set") return 0;
+      const id = keyId(call.key);
+      const dict = call.kind === "plain-set" ? call.toDict() : call.value;
+      if (!(dict instanceof Map)) return 0;
+      // As it will be stored, with the index that it is given then.
+      const record = makeRecord(call.key, id, new Map(dict).set("index", 0));
+      const weight = weightOf(keyOf(id, record), record);
+      return Math.max(0, weight - (this.#records.get(id)?.weight ?? 0));
+    } catch {
+      return 0;
+    }
+  }
+
   /**
    * Goes one entry of the tail further towards what `refusal` has to know. After an election the tail can
    * be very long.

@@ -53,7 +53,13 @@ function scene(lookMs: number, readDump: () => Promise<Dump | null> = async () =
   const told: number[] = [];
   const proposals = new Proposals({
     ...{ clock, state, store: () => applier.store, propose: () => {}, fail: () => {} },
-    ...{ sendCommand: () => false, refused: () => {}, appliedIndex: () => 1 },
+    ...{
+      sendCommand: () => false,
+      refused: () => {},
+      full: () => {},
+      dataBytesMax: Infinity,
+      appliedIndex: () => 1,
+    },
   });
   const notes = new Notes(silentLogger, () => 0);
   const applier: Applier = new Applier(

@@ -60,7 +60,13 @@ class Bench {
     const notes = new Notes(silentLogger, clock.monotonicMs);
     const proposals = new Proposals({
       ...{ clock, state: this.raft, store: () => this.applier.store, propose: () => {} },
-      ...{ sendCommand: () => false, fail: () => {}, refused: () => {} },
+      ...{
+        sendCommand: () => false,
+        fail: () => {},
+        refused: () => {},
+        full: () => {},
+        dataBytesMax: Infinity,
+      },
       appliedIndex: () => this.raft.applyingTo,
     });
     this.applier = new Applier(

@@ -50,7 +50,13 @@ test("a dump's index is the store's own, which the core learns of later", async 
   const proposals = new Proposals({
     clock,
     ...{ state: raft, store: () => applier.store, propose: () => {}, sendCommand: () => false },
-    ...{ fail: () => {}, refused: () => {}, appliedIndex: () => raft.applyingTo },
+    ...{
+      fail: () => {},
+      refused: () => {},
+      full: () => {},
+      dataBytesMax: Infinity,
+      appliedIndex: () => raft.applyingTo,
+    },
   });
   const applier: Applier = new Applier(
     {

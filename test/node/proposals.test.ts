@@ -39,12 +39,17 @@ function leader(): RaftState {
 const stillClock: Clock = { ...systemClock, monotonicMs: () => 0 };
 
 /** Proposals over a leader whose log is appended to and never applied. */
-function scene(propose?: (proposals: readonly Proposal[]) => void, clock: Clock = stillClock) {
+function scene(
+  propose?: (proposals: readonly Proposal[]) => void,
+  clock: Clock = stillClock,
+  dataBytesMax = 1_000_000_000,
+) {
   const state = leader();
   const store = new Store();
   const sent: number[] = [];
   const proposals: Proposals = new Proposals({
     ...{ clock, state, store: () => store, fail: () => {}, refused: () => {} },
+    ...{ dataBytesMax, full: () => {} },
     appliedIndex: () => state.applyingTo,
     propose:
       propose ??

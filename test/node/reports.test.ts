@@ -6,11 +6,26 @@ import { Notes } from "../../src/node/notes.js";
 import { statusReport, wireStatus } from "../../src/node/reports.js";
 import { appendFrom, Solo } from "../raft/solo.js";
 
+const data = { dataBytes: 0, dataBytesMax: 1_600 };
+
+test("the status of all members says where the data come to their bound", () => {
+  const { state } = new Solo();
+  const notes = new Notes(silentLogger, () => 0);
+  const network = { counters: () => ({}), isConnected: () => true };
+  const others = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
+  const codesAt = (dataBytes: number) =>
+    statusReport({ ...others, dataBytes }).degraded.map(({ code }) => code);
+  assert.deepEqual(codesAt(1_500), []);
+  assert.deepEqual(codesAt(1_501), ["data-full"]);
+  const { extra } = wireStatus({ ...others, dataBytes: 1_501 });
+  assert.deepEqual(extra.get("quorate_degraded"), ["data-full"]);
+});
+
 test("the status says whose log keeps the member from leading, and what to do", () => {
   const { state } = new Solo();
   const notes = new Notes(silentLogger, () => 0);
   const network = { counters: () => ({}), isConnected: () => true };
-  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0 };
+  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
   assert.deepEqual(statusReport(sources).degraded, []);
   state.unprovenLog = { peer: "b:1", lastTerm: 2 };
   const [reason] = statusReport(sources).degraded;
@@ -24,7 +39,15 @@ test("a member whose removal is not committed is named to those that ask, as one
   const notes = new Notes(silentLogger, () => 0);
   const leaving = () => {
     const { state } = solo;
-    const status = wireStatus({ state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0 });
+    const status = wireStatus({
+      state,
+      notes,
+      network,
+      uptimeMs: 1,
+      wallSec: 1,
+      codeVersion: 0,
+      ...data,
+    });
     return status.extra.get("quorate_leaving");
   };
   const command = encodeMembership("rem", "c:1");
