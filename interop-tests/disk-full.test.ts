@@ -23,7 +23,6 @@ const rounds = [
   [4, small],
   [0, small],
   [0, large],
-  [16, large],
   [268, large],
 ] as const;
 
@@ -33,7 +32,7 @@ function smallDisk(t: TestContext): SmallDisk {
   return disk;
 }
 
-test("a disk that fills up at each point at which a member's files grow", {
+test("a disk that fills up under a client that writes all the time", {
   timeout: 240_000,
 }, async (t) => {
   const scene = openScene(t);
@@ -51,9 +50,8 @@ test("a disk that fills up at each point at which a member's files grow", {
     const took = handOverMs === null ? "" : `, another leads after ${Math.round(handOverMs)} ms`;
     t.diagnostic(`${freeKib} KiB free: ${points.join(", ") || "enough"}${took}`);
   }
-  const points = [...seen].sort().join(", ");
-  // Which of the two comes first is a matter of a few hundred bytes, and the other then waits.
-  assert.match(points, /append, (dump|journal|dump, journal), meta/);
+  // Which other file is met first is a matter of a few hundred bytes: disk-growth.test.ts takes one by one.
+  assert.ok(seen.has("append"), [...seen].join(", "));
   await stage.judge();
 });
 

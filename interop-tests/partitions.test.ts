@@ -7,6 +7,7 @@ import {
   play,
   resultLine,
   stallMsMax,
+  watchStalls,
 } from "./support/partition-scenarios.js";
 import { openScene } from "./support/scene.js";
 import type { Kind } from "./support/seats.js";
@@ -19,9 +20,35 @@ const version = "0.3.17";
 const leaderFallbackSec = 4;
 /** Entries: a follower that was away is then brought up to date with a dump. */
 const compactAbove = 500;
+const attemptsMax = 3;
+const splitVotesMax = 2;
 
 const forThree = partitionScenarios.filter(({ membersMin }) => membersMin === undefined);
 const forFive = partitionScenarios.filter(({ membersMin }) => membersMin === 5);
+
+/** Once more where the machine stood still meanwhile: then leaders change by right. */
+async function playCalmly(cluster: PartitionCluster, scenario: PartitionScenario): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const stalls = watchStalls();
+    try {
+      const result = await play(cluster, scenario, { holdMs, random: Math.random });
+      console.log(resultLine(result));
+      assert.ok(result.changes <= scenario.changesMax, "changes of leader");
+      // Where an election is due, its votes may be split.
+      const termsMax = scenario.changesMax === 0 ? 0 : scenario.changesMax + splitVotesMax;
+      assert.ok(result.terms <= termsMax, "terms: an election that nobody needed");
+      if (!scenario.losesNothing) assert.ok(result.lostPackets > 0, "nothing was cut");
+      return;
+    } catch (error) {
+      const stallMs = stalls();
+      if (stallMs <= stallMsMax || attempt === attemptsMax) throw error;
+      console.log(`${scenario.name}: ${error}`);
+      console.log(`the machine stood still for ${stallMs.toFixed(0)} ms: once more`);
+    } finally {
+      stalls();
+    }
+  }
+}
 
 function playAll(name: string, count: number, scenarios: readonly PartitionScenario[]): void {
   test(name, async (t) => {
@@ -35,17 +62,7 @@ function playAll(name: string, count: number, scenarios: readonly PartitionScena
     });
     for (const scenario of scenarios) {
       await t.test(scenario.name, async () => {
-        const options = { holdMs, random: Math.random };
-        let result = await play(cluster, scenario, options);
-        console.log(resultLine(result));
-        if (result.terms > scenario.changesMax && result.stallMs > stallMsMax) {
-          console.log(`the machine stood still for ${result.stallMs.toFixed(0)} ms: once more`);
-          result = await play(cluster, scenario, options);
-          console.log(resultLine(result));
-        }
-        assert.ok(result.changes <= scenario.changesMax, "changes of leader");
-        assert.ok(result.terms <= scenario.changesMax, "terms: an election that nobody needed");
-        if (!scenario.losesNothing) assert.ok(result.lostPackets > 0, "nothing was cut");
+        await playCalmly(cluster, scenario);
       });
     }
     await t.test(

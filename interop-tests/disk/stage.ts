@@ -104,8 +104,7 @@ export class DiskStage {
       ...{ addresses, http, victimDir, victim, others: rest },
     });
     await stage.#observer.start();
-    for (let writer = 0; writer < writersAtOnce; writer++)
-      stage.#writers.push(stage.#write(writer));
+    for (let writer = 0; writer < writersAtOnce; writer++) stage.#writers.push(stage.#goOn(writer));
     await stage.more(5).catch(async (error: unknown) => {
       await stage.close();
       throw error;
@@ -135,9 +134,16 @@ export class DiskStage {
     assert.ok(member instanceof QuorateMember);
     await member.stop("SIGKILL");
     rmSync(member.dataDir, { recursive: true });
+    mkdirSync(member.dataDir);
+    await this.restart(at);
+  }
+
+  /** One of the others starts again, on its files. */
+  async restart(at: number): Promise<void> {
+    const member = this.others[at];
+    assert.ok(member instanceof QuorateMember);
     const { compactAbove = 40 } = this.#options;
     const { dataDir, http } = member;
-    mkdirSync(dataDir);
     assert.ok(http !== null);
     const given = quorateOptions(this.addresses, at + 1, compactAbove, { dataDir, http });
     this.others[at] = await startQuorate(this.scene, given);
@@ -154,6 +160,18 @@ export class DiskStage {
       },
       patience,
     );
+  }
+
+  /** One write, once. @returns whether it was acknowledged. */
+  async write(key: string, valueBytes: number): Promise<boolean> {
+    this.#count += 1;
+    const value = `${this.#count} ${noise(valueBytes)}`;
+    const times = { created: 1_700_000_000.25, updated: 1_700_000_000.25 };
+    const ack = await this.#observer.write(encodeSet(key, { value, ...times }));
+    if (ack === null) return false;
+    this.acked.set(key, value);
+    this.#ackedCount += 1;
+    return true;
   }
 
   /** Starts the victim again, on its files. */
@@ -227,9 +245,13 @@ export class DiskStage {
 
   /** Leadership is handed to the victim. */
   async makeVictimLead(): Promise<void> {
-    const { selfAddr } = this.victim;
+    await this.makeLead(this.victim.selfAddr);
+  }
+
+  /** Leadership is handed to this member; given up where the victim has ended. */
+  async makeLead(selfAddr: string): Promise<void> {
     await eventually(
-      "the member leads",
+      `${selfAddr} leads`,
       async () => {
         if (!this.victim.child.isRunning) return true;
         const leader = await this.leader();
@@ -280,23 +302,16 @@ export class DiskStage {
     return data;
   }
 
-  async #write(writer: number): Promise<void> {
+  async #goOn(writer: number): Promise<void> {
     while (this.#isWriting) {
       if (this.#isHeld) {
         await sleep(retryPauseMs);
         continue;
       }
-      this.#count += 1;
       // Few keys: the dump stays small, however long it goes on.
-      const key = `/disk/${writer}/${this.#count % keysOfWriter}`;
-      const value = `${this.#count} ${noise(this.valueBytes)}`;
-      const times = { created: 1_700_000_000.25, updated: 1_700_000_000.25 };
-      const ack = await this.#observer.write(encodeSet(key, { value, ...times }));
-      if (ack !== null) {
-        this.acked.set(key, value);
-        this.#ackedCount += 1;
-      }
-      await sleep(ack === null ? retryPauseMs : writerPauseMs);
+      const key = `/disk/${writer}/${(this.#count + 1) % keysOfWriter}`;
+      const isAcked = await this.write(key, this.valueBytes);
+      await sleep(isAcked ? writerPauseMs : retryPauseMs);
     }
   }
 }

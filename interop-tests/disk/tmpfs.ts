@@ -57,6 +57,16 @@ export class SmallDisk {
     rmSync(this.#filler, { force: true });
   }
 
+  /** No further file can be made, however much room there is. */
+  takeNames(): void {
+    const { files, ffree } = statfsSync(this.folder);
+    this.remount(`nr_inodes=${files - ffree}`);
+  }
+
+  giveNames(): void {
+    this.remount("nr_inodes=1000");
+  }
+
   remount(options: string): void {
     execFileSync("mount", ["-o", `remount,${options}`, this.folder]);
   }

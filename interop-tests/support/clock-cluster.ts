@@ -91,19 +91,32 @@ export class ClockCluster {
   /** All clocks are right again, and the key is gone. */
   async reset(): Promise<void> {
     for (const { clock } of this.members) clock.set(0);
-    await this.observer.raw("_delete", [key], { prevExist: true });
+    await this.#call("_delete", () => [key], { prevExist: true });
   }
 
   /** A client whose clock is ahead by so much sets the key, as Patroni does. */
   async write(ttlSec: number, aheadSec = 0): Promise<void> {
-    const now = Date.now() / 1000 + aheadSec;
-    const record = { value: "node1", updated: now, created: now, expire: now + ttlSec };
-    const { error } = await this.observer.raw("_set", [key, record]);
-    if (error !== 0) throw new Error(`the key was not set: ${error}`);
+    await this.#call("_set", () => {
+      const now = Date.now() / 1000 + aheadSec;
+      return [key, { value: "node1", updated: now, created: now, expire: now + ttlSec }];
+    });
   }
 
   async has(): Promise<boolean> {
     return (await this.observer.get(key)) !== null;
+  }
+
+  /** Until it is acknowledged: on a machine that stands still for a second there is no leader for a moment. */
+  async #call(
+    name: string,
+    args: () => readonly unknown[],
+    kwargs: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    await eventually(`${name} is acknowledged`, async () => {
+      const { error } = await this.observer.raw(name, args(), kwargs);
+      if (error !== 0) throw new Error(`error ${error}`);
+      return true;
+    });
   }
 
   /** Seconds that the key lives; null where it is still there `patienceSec` after its ttl. */
