@@ -25,12 +25,15 @@ export interface Round {
   readonly leads: boolean;
   /** Small ones let the log be compacted in the room that there is, large ones fill the journal. */
   readonly valueBytes: number;
+  /** The victim cannot but find no room: waited for. */
+  readonly mustStop?: boolean;
 }
 
 export interface RoundResult {
   /** Where the member found no room. */
   readonly points: readonly GrowthPoint[];
-  /** From when it says that its disk is full to a write that another leader acknowledged. */
+  /** The leader said that its disk is full; and how long it was to a write that another one acknowledged. */
+  readonly isStopped: boolean;
   readonly handOverMs: number | null;
 }
 
@@ -41,7 +44,7 @@ export interface RoundResult {
 export async function fullDiskRound(
   stage: DiskStage,
   disk: SmallDisk,
-  { freeKib, leads, valueBytes }: Round,
+  { freeKib, leads, valueBytes, mustStop = false }: Round,
 ): Promise<RoundResult> {
   const { victim } = stage;
   stage.valueBytes = valueBytes;
@@ -52,7 +55,9 @@ export async function fullDiskRound(
   let stoppedMs: number | null = null;
   let handOverMs: number | null = null;
   const deadline = performance.now() + fullMs;
-  while (performance.now() < deadline || (stoppedMs !== null && handOverMs === null && leads)) {
+  const isAwaited = () =>
+    (mustStop && stoppedMs === null) || (leads && stoppedMs !== null && handOverMs === null);
+  while (performance.now() < deadline || isAwaited()) {
     assert.ok(performance.now() < deadline + patience.timeoutMs, "nobody else leads");
     if (stoppedMs === null && (await stage.reasons()).includes("no-space")) {
       stoppedMs = performance.now();
@@ -100,7 +105,7 @@ export async function fullDiskRound(
   const points = (Object.keys(growthPoints) as GrowthPoint[]).filter((point) =>
     text.some((line) => growthPoints[point].test(line)),
   );
-  return { points, handOverMs: leads ? handOverMs : null };
+  return { points, isStopped: stoppedMs !== null, handOverMs: leads ? handOverMs : null };
 }
 
 /** The victim has applied what the others had committed at this time. */

@@ -126,7 +126,9 @@ export class JournalFile {
     const length = recordsBytes(added);
     const end = this.#end + length;
     if (end > journalBytesMax) {
-      const message = "the journal has reached its largest size of 4 GiB: it must be compacted";
+      const message =
+        "the journal has reached its largest size of 4 GiB: nothing is lost, and the member goes on by itself " +
+        "as soon as a dump is written. Look in the log why none was, and make room for one";
       throw new StorageError("no-space", this.path, message);
     }
     const grown = end > this.#size ? grownSize(end) : end;

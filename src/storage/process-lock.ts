@@ -7,7 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FileLock } from "./file-system.js";
 import { holderEndsMsMax, holderLooksMax, holderPollMs, lockHolderAnswerMs } from "./limits.js";
-import { StorageError, systemCode } from "./storage-error.js";
+import { StorageError, storageFault, systemCode } from "./storage-error.js";
 
 /**
  * Node has no flock, and a lock file outlives a killed process. On Linux the lock is a listening
@@ -132,7 +132,7 @@ async function bind(name: string, journal: string): Promise<Server> {
     return server;
   }
   if (systemCode(error) !== "EADDRINUSE") {
-    throw new StorageError("io", journal, "the lock cannot be taken", { cause: error });
+    throw storageFault(error, journal, "taking the lock");
   }
   const [, owner] = await askSocket(name);
   throw locked(journal, owner);

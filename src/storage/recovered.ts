@@ -1,4 +1,5 @@
 import type { Logger } from "../logger.js";
+import type { MemberFiles } from "./files.js";
 import type { Finding, RecoveryPlan } from "./recovery.js";
 
 /** The state that the files held, repaired and durable. */
@@ -18,11 +19,13 @@ export type Recovered = Readonly<
 > & { readonly findings: readonly Finding[] };
 
 /** Logs what a start found in the files, and hands it on. */
-export function reportRecovered(plan: RecoveryPlan, logger: Logger): Recovered {
-  for (const { file, kind, message, setAsideTo } of plan.findings) {
+export function reportRecovered(plan: RecoveryPlan, files: MemberFiles, logger: Logger): Recovered {
+  for (const finding of plan.findings) {
+    const { file, kind, setAsideTo } = finding;
     const fields = { file, setAsideTo, mustRefetch: plan.mustRefetch };
-    if (kind === "lost") logger.error(message, fields);
-    else logger.warn(message, fields);
+    const text = findingText(finding, files);
+    if (kind === "lost") logger.error(text, fields);
+    else logger.warn(text, fields);
   }
   return {
     term: plan.term,
@@ -36,4 +39,15 @@ export function reportRecovered(plan: RecoveryPlan, logger: Logger): Recovered {
     secondTerm: plan.secondTerm,
     findings: plan.findings,
   };
+}
+
+/** Which file it is about, where the file is as it was found, and what comes of it. */
+function findingText({ file, kind, message, setAsideTo }: Finding, files: MemberFiles): string {
+  const kept = setAsideTo === undefined ? "" : `. The file as it was is kept as ${setAsideTo}`;
+  const outcome =
+    kind === "lost"
+      ? ". The member neither votes nor leads, and serves nothing, until it has taken what may be missing from " +
+        "the others: nothing to be done here, but check the disk"
+      : "";
+  return `${files[file]}: ${message}${kept}${outcome}`;
 }

@@ -45,7 +45,9 @@ export function storageFault(error: unknown, path: string, doing: string): Stora
   if (error instanceof StorageError) return error;
   const code = systemCode(error) ?? "";
   const fault = knownFaults[code] ?? { code: "io", advice: ioAdvice };
-  const message = `${fault.what ?? (code || "failure")} while ${doing}: ${fault.advice}`;
+  // Without a code of the system's it is no fault of the disk: what it says is all that there is to go by.
+  const what = fault.what ?? (code || String(error));
+  const message = `${what} while ${doing}: ${fault.advice}`;
   return new StorageError(fault.code, path, message, { cause: error });
 }
 
@@ -73,6 +75,8 @@ const knownFaults: Readonly<
       "look in the system log for the reason, mount it for writing, then start the member again. " +
       "What it had acknowledged is on the disk",
   },
+  EMFILE: fewDescriptors("the process has too many open files (EMFILE)"),
+  ENFILE: fewDescriptors("the system has too many open files (ENFILE)"),
   EISDIR: notAFile("a directory stands in the file's place (EISDIR)"),
   ENOTDIR: notAFile("a file stands in the place of a directory (ENOTDIR)"),
   EEXIST: notAFile("a file stands in the place of a directory (EEXIST)"),
@@ -81,6 +85,13 @@ const knownFaults: Readonly<
 function fullDisk(what: string) {
   const advice = "make room. Nothing is lost, and the member goes on by itself";
   return { code: "no-space", what, advice } as const;
+}
+
+function fewDescriptors(what: string) {
+  const advice =
+    "raise the limit (`ulimit -n`, LimitNOFILE of systemd), then start the member again. What it had " +
+    "acknowledged was synced before, and is untouched";
+  return { code: "io", what, advice } as const;
 }
 
 function notAFile(what: string) {

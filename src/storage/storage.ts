@@ -107,7 +107,7 @@ export class Storage {
       const { beforeChanges } = options;
       const opened = await openFiles({ fs, files, now, tools, beforeChanges });
       const storage = new Storage({ fs, files, logger, tools, lock, opened, now });
-      return { storage, recovered: reportRecovered(opened.plan, options.logger) };
+      return { storage, recovered: reportRecovered(opened.plan, files, options.logger) };
     } catch (error) {
       await lock.release();
       throw storageFault(error, files.directory, "opening the files");
