@@ -1,4 +1,9 @@
-import type { FileHandle, FileLock, LinkingFileSystem } from "../../src/storage/file-system.js";
+import type {
+  FileHandle,
+  FileLock,
+  FileSystem,
+  LinkingFileSystem,
+} from "../../src/storage/file-system.js";
 import { type Change, changed, parts } from "./unsynced.js";
 
 /** What a machine does when it stops: decides of each unsynced thing whether it survives. */
@@ -245,6 +250,24 @@ function settle(inode: Inode, fate: Fate): void {
 
 export function systemError(code: string): Error {
   return Object.assign(new Error(code), { code });
+}
+
+/** The disk as one process has it: whatever it still asks for after the restart is not done. */
+export function ofThisLife(disk: CrashFileSystem): FileSystem {
+  const { life } = disk;
+  const alive = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (disk.life !== life) throw new Crash("of a process that is gone");
+    return await work();
+  };
+  return {
+    open: (path, mode) => alive(() => disk.open(path, mode)),
+    rename: (from, to) => alive(() => disk.rename(from, to)),
+    unlink: (path) => alive(() => disk.unlink(path)),
+    list: (directory) => alive(() => disk.list(directory)),
+    makeDirectory: (path) => alive(() => disk.makeDirectory(path)),
+    syncDirectory: (path) => alive(() => disk.syncDirectory(path)),
+    lock: (journal) => alive(() => disk.lock(journal)),
+  };
 }
 
 export function isCrash(error: unknown): boolean {

@@ -4,7 +4,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { silentLogger } from "../../src/logger.js";
 import { type Recovered, Storage } from "../../src/storage/storage.js";
-import { CrashFileSystem, type Fate, isCrash } from "./crash-file-system.js";
+import { CrashFileSystem, type Fate, isCrash, ofThisLife } from "./crash-file-system.js";
 
 const dataLimits = { dataBytesMax: 64 * 1024 * 1024, entryBytesMax: 8 * 1024 * 1024 };
 
@@ -38,7 +38,9 @@ const address = "127.0.0.1:4001";
 const members = [address, "127.0.0.1:4002"];
 
 function open(fs: CrashFileSystem): Promise<{ storage: Storage; recovered: Recovered }> {
-  return Storage.open({ dataDir: "/d", selfAddr: address, logger: silentLogger, fileSystem: fs });
+  // The timers of a process that was killed outlive it here.
+  const fileSystem = ofThisLife(fs);
+  return Storage.open({ dataDir: "/d", selfAddr: address, logger: silentLogger, fileSystem });
 }
 
 function entryAt(index: number, term: number, random: Random): Entry {

@@ -42,7 +42,13 @@ async function life(fs: CrashFileSystem): Promise<unknown[]> {
   const kept = { kind: "keep-conflict", entries: added, withDump: true, kept: () => {} } as const;
   await tried(() => storage.write([kept]));
   const [previous = entry(2, 1), newest = entry(3, 1)] = added.slice(0, 2);
-  const source = { last: newest, previous, members: [address], codeVersion: 0, records: [].values() };
+  const source = {
+    last: newest,
+    previous,
+    members: [address],
+    codeVersion: 0,
+    records: [].values(),
+  };
   await tried(() => storage.writeDump(source));
   await tried(() => storage.write([{ kind: "compact", keepFrom: previous.index }]));
   await tried(async () => {
