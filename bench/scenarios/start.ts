@@ -1,4 +1,5 @@
 import { cpSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { freeAddresses } from "../../interop-tests/support/free-ports.js";
 import { startQuorate } from "../../interop-tests/support/quorate-member.js";
 import type { Scene } from "../../interop-tests/support/scene.js";
@@ -8,29 +9,35 @@ import type { Outcome } from "../report/results.js";
 import { type Spread, showSpread, spreadOf } from "../report/statistics.js";
 import { table } from "../report/table.js";
 import { chosenSystems } from "../systems/chosen.js";
-import { type Place, writeDump, writeJournal } from "../systems/prepared-files.js";
+import { dumpIndex, type Place, writeDump, writeJournal } from "../systems/prepared-files.js";
 import { pysyncobjVersion } from "../systems/raft-members.js";
+import { statusAsker } from "../systems/status.js";
 import { peakResidentBytes, residentBytes } from "../systems/vital-signs.js";
 import { inScene, type Say } from "./scenario.js";
 
 const mib = 2 ** 20;
+const readyMsMax = 120_000;
+const askAgainMs = 5;
 
 interface Figure {
   readonly system: string;
   readonly files: string;
   /** From the start of the process until it accepts connections, milliseconds. */
   readonly ms: Spread;
+  /** From there until it answers, with all applied that its files hold: PySyncObj listens first, and loads then. */
+  readonly readyMs: Spread;
   readonly residentMib: Spread;
   readonly peakMib: Spread;
 }
 
 interface Start {
   readonly ms: number;
+  readonly readyMs: number;
   readonly residentMib: number;
   readonly peakMib: number;
 }
 
-/** One member of three, alone, on the same files: until it listens. An empty folder for comparison. */
+/** One member of three, alone, on the same files: until it is ready. An empty folder for comparison. */
 export async function start(options: Options, say: Say): Promise<Outcome> {
   const systems = await chosenSystems(
     options.systems.filter((name) => name !== "etcd"),
@@ -39,36 +46,52 @@ export async function start(options: Options, say: Say): Promise<Outcome> {
   const figures = await inScene(async (scene) => {
     const [selfAddr = "", ...partners] = await freeAddresses(3);
     const found: Figure[] = [];
-    for (const [files, fill] of preparations(options, [selfAddr, ...partners])) {
+    for (const { files, fill, applied } of preparations(options, [selfAddr, ...partners])) {
       say(`preparing: ${files}`);
       const template = { dataDir: scene.makeFolder(`template-${found.length}`), selfAddr };
       await fill(template);
       for (const { name } of systems) {
         const starts: Start[] = [];
         for (let round = 1; round <= options.repeats; round++) {
-          starts.push(await startOnce(scene, name, template, partners));
-          say(`${name}, ${files}: ${starts.at(-1)?.ms.toFixed(0)} ms`);
+          const one = await startOnce(scene, name, template, { partners, applied });
+          starts.push(one);
+          say(`${name}, ${files}: ${one.ms.toFixed(0)} ms, ${one.readyMs.toFixed(0)} ms`);
         }
         found.push(figure(name, files, starts));
       }
     }
     return found;
   });
-  const rows = figures.map(({ system, files, ms, residentMib, peakMib }) => [
-    ...[files, system, showSpread(ms), showSpread(residentMib), showSpread(peakMib)],
+  const rows = figures.map(({ system, files, ms, readyMs, residentMib, peakMib }) => [
+    ...[files, system, ...[ms, readyMs, residentMib, peakMib].map((spread) => showSpread(spread))],
   ]);
-  const head = ["files", "system", "ms to listening", "resident MiB", "peak MiB"];
+  const head = ["files", "system", "ms to listening", "ms to ready", "resident MiB", "peak MiB"];
   return { figures, text: table(head, rows) };
+}
+
+interface Preparation {
+  readonly files: string;
+  /** Log index up to which a member on them applies. */
+  readonly applied: number;
+  fill(place: Place): Promise<void>;
 }
 
 function preparations(
   { entries, dumpKeys }: Options,
   members: readonly string[],
-): [string, (place: Place) => Promise<void>][] {
+): readonly Preparation[] {
   return [
-    ["none", async () => {}],
-    [`a journal of ${entries} entries of 300 bytes`, (place) => writeJournal(place, entries)],
-    [`a dump of ${dumpKeys} keys`, (place) => writeDump(place, dumpKeys, members)],
+    { files: "none", applied: 0, fill: async () => {} },
+    {
+      files: `a journal of ${entries} entries of 300 bytes`,
+      applied: entries,
+      fill: (place) => writeJournal(place, entries),
+    },
+    {
+      files: `a dump of ${dumpKeys} keys`,
+      applied: dumpIndex,
+      fill: (place) => writeDump(place, dumpKeys, members),
+    },
   ];
 }
 
@@ -78,7 +101,7 @@ async function startOnce(
   scene: Scene,
   system: string,
   { dataDir: from, selfAddr }: Place,
-  partners: readonly string[],
+  { partners, applied }: { readonly partners: readonly string[]; readonly applied: number },
 ): Promise<Start> {
   starts += 1;
   const dataDir = scene.makeFolder(`start-${starts}`);
@@ -90,9 +113,11 @@ async function startOnce(
       ? await startQuorate(scene, { ...common, http: null })
       : await startVanilla(scene, { ...common, version: pysyncobjVersion });
   const ms = performance.now() - began;
+  await untilApplied(selfAddr, applied);
+  const readyMs = performance.now() - began;
   const { pid } = child;
   const found = {
-    ms,
+    ...{ ms, readyMs },
     residentMib: residentBytes(pid) / mib,
     peakMib: peakResidentBytes(pid) / mib,
   };
@@ -100,10 +125,25 @@ async function startOnce(
   return found;
 }
 
+async function untilApplied(address: string, index: number): Promise<void> {
+  const ask = statusAsker(null);
+  const deadline = performance.now() + readyMsMax;
+  for (;;) {
+    // Somebody may listen for it who does not answer yet.
+    const status = await ask(address, readyMsMax).catch(() => null);
+    if (status !== null && status.lastApplied >= index) return;
+    if (performance.now() > deadline) {
+      throw new Error(`${address} has applied ${status?.lastApplied} of ${index} entries`);
+    }
+    await sleep(askAgainMs);
+  }
+}
+
 function figure(system: string, files: string, all: readonly Start[]): Figure {
   return {
     ...{ system, files },
     ms: spreadOf(all.map(({ ms }) => ms)),
+    readyMs: spreadOf(all.map(({ readyMs }) => readyMs)),
     residentMib: spreadOf(all.map(({ residentMib }) => residentMib)),
     peakMib: spreadOf(all.map(({ peakMib }) => peakMib)),
   };

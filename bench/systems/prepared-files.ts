@@ -10,6 +10,8 @@ const term = 1;
 const valueBytesOf300 = 151;
 const createdSec = 1_700_000_000.25;
 const batch = 5_000;
+/** Log index of the dump. */
+export const dumpIndex = 3;
 
 export interface Place {
   readonly dataDir: string;
@@ -39,7 +41,7 @@ export async function writeDump(
 ): Promise<void> {
   const { storage } = await Storage.open({ dataDir, selfAddr, logger: silentLogger });
   const previous: Entry = { index: 2, term, command: setCommand(0, valueBytesOf300) };
-  const last: Entry = { index: 3, term, command: setCommand(1, valueBytesOf300) };
+  const last: Entry = { index: dumpIndex, term, command: setCommand(1, valueBytesOf300) };
   await storage.write([{ kind: "append", entries: [previous, last] }]);
   await storage.writeDump({ previous, last, members, codeVersion: 0, records: records(keys) });
   await storage.write([{ kind: "compact", keepFrom: previous.index }]);
@@ -53,7 +55,7 @@ function* records(keys: number): Generator<[PyValue, PyDict]> {
       ["value", valueText(key, 20)],
       ["created", new PyFloat(createdSec)],
       ["updated", new PyFloat(createdSec)],
-      ["index", 3],
+      ["index", dumpIndex],
     ]);
     yield [keyName(key), record];
   }

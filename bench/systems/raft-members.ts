@@ -4,11 +4,7 @@ import { pythonWith } from "../../interop-tests/support/python.js";
 import { startQuorate } from "../../interop-tests/support/quorate-member.js";
 import type { Scene } from "../../interop-tests/support/scene.js";
 import { dataFolder, startVanilla } from "../../interop-tests/support/vanilla-member.js";
-import { deriveFernetKey } from "../../protocol/wire/fernet.js";
-import { encodeUtility, parseStatus } from "../../protocol/wire/utility.js";
-import { silentLogger } from "../../src/logger.js";
-import { Resolver } from "../../src/net/resolver.js";
-import { askUtility } from "../../src/net/utility-client.js";
+import { statusAsker } from "./status.js";
 import type { ClusterOptions, Running, RunningMember, System } from "./system.js";
 
 export type Kind = "quorate" | "vanilla";
@@ -89,17 +85,8 @@ class Members implements Running {
   ) {
     this.members = members;
     this.#start = start;
-    const key = password === null ? null : deriveFernetKey(password);
-    const resolver = new Resolver({
-      dnsCacheMs: 60_000,
-      dnsFailCacheMs: 1_000,
-      logger: silentLogger,
-    });
-    this.#ask = async (address) => {
-      const options = { timeoutMs: askMsMax, key, resolver };
-      const reply = await askUtility(address, encodeUtility({ command: "status" }), options);
-      return parseStatus(reply).leader;
-    };
+    const ask = statusAsker(password);
+    this.#ask = async (address) => (await ask(address, askMsMax)).leader;
   }
 
   leader(): Promise<RunningMember> {
