@@ -2,8 +2,8 @@ import type { PyValue } from "../../protocol/pickle/values.js";
 import { askMembers, askOne, askStatus, type Contact, findContact, reasonOf } from "./asking.js";
 import type { Client } from "./client-options.js";
 import type { CliContext } from "./context.js";
+import { escapeControls } from "./escape.js";
 import { CliError, exitCode } from "./exit-codes.js";
-import { escapeControls } from "./log.js";
 
 /** A change of the cluster that any member takes and hands on to its leader. */
 export interface Change {

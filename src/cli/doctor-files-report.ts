@@ -4,7 +4,7 @@ import type { WriteAtStake } from "../tools/doctor/histories.js";
 import type { FileMember, SideBySide } from "../tools/doctor/side-by-side.js";
 import { type Finding, listed } from "../tools/findings.js";
 import { formatFindings, verdictWord } from "./doctor-report.js";
-import { escapeControls } from "./log.js";
+import { escapeControls } from "./escape.js";
 import { formatTable, show } from "./table.js";
 
 /** Rows of a table that people read; JSON has all that is kept. */

@@ -2,7 +2,7 @@ import { signed } from "../tools/doctor/clocks.js";
 import type { TwoLooks } from "../tools/doctor/looks.js";
 import { type Finding, worstOf } from "../tools/findings.js";
 import { type Answer, answerOf, leaderOf } from "../tools/survey.js";
-import { escapeControls } from "./log.js";
+import { escapeControls } from "./escape.js";
 import { formatTable } from "./table.js";
 
 const roles = ["follower", "candidate", "leader"] as const;

@@ -9,9 +9,9 @@ import { nodeFileSystem } from "../storage/node-file-system.js";
 import { bytesOf, findReadable } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
 import { EntryFilter } from "./entry-filter.js";
+import { localTime } from "./escape.js";
 import type { InspectFlags } from "./inspect.js";
 import { showValue } from "./kv-session.js";
-import { localTime } from "./log.js";
 import { withProgress } from "./progress-line.js";
 
 /** Prints a journal's entries, decoded. */

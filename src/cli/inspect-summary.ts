@@ -4,7 +4,7 @@ import type { JournalOverview } from "../files/read-journal.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { bytesOf, chosenFiles } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
-import { localTime } from "./log.js";
+import { localTime } from "./escape.js";
 import { withProgress } from "./progress-line.js";
 import { formatPairs, formatTable, show } from "./table.js";
 

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { KvEntryJson } from "../store/json-view.js";
 import type { CliContext } from "./context.js";
+import { localTime } from "./escape.js";
 import { exitCode } from "./exit-codes.js";
 import { type ClientFlags, kvCommand, printJson, showValue, withClient } from "./kv-session.js";
 import { formatTree } from "./kv-tree.js";
-import { localTime } from "./log.js";
 import { formatTable } from "./table.js";
 
 interface LsFlags extends ClientFlags {

@@ -3,8 +3,8 @@ import type { ObserverClient } from "../client/observer-client.js";
 import type { WriteFailure, WriteOutcome } from "../node/write-outcome.js";
 import { addClientOptions, type Client, readClient } from "./client-options.js";
 import type { CliContext } from "./context.js";
+import { escapeControls } from "./escape.js";
 import { CliError, exitCode } from "./exit-codes.js";
-import { escapeControls } from "./log.js";
 
 /** Between two attempts of a write that was not done: an election takes about this long. */
 const retryMs = 250;

@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import winston from "winston";
 import type { LogFields, Logger } from "../logger.js";
 import type { Config } from "../node/config-types.js";
+import { escapeControls, localTime } from "./escape.js";
 
 /**
  * The log of `run`: to standard error, so that standard output stays free for results. One line for
@@ -62,22 +63,4 @@ function showValue(value: unknown): string {
   return typeof value === "string" && !/^[^\s"=\p{C}]+$/u.test(value)
     ? escapeControls(JSON.stringify(value))
     : String(value);
-}
-
-/** Line ends and terminal sequences must not write lines of their own. */
-export function escapeControls(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return `\\u${code.toString(16).padStart(4, "0")}`;
-  });
-}
-
-/** ISO 8601 in the time zone of the machine, with its offset: `2026-01-31T09:05:07.250+01:00`. */
-export function localTime(time: Date): string {
-  const offsetMin = -time.getTimezoneOffset();
-  const shifted = new Date(time.getTime() + offsetMin * 60_000).toISOString().slice(0, -1);
-  const sign = offsetMin < 0 ? "-" : "+";
-  const hours = String(Math.floor(Math.abs(offsetMin) / 60)).padStart(2, "0");
-  const minutes = String(Math.abs(offsetMin) % 60).padStart(2, "0");
-  return `${shifted}${sign}${hours}:${minutes}`;
 }

@@ -8,9 +8,9 @@ import { ConfigError } from "../node/config-types.js";
 import { quorateVersion } from "../node/version.js";
 import { askYes } from "./ask-yes.js";
 import type { CliContext } from "./context.js";
+import { escapeControls } from "./escape.js";
 import { CliError, exitCode } from "./exit-codes.js";
 import { faultName } from "./faults.js";
-import { escapeControls } from "./log.js";
 import { createProgram } from "./program.js";
 
 /** Runs the command line and sets the exit code of the process. */
@@ -27,10 +27,11 @@ export async function runCommandLine(
   argv: readonly string[],
 ): Promise<number> {
   let code: number = exitCode.ok;
-  const program = createProgram(context, quorateVersion, (result) => {
+  const finish = (result: number): void => {
     code = result;
-  });
+  };
   try {
+    const program = await createProgram(context, quorateVersion, finish, argv[2]);
     await program.parseAsync(argv);
     return code;
   } catch (error) {

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { startHttpServer } from "../http/server.js";
 import { loadConfig } from "../node/config.js";
 import { readConfigPath, readPasswordFile } from "../node/config-read.js";
 import type { ConfigFlags } from "../node/config-types.js";
@@ -48,7 +47,11 @@ export function registerRun(
         signals: process,
         exit: (status) => process.exit(status),
         startMember: context.startMember,
-        startHttp: startHttpServer,
+        startHttp: async (...options) => {
+          // Many members have none.
+          const { startHttpServer } = await import("../http/server.js");
+          return await startHttpServer(...options);
+        },
       });
       finish(code);
     });

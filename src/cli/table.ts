@@ -1,4 +1,4 @@
-import { escapeControls } from "./log.js";
+import { escapeControls } from "./escape.js";
 
 /** Columns under their headings, two blanks apart; the last one is not padded. */
 export function formatTable(

@@ -8,7 +8,7 @@ import { runCli } from "./run-cli.js";
 /** Those of the program; a longer line of a description would be wrapped in the midst of a sentence. */
 const helpWidth = 100;
 
-const program = createProgram(processContext(), "0.0.0", () => {});
+const program = await createProgram(processContext(), "0.0.0", () => {});
 
 function withGroups(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withGroups)];
@@ -24,6 +24,20 @@ describe("help", () => {
         .map((line) => `${command.name()}: ${line}`),
     );
     assert.deepEqual(wide, []);
+  });
+
+  it("of the program lists all commands, and each can be loaded alone", async () => {
+    const asked = program.commands.map((command) => command.name());
+    for (const name of asked) {
+      const alone = await createProgram(processContext(), "0.0.0", () => {}, name);
+      assert.deepEqual(
+        alone.commands.map((command) => command.name()),
+        [name],
+      );
+    }
+    assert.equal(asked.length, 17);
+    const { out } = await runCli(["--help"]);
+    for (const name of asked) assert.match(out, new RegExp(`^  ${name} `, "m"));
   });
 
   for (const command of [

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
-import { createLogger, localTime } from "../../src/cli/log.js";
+import { localTime } from "../../src/cli/escape.js";
+import { createLogger } from "../../src/cli/log.js";
 import type { Config } from "../../src/node/config-types.js";
 
 function capture(options: Config["log"]) {
