@@ -171,10 +171,7 @@ describe("README", () => {
       client.watchEventsMax.toLocaleString("en-US"),
     );
     says("the journal", gib(format.journalBytesMax + 1));
-    says(
-      "data",
-      `${mib(config.dataBytesDefault)}, or \`max_data_bytes\``,
-    );
+    says("data", `${mib(config.dataBytesDefault)}, or \`max_data_bytes\``);
     says(
       "members in the configuration; in a dump",
       `${config.partnersMax}; ${format.dumpMembersMax.toLocaleString("en-US")}`,
