@@ -14,7 +14,7 @@ export const guardMutants: readonly Mutant[] = [
     rule: "a campaign without asking the peers how far they are",
     file: "src/raft/guards/candidate-guard.js",
     edits: [['if (!state.guarded("candidate-guard"))', "if (true)"]],
-    profile: "dips",
+    profile: "led-again",
   },
   {
     name: "no-term-beacon",
