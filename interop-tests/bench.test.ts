@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
+/** Short: these runs are not about figures. */
+const times = ["--warm-up", "0.5", "--seconds", "0.5"];
 const program = fileURLToPath(new URL("../bench/main.js", import.meta.url));
 
 /** What a bench has written for a short run, with no look at how fast anything was. */
@@ -22,10 +24,13 @@ async function bench(args: readonly string[]): Promise<Record<string, unknown>> 
 }
 
 describe("npm run bench", () => {
-  it("has real clusters of both programs commit writes, with and without a password", async () => {
-    for (const more of [[], ["--password", "secret"]]) {
+  it("has real clusters of both programs commit writes, beside observers and with a password", async () => {
+    for (const more of [
+      ["--observers", "3"],
+      ["--password", "secret"],
+    ]) {
       const systems = ["--systems", "quorate,pysyncobj", "--concurrency", "8"];
-      const report = await bench([...systems, "--seconds", "0.5", "--repeats", "1", ...more]);
+      const report = await bench([...systems, ...times, "--repeats", "1", ...more]);
       const figures = report["figures"] as { system: string; rate: { median: number } }[];
       assert.deepEqual(
         figures.map(({ system }) => system),
@@ -37,7 +42,7 @@ describe("npm run bench", () => {
   });
 
   it("finds out what the load generator can do at most", async () => {
-    const report = await bench(["ceiling", "--concurrency", "8", "--seconds", "0.5"]);
+    const report = await bench(["ceiling", "--concurrency", "8", ...times]);
     const figures = report["figures"] as { wire: string; rate: number; generatorUs: number }[];
     assert.deepEqual(
       figures.map(({ wire }) => wire),
