@@ -32,9 +32,9 @@ const endMsMax = 30_000;
  * The message of a member that ends: the file, what is known to be intact, what to do next; and all
  * that in one line.
  */
-const lastWords =
+export const lastWords =
   /\/[^ ]*[^ ]: .*(synced|on the disk|untouched|Nothing was (lost|changed)|intact).*/s;
-const advice = /(start (it|the member) again|make room)/;
+export const advice = /(start (it|the member) again|make room)/;
 
 /** Runs the member with the fault until it ends, or has gone on for a while; then without it. */
 export async function injectedRound(
