@@ -146,7 +146,7 @@ export class Network {
   }
 
   /**
-   * Nothing more is read from there, or it is again. A new link is not held. What waits is in the kernel, and
+   * Nothing more is read from there, or it is again; a new link is held when it is said again. What waits is in the kernel, and
    * with the sender.
    */
   setHeld(from: string, isHeld: boolean): void {

@@ -4,6 +4,7 @@ import type { Environment, MemberNetwork } from "./environment.js";
 import type { Notes } from "./notes.js";
 import type { Proposals } from "./proposals.js";
 import type { Runtime } from "./runtime.js";
+import type { SnapshotInbox } from "./snapshot-inbox.js";
 import type { UtilityService } from "./utility-service.js";
 import { quorateVersion } from "./version.js";
 
@@ -13,6 +14,7 @@ export interface NetworkReceivers {
   runtime(): Runtime;
   proposals(): Proposals;
   utility(): UtilityService;
+  inbox(): Pick<SnapshotInbox, "connected">;
 }
 
 /** The member's links, with what comes over them led to where it belongs. */
@@ -34,6 +36,7 @@ export function memberNetwork(
       peerConnected: (peer) => {
         to.notes.tell("connected", "connected", { peer });
         to.runtime().submit({ kind: "connected", peer });
+        to.inbox().connected(peer);
       },
       peerDisconnected: (peer, reason) => {
         to.notes.tell("disconnected", "disconnected", { peer, reason });

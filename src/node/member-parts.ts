@@ -75,6 +75,7 @@ export class MemberParts {
       runtime: () => this.runtime,
       proposals: () => this.proposals,
       utility: () => this.#utility,
+      inbox: () => this.inbox,
     });
     this.proposals = new Proposals(this.#proposalHost());
     this.applier = this.#makeApplier(recovered);

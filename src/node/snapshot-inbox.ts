@@ -38,6 +38,9 @@ export class SnapshotInbox {
   #waitingBytes = 0;
   /** Who is not read from meanwhile. */
   readonly #held = new Set<string>();
+  /** Dumps that were begun, and the last of them that was given up: the rest of it is of no use. */
+  #begun = 0;
+  #givenUp = 0;
   /** Whose dump has come whole and is being read, which takes long. */
   #reading: { readonly from: string; readonly term: number } | null = null;
   /** Received and offered to the core, which has not decided yet. */
@@ -51,33 +54,44 @@ export class SnapshotInbox {
   take(from: string, term: number, chunk: SnapshotChunk): void {
     // PySyncObj's leaders send it again until they hear that it is there.
     if (this.#reading?.from === from && this.#reading.term === term) return;
+    if (chunk.isFirst) this.#begun += 1;
+    const begun = this.#begun;
+    if (begun === this.#givenUp) return;
     const reading = { from, term };
     if (chunk.isLast) this.#reading = reading;
     const bytes = chunk.data.length;
-    this.#waits(bytes, from);
+    this.#wait(bytes, from);
     this.#work = this.#work
       .then(() => this.#takeInOrder(from, term, chunk))
       .catch(async (error: unknown) => {
+        this.#givenUp = begun;
         if (isTooLarge(error)) this.#host.refused(from, term, error);
         else this.#host.unusable(from, error);
         await this.#drop();
       })
       .finally(() => {
         if (this.#reading === reading) this.#reading = null;
-        this.#waits(-bytes, from);
+        this.#done(bytes);
       });
   }
 
-  #waits(bytes: number, from: string): void {
+  /** There is a new connection from there: it is held where the one before was. */
+  connected(from: string): void {
+    if (this.#held.has(from)) this.#host.setHeld(from, true);
+  }
+
+  #wait(bytes: number, from: string): void {
     this.#waitingBytes += bytes;
-    if (this.#waitingBytes > nodeLimits.snapshotWaitingBytesMax) {
-      if (this.#held.has(from)) return;
-      this.#held.add(from);
-      this.#host.setHeld(from, true);
-    } else {
-      for (const held of this.#held) this.#host.setHeld(held, false);
-      this.#held.clear();
-    }
+    if (this.#waitingBytes <= nodeLimits.snapshotWaitingBytesMax || this.#held.has(from)) return;
+    this.#held.add(from);
+    this.#host.setHeld(from, true);
+  }
+
+  #done(bytes: number): void {
+    this.#waitingBytes -= bytes;
+    if (this.#waitingBytes > nodeLimits.snapshotWaitingBytesMax) return;
+    for (const held of this.#held) this.#host.setHeld(held, false);
+    this.#held.clear();
   }
 
   /** The dump that the core decided to install. */
@@ -121,7 +135,12 @@ export class SnapshotInbox {
   async #drop(): Promise<void> {
     const receiver = this.#receiver;
     this.#receiver = null;
-    await receiver?.abort();
+    try {
+      await receiver?.abort();
+    } catch (error) {
+      // The next one takes its place, or a start clears it away.
+      this.#logger.warn(`a dump that was not finished is left behind: ${String(error)}`);
+    }
   }
 
   async #buildStore({ dump }: ReceivedDump): Promise<Store> {

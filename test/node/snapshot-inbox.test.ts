@@ -15,7 +15,7 @@ const whole: ReceivedDump = {
 };
 
 /** An inbox over a disk that takes a piece when it is told to. */
-function makeInbox(refusal: Error | null = null) {
+function makeInbox(refusal: Error | null = null, abortFault: Error | null = null) {
   const happened: string[] = [];
   const writes: (() => void)[] = [];
   const inbox = new SnapshotInbox(
@@ -30,7 +30,9 @@ function makeInbox(refusal: Error | null = null) {
             if (refusal !== null) throw refusal;
             return whole;
           },
-          abort: async () => {},
+          abort: async () => {
+            if (abortFault !== null) throw abortFault;
+          },
         };
       },
       discardDump: async () => {},
@@ -55,7 +57,7 @@ function makeInbox(refusal: Error | null = null) {
       await new Promise(setImmediate);
     }
   };
-  return { take, diskWorks, happened };
+  return { take, diskWorks, happened, connected: (from: string) => inbox.connected(from) };
 }
 
 test("while the disk is slower than the network, the leader is not read from", async () => {
@@ -112,4 +114,54 @@ test("one that is no dump is told of as such", async () => {
   take(1, "last");
   await diskWorks();
   assert.equal(happened[1], "unusable: ProtocolError: none");
+});
+
+test("a leader that connects again while it is not read from is not read from there either", async () => {
+  const { take, diskWorks, happened, connected } = makeInbox();
+  connected("b:1");
+  take(mib, "first");
+  for (let n = 0; n < nodeLimits.snapshotWaitingBytesMax / mib; n += 1) take(mib, "amid");
+  connected("c:1");
+  assert.deepEqual(happened, ["holds b:1"]);
+  connected("b:1");
+  assert.deepEqual(happened, ["holds b:1", "holds b:1"]);
+  await diskWorks();
+  connected("b:1");
+  assert.deepEqual(happened.slice(2), ["begins", "lets go of b:1"]);
+});
+
+test("what follows of a dump that was given up does not wait for the disk", async () => {
+  const { take, diskWorks, happened } = makeInbox(new ProtocolError("dump-too-large", "too much"));
+  take(1, "first");
+  take(1, "last");
+  await diskWorks();
+  for (let n = 0; n < 100; n += 1) take(mib, "amid");
+  assert.deepEqual(happened, ["begins", "refused b:1 1"], "nobody is held");
+  take(1, "first", "c:1", 2);
+  take(1, "last", "c:1", 2);
+  await diskWorks();
+  assert.deepEqual(happened.slice(2), ["begins", "refused c:1 2"]);
+});
+
+test("a dump that is given up while the next one waits takes nothing of that one", async () => {
+  const { take, diskWorks, happened } = makeInbox(new ProtocolError("dump-too-large", "too much"));
+  take(1, "first");
+  take(1, "last");
+  take(1, "first", "c:1", 2);
+  await diskWorks(2);
+  assert.deepEqual(happened, ["begins", "refused b:1 1", "begins"]);
+  take(1, "last", "c:1", 2);
+  await diskWorks();
+  assert.deepEqual(happened.slice(3), ["refused c:1 2"]);
+});
+
+test("a disk that cannot even drop what came of a dump ends nothing", async () => {
+  const { take, diskWorks, happened } = makeInbox(null, new Error("EROFS"));
+  take(1, "first");
+  await diskWorks();
+  take(1, "first");
+  await diskWorks();
+  take(1, "last");
+  await diskWorks();
+  assert.deepEqual(happened, ["begins", "begins", "received b:1 1"]);
 });
