@@ -92,13 +92,33 @@ export class Compaction {
   #isLong(): boolean {
     const { state, clock, storage } = this.#host;
     const { minEntries } = this.#thresholds;
-    if (state.log.length <= minEntries) return false;
+    const heaviness = this.#heaviness();
+    const isManyEntries = state.log.length > minEntries;
+    if (!isManyEntries && heaviness <= 1) return false;
     const restMs = minEntries * nodeLimits.dumpRestMsPerEntry;
     return (
       clock.monotonicMs() - this.#lastMs >= restMs ||
       state.log.length > minEntries * nodeLimits.restLogFactor ||
-      storage.journalBytes > nodeLimits.restJournalBytesMax
+      (isManyEntries && storage.journalBytes > nodeLimits.restJournalBytesMax) ||
+      heaviness > nodeLimits.heavyLogRestFactor
     );
+  }
+
+  /**
+   * How many times the bytes of a log that is due to be compacted the applied entries take: each of them
+   * may be as large as `max_entry_bytes`, and all of them are in memory.
+   */
+  #heaviness(): number {
+    const { state, applier } = this.#host;
+    const { appliedIndex, store } = applier;
+    if (appliedIndex === null) return 0;
+    const ofData = store.bytes * nodeLimits.heavyLogFactor;
+    const ofEntries = this.#thresholds.minEntries * nodeLimits.heavyLogBytesPerEntry;
+    const bytesMax = Math.min(
+      Math.max(nodeLimits.heavyLogBytesMin, ofData, ofEntries),
+      nodeLimits.heavyLogBytesMost,
+    );
+    return state.log.bytesOf(state.log.firstIndex, appliedIndex) / bytesMax;
   }
 
   /**
@@ -109,6 +129,7 @@ export class Compaction {
     const { state } = this.#host;
     const entriesMax = this.#thresholds.minEntries * nodeLimits.catchUpLogFactor;
     if (!state.isLeader || state.log.length > entriesMax) return false;
+    if (this.#heaviness() > nodeLimits.heavyLogCatchUpFactor) return false;
     return [...state.progress].some(
       ([peer, { mode }]) =>
         mode !== "replicate" && (state.connected.has(peer) || state.observers.has(peer)),

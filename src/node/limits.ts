@@ -18,6 +18,18 @@ export const nodeLimits = {
   restLogFactor: 8,
   restJournalBytesMax: 64 * 1024 * 1024,
   /**
+   * Few entries may be a long log as well: beyond so many bytes of applied entries, and so many times the
+   * data, a dump is due. Under load there may be twice that, and four times while a follower catches up:
+   * always less than a journal takes (4 GiB), at whose end a member stands still.
+   */
+  heavyLogBytesMin: 64 * 1024 * 1024,
+  heavyLogBytesMost: 512 * 1024 * 1024,
+  heavyLogFactor: 2,
+  /** Whoever has chosen to compact after a million entries means as many small ones. */
+  heavyLogBytesPerEntry: 1024,
+  heavyLogRestFactor: 2,
+  heavyLogCatchUpFactor: 4,
+  /**
    * How many times longer than usual the log may get while a follower catches up with it. Twice
    * restLogFactor: a follower that begins when a dump is due has as much time as every other.
    */

@@ -43,7 +43,12 @@ class Bench {
   journalBytes = 0;
   fault: Error | null = null;
 
-  private constructor(dataDir: string, storage: Storage, log: readonly Entry[]) {
+  private constructor(
+    dataDir: string,
+    storage: Storage,
+    log: readonly Entry[],
+    minEntries: number,
+  ) {
     this.dataDir = dataDir;
     this.storage = storage;
     const config = {
@@ -96,16 +101,16 @@ class Bench {
         logger: silentLogger,
         dumpWritten: (previousIndex) => this.written.push(previousIndex),
       },
-      { minEntries: 10, minTimeMs: 300_000 },
+      { minEntries, minTimeMs: 300_000 },
       1,
     );
   }
 
-  static async open(t: TestContext, added: readonly Entry[]): Promise<Bench> {
+  static async open(t: TestContext, added: readonly Entry[], minEntries = 10): Promise<Bench> {
     const dataDir = await mkdtemp(join(tmpdir(), "quorate-compaction-"));
     const { storage, recovered } = await Storage.open({ dataDir, selfAddr, logger: silentLogger });
     await storage.write([{ kind: "append", entries: added }]);
-    const bench = new Bench(dataDir, storage, [...recovered.entries, ...added]);
+    const bench = new Bench(dataDir, storage, [...recovered.entries, ...added], minEntries);
     t.after(async () => {
       // A dump may still be under way.
       await bench.compaction.stop();
@@ -259,4 +264,65 @@ test("what was not possible when the last entry was applied is done later all th
   bench.raft.durableIndex = 60;
   for (let turn = 0; turn < 100 && bench.written.length === 0; turn += 1) await sleep(100);
   assert.deepEqual(bench.written, [59]);
+});
+
+/** With as many entries of 8 MiB as these bytes take, all of one key; no dump of them is really written. */
+async function benchOfLarge(t: TestContext, bytes: number): Promise<Bench> {
+  const bench = await Bench.open(t, entries(2, 3), 5_000);
+  bench.fault = new StorageError("no-space", "/d", "not to be written");
+  const value = { value: "v".repeat(8 * 1024 * 1024), created: 1, updated: 2 };
+  const command = encodeSet("/large", value);
+  bench.applier.apply(entries(2, 3));
+  for (let index = 4; index < 4 + bytes / command.length; index += 1) {
+    const added = [{ index, term: 1, command }];
+    bench.raft.log.append(added);
+    bench.applier.apply(added);
+  }
+  const { lastIndex } = bench.raft.log;
+  bench.raft.durableIndex = lastIndex;
+  while (bench.applier.appliedIndex !== lastIndex) await nextTurn();
+  return bench;
+}
+
+const heavy = nodeLimits.heavyLogBytesMin;
+const restMs = 5_000 * nodeLimits.dumpRestMsPerEntry;
+
+test("a log of few entries is compacted when their bytes are many, after the same rest", async (t) => {
+  const light = await benchOfLarge(t, 0.5 * heavy);
+  light.nowMs += restMs;
+  light.compaction.consider();
+  assert.equal(light.attempts, 0);
+  const bench = await benchOfLarge(t, heavy);
+  bench.nowMs += restMs - 1;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
+  bench.nowMs += 1;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 1);
+});
+
+test("the rest ends, and nobody is waited for, where the bytes have become far too many", async (t) => {
+  const bench = await benchOfLarge(t, nodeLimits.heavyLogRestFactor * heavy);
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 1);
+  for (const isFarTooMuch of [false, true]) {
+    const factor = isFarTooMuch ? nodeLimits.heavyLogCatchUpFactor : 1;
+    const awaited = await benchOfLarge(t, factor * heavy);
+    const progress = new Progress(2, 0);
+    awaited.raft.role = "leader";
+    awaited.raft.connected.add("127.0.0.1:4002");
+    awaited.raft.progress.set("127.0.0.1:4002", progress);
+    progress.mode = "snapshot";
+    awaited.nowMs += restMs;
+    awaited.compaction.consider();
+    assert.equal(awaited.attempts, isFarTooMuch ? 1 : 0);
+  }
+});
+
+test("with much data as many bytes again are no long log", async (t) => {
+  const bench = await benchOfLarge(t, heavy);
+  Object.defineProperty(bench.applier.store, "bytes", { value: heavy });
+  bench.nowMs += restMs;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
 });
