@@ -1,5 +1,6 @@
+import { raftLimits } from "../raft/limits.js";
 import type { RaftLog } from "../raft/raft-log.js";
-import type { Store } from "../store/store.js";
+import type { Growth, Store } from "../store/store.js";
 import { nodeLimits } from "./limits.js";
 
 /** What a leader has before it when it judges a command. */
@@ -12,36 +13,53 @@ export interface Held {
   readonly admittedBytes: number;
 }
 
+export interface QuotaRefusal {
+  /** QUEUE_FULL where there may be room as soon as what is under way is applied: Patroni tries again then. */
+  readonly why: "REQUEST_DENIED" | "QUEUE_FULL";
+  readonly reason: string;
+}
+
 /**
  * How much data there may be: a leader takes no write that would make it more. What makes it less, or no more,
- * is always taken, and small writes for a little longer than large ones: Patroni has to keep its leader key.
+ * is always taken, and whatever `isKept` says.
+ *
+ * @param isPlain It sets a usual value, which takes no more than its entry.
+ * @returns null where the command is taken.
  */
-export class DataQuota {
-  readonly #bytesMax: number;
-  /** What unusual values among the entries that are not applied will take beyond their commands' bytes. */
-  #unusualBytes = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+export function quotaRefusal(
+  command: Uint8Array,
+  held: Held,
+  bytesMax: number,
+  isPlain: boolean,
+): QuotaRefusal | null {
+  const { store, log, appliedIndex, admittedBytes } = held;
+  const spareBytes = bytesMax - store.bytes;
+  const underWayBytes = log.bytesOf(appliedIndex + 1, log.lastIndex) + admittedBytes;
+  const entryBytes = command.length + raftLimits.entryHeldBytes;
+  if (isPlain && underWayBytes + entryBytes <= spareBytes) return null;
+  const growth = store.growthBy(command);
+  if (growth === null || isKept(growth, store, bytesMax)) return null;
+  if (growth.bytes > spareBytes) {
+    return { why: "REQUEST_DENIED", reason: fullText(store.bytes, bytesMax) };
   }
+  // Where a value takes more than its entry, what is under way may be full of such ones.
+  const share = Math.max(1, growth.bytes / entryBytes);
+  if (underWayBytes * share + growth.bytes <= spareBytes) return null;
+  return {
+    why: "QUEUE_FULL",
+    reason: "with the writes that are under way the data may be too much",
+  };
+}
 
-  /**
-   * @param isPlain It sets a usual value, which takes no more than its command.
-   * @returns why the command is not taken, null where it is.
-   */
-  refusal(command: Uint8Array, held: Held, isPlain: boolean): string | null {
-    const { store, log, appliedIndex, admittedBytes } = held;
-    const tailBytes = log.bytesOf(appliedIndex + 1, log.lastIndex) + admittedBytes;
-    if (tailBytes === 0) this.#unusualBytes = 0;
-    const bytes = store.bytes + tailBytes + this.#unusualBytes;
-    if (isPlain && bytes + command.length <= this.#bytesMax) return null;
-    const growth = store.growthBy(command);
-    const isSmall = growth <= nodeLimits.smallGrowthBytes;
-    const most = isSmall ? this.#bytesMax * nodeLimits.smallGrowthShare : this.#bytesMax;
-    if (growth > 0 && bytes + growth > most) return fullText(store.bytes, this.#bytesMax);
-    this.#unusualBytes += Math.max(0, growth - command.length);
-    return null;
-  }
+/**
+ * Patroni's leader key and its members' have to come again in a full store, and its other keys to change: there
+ * is a sixteenth for what goes by itself, whatever the rest has come to, and one for what is there already.
+ */
+function isKept({ bytes, isNew, expires }: Growth, store: Store, bytesMax: number): boolean {
+  if (bytes > nodeLimits.smallGrowthBytes) return false;
+  const spareBytes = bytesMax * nodeLimits.keptShare;
+  if (expires && store.expiringBytes < spareBytes) return true;
+  return !isNew && store.bytes < bytesMax + spareBytes;
 }
 
 export function fullText(bytes: number, bytesMax: number): string {

@@ -44,11 +44,11 @@ export const nodeLimits = {
    */
   snapshotWaitingBytesMax: 16 * 1024 * 1024,
   /**
-   * When the data has come to its bound, writes that add no more than this are taken until it is a sixteenth
-   * beyond: Patroni's keys are smaller.
+   * Where the data has come to its bound, writes are taken that add no more than this to a key that is there, or that
+   * have a time to live: Patroni's are smaller. For each of the two there is so much beyond the bound.
    */
   smallGrowthBytes: 4 * 1024,
-  smallGrowthShare: 17 / 16,
+  keptShare: 1 / 16,
   /** From here on health says that the data is about to be too much. */
   nearlyFullShare: 15 / 16,
   /** A dump may hold so much more than the bound: what a leader has taken, its followers take. */

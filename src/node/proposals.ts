@@ -5,7 +5,7 @@ import { heldBytes } from "../raft/raft-log.js";
 import type { RaftState } from "../raft/state.js";
 import type { Proposal, ProposalOrigin, ProposalOutcome } from "../raft/types.js";
 import type { Store } from "../store/store.js";
-import { DataQuota } from "./data-quota.js";
+import { type Held, quotaRefusal } from "./data-quota.js";
 import { nodeLimits } from "./limits.js";
 import { PendingWrites } from "./pending-writes.js";
 import {
@@ -75,12 +75,10 @@ export class Proposals {
   #gathered: Proposal[] = [];
   #gatheredBytes = 0;
   #flushScheduled = false;
-  readonly #quota: DataQuota;
   readonly pending: PendingWrites;
 
   constructor(host: ProposalHost) {
     this.#host = host;
-    this.#quota = new DataQuota(host.dataBytesMax);
     this.pending = new PendingWrites(() => host.appliedIndex());
   }
 
@@ -172,7 +170,18 @@ export class Proposals {
     this.#gathered = gathered.slice(judged.count);
     this.#gatheredBytes = this.#gathered.reduce((sum, { command }) => sum + command.length, 0);
     if (this.#gathered.length > 0) this.#scheduleFlush();
-    if (judged.count > 0) this.#host.propose(judged.admissible);
+    if (judged.count > 0) this.#propose(judged.admissible);
+  }
+
+  /** What the core does not append is not going to be applied. */
+  #propose(proposals: readonly Proposal[]): void {
+    const { log } = this.#host.state;
+    let next = log.lastIndex + 1;
+    this.#host.propose(proposals);
+    for (const { command } of proposals) {
+      if (next <= log.lastIndex && log.at(next).command === command) next += 1;
+      else this.#host.store().forget(command);
+    }
   }
 
   /** Without those that would raise in every vanilla member when applied, as far as there is time. */
@@ -193,17 +202,22 @@ export class Proposals {
       count += 1;
       const reason = isAdmitted ? null : store.refusal(proposal.command, tail);
       const held = { store, log: state.log, appliedIndex, admittedBytes: tail.bytes };
-      const isFull = reason ?? this.#quota.refusal(proposal.command, held, isAdmitted);
-      if (isFull === null) {
+      if (reason !== null) this.#refuse(proposal.origin, reason);
+      else if (this.#isWithinQuota(proposal, held, isAdmitted)) {
         tail.add(proposal.command);
         admissible.push(proposal);
-      } else if (reason === null) {
-        this.#host.full(isFull);
-        this.#fail(proposal.origin, "REQUEST_DENIED", isFull);
-      } else this.#refuse(proposal.origin, reason);
+      } else store.forget(proposal.command);
       if (clock.monotonicMs() >= untilMs) break;
     }
     return { count, admissible };
+  }
+
+  #isWithinQuota({ command, origin }: Proposal, held: Held, isPlain: boolean): boolean {
+    const refused = quotaRefusal(command, held, this.#host.dataBytesMax, isPlain);
+    if (refused === null) return true;
+    if (refused.why === "REQUEST_DENIED") this.#host.full(refused.reason);
+    this.#fail(origin, refused.why, refused.reason);
+    return false;
   }
 
   /** REQUEST_DENIED, on which Patroni does not try again. */

@@ -1,9 +1,11 @@
 /**
  * Decoded calls kept between `refusal` and the moment the same bytes are applied, so that a leader
  * decodes a proposal once. Proposals that are never appended would pile up: beyond
- * this many the cache is emptied, which costs a second decoding and nothing else.
+ * this many, or so many bytes of their commands, the cache is emptied, which costs a second decoding and
+ * nothing else.
  */
 export const acceptedCallsMax = 4096;
+export const acceptedCallBytesMax = 32 * 1024 * 1024;
 
 /** Stale deadlines that the expiry index holds beside the live ones before it is rebuilt. */
 export const staleDeadlinesMin = 1024;

@@ -4,7 +4,7 @@ import { otherCommandRefusal, parseCommand } from "./command.js";
 import { ExpiryIndex } from "./expiry-index.js";
 import { type Effect, evaluate } from "./kv-rules.js";
 import { Lifetimes } from "./lifetimes.js";
-import { acceptedCallsMax, restoreKeysPerStep } from "./limits.js";
+import { acceptedCallBytesMax, acceptedCallsMax, restoreKeysPerStep } from "./limits.js";
 import { PlainRun } from "./plain-run.js";
 import { parsePlainSet } from "./plain-set.js";
 import type { KvCall } from "./python-call.js";
@@ -35,6 +35,15 @@ export interface Raised {
 }
 
 export type ApplyOutcome = Applied | Raised;
+
+/** What a command would add to a store. */
+export interface Growth {
+  readonly bytes: number;
+  /** Its key is not there yet. */
+  readonly isNew: boolean;
+  /** Its value has a time to live. */
+  readonly expires: boolean;
+}
 
 export interface ExpiredKey {
   readonly key: PyValue;
@@ -75,6 +84,7 @@ class AppliedPut implements Applied {
 export class Store {
   readonly #records = new Map<string, StoredRecord>();
   #bytes = 0;
+  #expiringBytes = 0;
   /** Position of the last insertion into `#records`. */
   #lastPosition = 0;
   readonly #isStored = (id: string, record: StoredRecord) => this.#records.get(id) === record;
@@ -87,6 +97,7 @@ export class Store {
   };
   /** Calls that were asked about, until they are applied: a leader decodes a proposal once. */
   readonly #calls = new Map<Uint8Array, KvCall>();
+  #callBytes = 0;
   readonly #overlay = new TailOverlay(
     this.#state,
     (command) => this.#calls.get(command) ?? parseCommand(command),
@@ -138,6 +149,11 @@ export class Store {
     return this.#bytes;
   }
 
+  /** The part of it that keys with a time to live make. */
+  get expiringBytes(): number {
+    return this.#expiringBytes;
+  }
+
   /** Number of keys that have a time to live. */
   get expiring(): number {
     return this.#deadlines.size;
@@ -170,7 +186,7 @@ export class Store {
     let effect: Effect;
     try {
       const known = this.#calls.get(command);
-      if (known !== undefined) this.#calls.delete(command);
+      this.forget(command);
       const call = known ?? parseCommand(command);
       if (call === null) return { result: null, changed: unchanged };
       effect = evaluate(call, this.#state, index);
@@ -214,21 +230,33 @@ export class Store {
     return true;
   }
 
-  /** By how much `bytes` would grow if the command were applied now and its conditions held; 0 where it would not. */
-  growthBy(command: Uint8Array): number {
+  /** What the command would add if it were applied now and its conditions held; null where it would add nothing. */
+  growthBy(command: Uint8Array): Growth | null {
     try {
       const call = this.#calls.get(command) ?? parseCommand(command);
-      if (call?.kind !== "set" && call?.kind !== "plain-set") return 0;
+      if (call?.kind !== "set" && call?.kind !== "plain-set") return null;
       const id = keyId(call.key);
       const dict = call.kind === "plain-set" ? call.toDict() : call.value;
-      if (!(dict instanceof Map)) return 0;
+      if (!(dict instanceof Map)) return null;
       // As it will be stored, with the index that it is given then.
       const record = makeRecord(call.key, id, new Map(dict).set("index", 0));
-      const weight = weightOf(keyOf(id, record), record);
-      return Math.max(0, weight - (this.#records.get(id)?.weight ?? 0));
+      const old = this.#records.get(id);
+      const bytes = weightOf(keyOf(id, record), record) - (old?.weight ?? 0);
+      if (bytes <= 0) return null;
+      return { bytes, isNew: old === undefined, expires: deadlineOf(record) !== null };
     } catch {
-      return 0;
+      return null;
     }
+  }
+
+  /** A command that `refusal` has let pass is not going to be applied. */
+  forget(command: Uint8Array): void {
+    if (this.#calls.delete(command)) this.#callBytes -= command.length;
+  }
+
+  /** Bytes of the commands that are kept until they are applied. */
+  get acceptedBytes(): number {
+    return this.#callBytes;
   }
 
   /**
@@ -302,8 +330,14 @@ export class Store {
   }
 
   #remember(command: Uint8Array, call: KvCall): void {
-    if (this.#calls.size >= acceptedCallsMax) this.#calls.clear();
+    this.forget(command);
+    const bytes = this.#callBytes + command.length;
+    if (this.#calls.size >= acceptedCallsMax || bytes > acceptedCallBytesMax) {
+      this.#calls.clear();
+      this.#callBytes = 0;
+    }
     this.#calls.set(command, call);
+    this.#callBytes += command.length;
   }
 
   #idsStartingWith(prefix: PyValue): string[] {
@@ -359,6 +393,7 @@ export class Store {
     if (old !== undefined) this.#forgetDeadline(id, old);
     const deadline = deadlineOf(record);
     if (deadline === null) return;
+    this.#expiringBytes += record.weight;
     this.#deadlines.add(id, record, deadline);
     this.#lifetimes.add(id, record);
   }
@@ -375,6 +410,7 @@ export class Store {
 
   #forgetDeadline(id: string, record: StoredRecord): void {
     if (deadlineOf(record) === null) return;
+    this.#expiringBytes -= record.weight;
     this.#deadlines.removed();
     this.#lifetimes.removed(id, record);
   }

@@ -8,21 +8,23 @@ import {
   encodeStoredSet,
 } from "../../protocol/log/kv-calls.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
-import { DataQuota } from "../../src/node/data-quota.js";
+import { quotaRefusal } from "../../src/node/data-quota.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { RaftLog } from "../../src/raft/raft-log.js";
 import { Store } from "../../src/store/store.js";
 
-const bytesMax = 100_000;
+const bytesMax = 200_000;
+const kept = bytesMax * nodeLimits.keptShare;
 const set = (key: string, bytes: number) =>
   encodeSet(key, { value: "x".repeat(bytes), updated: 5, created: 5 });
+const fleeting = (key: string, bytes: number) =>
+  encodeSet(key, { value: "x".repeat(bytes), updated: 5, created: 5, expire: 35 });
 
 /** A store of so many bytes in keys of 1,000, and a leader that has applied all. */
 function scene(bytes: number) {
   const store = new Store();
   const log = new RaftLog([{ index: 1, term: 1, command: encodeNoOp() }]);
   let appliedIndex = 1;
-  const quota = new DataQuota(bytesMax);
   const append = (command: Uint8Array) =>
     log.append([{ index: log.lastIndex + 1, term: 1, command }]);
   const apply = () => {
@@ -30,34 +32,61 @@ function scene(bytes: number) {
       store.apply(log.at(appliedIndex + 1).command, appliedIndex + 1);
     }
   };
-  const takes = (command: Uint8Array, isPlain = false): boolean => {
+  const judge = (command: Uint8Array, isPlain = false): string => {
     const held = { store, log, appliedIndex, admittedBytes: 0 };
-    const reason = quota.refusal(command, held, isPlain);
-    if (reason !== null) assert.match(reason, /quorate\.max_data_bytes/);
-    return reason === null;
+    const refused = quotaRefusal(command, held, bytesMax, isPlain);
+    if (refused?.why === "REQUEST_DENIED") assert.match(refused.reason, /quorate\.max_data_bytes/);
+    return refused === null ? "taken" : refused.why;
+  };
+  const takes = (command: Uint8Array) => {
+    const outcome = judge(command);
+    assert.equal(judge(command, true), outcome, "a plain one is judged alike");
+    return outcome === "taken";
   };
   for (let n = 0; store.bytes + 1_000 <= bytes; n += 1) {
     append(set(`/k${n}`, 1_000 - 256 - 2 - `${n}`.length));
     apply();
   }
-  return { store, append, apply, takes };
+  return { store, append, apply, judge, takes };
 }
 
-for (const isPlain of [true, false]) {
-  test(`writes are taken up to the bound: ${isPlain ? "plain" : "any"} ones`, () => {
-    const { takes } = scene(50_000);
-    assert.ok(takes(set("/new", 40_000), isPlain));
-    assert.equal(takes(set("/new", 50_000), isPlain), false);
-    assert.ok(takes(set("/k1", 50_400), isPlain), "without what it replaces");
-  });
-}
+test("writes are taken up to the bound", () => {
+  const { judge, takes } = scene(100_000);
+  assert.ok(takes(set("/new", 90_000)));
+  assert.ok(takes(set("/new", 100_000 - 256 - 4)), "to the byte");
+  assert.equal(judge(set("/new", 100_000 - 256 - 3)), "REQUEST_DENIED");
+  assert.ok(takes(set("/k1", 100_400)), "without what it replaces");
+});
 
-test("small ones are taken for a little longer, and not for ever", () => {
-  const { takes } = scene(bytesMax);
-  assert.equal(takes(set("/new", nodeLimits.smallGrowthBytes)), false);
-  assert.ok(takes(set("/new", 1_000)));
-  const { takes: takesNow } = scene(bytesMax * nodeLimits.smallGrowthShare);
-  assert.equal(takesNow(set("/new", 1_000)), false);
+test("in a full store a small key with a time to live can be set, however full it is", () => {
+  for (const bytes of [bytesMax, 3 * bytesMax]) {
+    const { takes } = scene(bytes);
+    assert.ok(takes(fleeting("/leader", 1_000)));
+    assert.equal(takes(fleeting("/large", nodeLimits.smallGrowthBytes)), false);
+    assert.equal(takes(set("/new", 1_000)), false);
+  }
+});
+
+test("of keys with a time to live there is a sixteenth, and again when they are gone", () => {
+  const { store, append, apply, takes } = scene(bytesMax);
+  let count = 0;
+  for (; takes(fleeting(`/f${count}`, 1_000)); count += 1) {
+    append(fleeting(`/f${count}`, 1_000));
+    apply();
+  }
+  assert.equal(count, Math.ceil(kept / (1_000 + 256 + 3)));
+  append(fleeting("/f0", 900));
+  append(encodeExpire("/f1", store.get("/f1") ?? new Map()));
+  apply();
+  assert.ok(takes(fleeting("/leader", 1_000)));
+});
+
+test("in a full store a key that is there may become a little larger, for a sixteenth", () => {
+  const { takes } = scene(bytesMax + kept - 1_000);
+  assert.ok(takes(set("/k1", 1_500)));
+  assert.equal(takes(set("/k1", 5_500)), false);
+  const { takes: takesNow } = scene(bytesMax + kept + 1_000);
+  assert.equal(takesNow(set("/k1", 1_500)), false);
 });
 
 test("at the bound and beyond it all that makes the data no more is taken", () => {
@@ -72,37 +101,34 @@ test("at the bound and beyond it all that makes the data no more is taken", () =
   assert.ok(takes(encodeMembership("add", "127.0.0.1:1")));
 });
 
-test("what is not applied yet counts as well", () => {
-  const { append, apply, takes } = scene(0);
-  for (let n = 0; n < 9; n += 1) append(set(`/t${n}`, 10_000));
-  assert.equal(takes(set("/new", 10_000), true), false);
-  append(encodeDelete("/t", { recursive: true }));
-  assert.equal(takes(set("/new", 10_000)), false);
+test("where only what is not applied yet fills the room, a write is refused for the moment", () => {
+  const { append, apply, judge, takes } = scene(0);
+  for (let n = 0; n < 19; n += 1) append(set("/t", 10_000));
+  for (const isPlain of [true, false]) {
+    assert.equal(judge(set("/new", 10_000), isPlain), "QUEUE_FULL");
+  }
+  assert.ok(takes(fleeting("/leader", 1_000)), "but not what Patroni lives by");
   apply();
   assert.ok(takes(set("/new", 10_000)));
 });
 
-test("values that take more than their commands' bytes count with what they take", () => {
-  const { append, apply, takes } = scene(0);
-  const list = Array.from({ length: 400 }, () => null);
+test("values that take more than their entries come to no more than the bound either", () => {
+  const { store, append, apply, judge } = scene(0);
   const odd = (n: number) => {
     const value: PyDict = new Map<PyValue, PyValue>([
-      ["value", list],
+      ["value", Array.from({ length: 400 }, () => null)],
       ["updated", 5],
       ["created", 5],
     ]);
     return encodeStoredSet(`/odd${n}`, value);
   };
   let taken = 0;
-  while (taken < 100 && takes(odd(taken))) {
-    append(odd(taken));
-    taken += 1;
-  }
-  const { bytes } = Store.fromDump(
-    new Map([["/odd0", new Map<PyValue, PyValue>([["value", list]])]]),
-  );
-  assert.ok(taken > 1 && taken * bytes <= bytesMax, `${taken} of ${bytes} bytes`);
+  for (; taken < 100 && judge(odd(taken)) === "taken"; taken += 1) append(odd(taken));
+  assert.equal(judge(odd(taken)), "QUEUE_FULL");
+  apply();
+  assert.ok(taken > 1 && store.bytes <= bytesMax, `${taken} of them are ${store.bytes} bytes`);
+  assert.ok(store.bytes > bytesMax / 2, "and nearly fill it");
   append(encodeDelete("/odd", { recursive: true }));
   apply();
-  assert.ok(takes(odd(0)), "all of them are gone");
+  assert.equal(judge(odd(0)), "taken");
 });

@@ -183,3 +183,39 @@ test("a new leader looks at the log before a proposal in turns, and judges it wh
   }
   assert.deepEqual(given, [1]);
 });
+
+for (const [what, key] of [
+  ["plain writes", "/small"],
+  ["others", "/\u{fffd}"],
+] as const) {
+  test(`where there is no room for the data, ${what} are refused and nothing of them is kept`, async () => {
+    const { state, store, submit } = scene(undefined, stillClock, 1_000);
+    const first = set("/first", 600);
+    void submit(first);
+    await nextTurn();
+    store.apply(first, state.log.lastIndex);
+    state.applyingTo = state.log.lastIndex;
+    const outcomes = Array.from({ length: 20 }, (_, n) => submit(set(`${key}${n}`, 500)));
+    await nextTurn();
+    assert.deepEqual([...new Set(await Promise.all(outcomes))], ["REQUEST_DENIED"]);
+    assert.equal(store.acceptedBytes, 0);
+    void submit(set("/first", 599));
+    await nextTurn();
+    assert.equal(state.log.lastIndex, 3, "what adds nothing is taken");
+  });
+}
+
+test("nothing is kept of what the core refuses, and what it appends is decoded once", async () => {
+  const { state, store, submit } = scene();
+  const [first, second] = [set("/a", 20_000), set("/b", 20_000)];
+  void submit(first);
+  await nextTurn();
+  assert.equal(store.acceptedBytes, first.length);
+  state.diskUsable = false;
+  assert.equal(await submit(second), "NOT_LEADER");
+  assert.equal(store.acceptedBytes, first.length);
+  state.diskUsable = true;
+  state.uncommittedBytes = raftLimits.uncommittedBytesMax;
+  assert.equal(await submit(second), "QUEUE_FULL");
+  assert.equal(store.acceptedBytes, first.length);
+});

@@ -13,6 +13,12 @@ function countedAnew(store: Store): number {
   return Store.fromDump(data).bytes;
 }
 
+/** The same of what has a time to live. */
+function expiringAnew(store: Store): number {
+  const expiring = [...store.entries()].filter(([, value]) => value.has("expire"));
+  return Store.fromDump(new Map(expiring)).bytes;
+}
+
 test("a store's bytes are what its records come to, whatever was done to it", () => {
   const store = new Store();
   assert.equal(store.bytes, 0);
@@ -25,7 +31,10 @@ test("a store's bytes are what its records come to, whatever was done to it", ()
     callCommand(2, [7, dictOf({ value: ["odd", dictOf({ x: null })], updated: 5, created: 5 })]),
     callCommand(2, [7, dictOf({ value: "y", updated: 6, created: 5 })]),
     encodeDelete("/a/b"),
-    encodeSet("/b", at("x".repeat(1_000))),
+    encodeSet("/b", { ...at("x".repeat(1_000)), expire: 9 }),
+    encodeSet("/b", at("x".repeat(900))),
+    encodeSet("/c", { ...at("goes"), expire: 9 }),
+    encodeDelete("/c"),
     encodeSet("/b", at("x"), { prevValue: "no such one" }),
     encodeDelete("/b"),
     encodeDelete("/no/such/key"),
@@ -33,9 +42,11 @@ test("a store's bytes are what its records come to, whatever was done to it", ()
   for (const [n, command] of commands.entries()) {
     store.apply(command, n + 2);
     assert.equal(store.bytes, countedAnew(store), `after ${n}`);
+    assert.equal(store.expiringBytes, expiringAnew(store), `after ${n}`);
   }
   store.apply(encodeExpire("/a/c", store.get("/a/c") ?? new Map()), 20);
   assert.equal(store.bytes, countedAnew(store));
+  assert.equal(store.expiringBytes, 0);
 });
 
 test("a recursive delete leaves nothing of it", () => {
