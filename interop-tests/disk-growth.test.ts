@@ -9,10 +9,12 @@ import {
   compactedAmidLarge,
   foundFull,
   isRelieved,
+  keptLead,
   largeBytes,
   largeKey,
   linesSince,
   pageKib,
+  patience,
   recovers,
   roomInJournal,
   smallBytes,
@@ -62,12 +64,6 @@ async function step({ disk }: Growth, t: TestContext, name: string, work: () => 
   });
 }
 
-/** It did not give the lead away; that others took it while the machine stood still says nothing. */
-function keptLead({ stage }: Growth, from: number): void {
-  const given = linesSince(stage, from).filter((line) => /handing leadership/.test(line));
-  assert.deepEqual(given, []);
-}
-
 function linesOf({ stage }: Growth): number {
   return stage.victim.logLines().length;
 }
@@ -86,12 +82,12 @@ test("a disk that is full as a running member's files grow", { timeout: 240_000 
     await stage.makeVictimLead();
     assert.ok(roomInJournal(stage) > 10 * smallBytes);
     const from = linesOf(growth);
-    disk.fillTo(0);
+    await disk.fillToPage(0);
     await writeSome(stage, 5, smallBytes);
-    keptLead(growth, from);
+    keptLead(stage, from);
     // The commit index is a hint, stored within a second; that there is no room for it is told.
     await foundFull(stage, "meta", from);
-    keptLead(growth, from);
+    keptLead(stage, from);
     disk.release();
     await recovers(stage);
   });
@@ -104,13 +100,13 @@ test("a disk that is full as a running member's files grow", { timeout: 240_000 
       await stage.makeVictimLead();
       await untilFullJournal(stage);
       const from = linesOf(growth);
-      disk.fillTo(6 * pageKib);
+      await disk.fillToPage(6 * pageKib);
       await writeSome(stage, 1, largeBytes);
       assert.deepEqual(
         linesSince(stage, from).filter((line) => /append/.test(line)),
         [],
       );
-      keptLead(growth, from);
+      keptLead(stage, from);
       disk.release();
       await recovers(stage);
     },
@@ -124,7 +120,7 @@ test("a disk that is full as a running member's files grow", { timeout: 240_000 
       await stage.makeVictimLead();
       await untilFullJournal(stage);
       const from = linesOf(growth);
-      disk.fillTo(0);
+      await disk.fillToPage(0);
       const write = stage.write(largeKey, largeBytes);
       await foundFull(stage, "append", from);
       await isRelieved(stage);
@@ -140,7 +136,7 @@ test("a disk that is full as a running member's files grow", { timeout: 240_000 
     assert.ok(leading instanceof QuorateMember && other instanceof QuorateMember);
     await stage.makeLead(leading.selfAddr);
     const from = linesOf(growth);
-    disk.fillTo(0);
+    await disk.fillToPage(0);
     const before = contents(growth, ["journal.meta"]);
     await leading.stop("SIGKILL");
     await foundFull(stage, "meta", from);
@@ -148,7 +144,7 @@ test("a disk that is full as a running member's files grow", { timeout: 240_000 
     assert.equal((await other.httpStatus())["role"] === "leader", false, "nobody leads");
     assert.deepEqual(contents(growth, ["journal.meta"]), before);
     disk.release();
-    await eventually("a vote is given", async () => (await stage.leader()) !== null);
+    await eventually("a vote is given", async () => (await stage.leader()) !== null, patience);
     await stage.restart(0);
     await recovers(stage);
   });
@@ -157,12 +153,12 @@ test("a disk that is full as a running member's files grow", { timeout: 240_000 
     await untilRecords(stage, fewRecords);
     await stage.makeVictimLead();
     const from = linesOf(growth);
-    disk.fillTo(0);
+    await disk.fillToPage(0);
     const before = contents(growth, ["dump"]);
     await writeSome(stage, 15, smallBytes);
     await foundFull(stage, "dump", from);
     assert.ok((await stage.reasons()).includes("dump-failed"));
-    keptLead(growth, from);
+    keptLead(stage, from);
     assert.deepEqual(contents(growth, ["dump"]), before);
     assert.deepEqual(temporaries(disk), [], "nothing half is left");
     disk.release();
@@ -185,7 +181,7 @@ test("a disk that is full as a running member's files grow", { timeout: 240_000 
       const before = contents(growth, kinds);
       const from = linesOf(growth);
       // Room for the dump and a meta file, and none for the two large entries that a new journal begins with.
-      disk.fillTo((dumpPages + 2) * pageKib);
+      await disk.fillToPage((dumpPages + 2) * pageKib);
       const records = recordsIn(stage.file("journal"));
       const writes = Promise.all(
         Array.from({ length: 12 }, () => stage.write(largeKey, largeBytes)),
@@ -224,7 +220,7 @@ test("a disk that is full as a member starts", { timeout: 240_000 }, async (t) =
         [0, "meta"],
         [1, "journal"],
       ] as const) {
-        disk.fillTo(freePages * pageKib);
+        await disk.fillToPage(freePages * pageKib);
         await stage.startVictim({ isDoomed: true });
         await foundFull(stage, file);
         assert.match(linesSince(stage, 0).join("\n"), /waiting with the start: .* make room/);
@@ -245,16 +241,19 @@ test("a disk that is full as a member starts", { timeout: 240_000 }, async (t) =
     "with nothing but a directory: it is a new member when there is room",
     async () => {
       await wipe(growth);
-      disk.fillTo(0);
+      await disk.fillToPage(0);
       await stage.startVictim({ isDoomed: true });
       await foundFull(stage, "meta");
       await wipe(growth);
       disk.takeNames();
       await stage.startVictim({ isDoomed: true });
-      await eventually("no lock can be made", () =>
-        linesSince(stage, 0).some((line) =>
-          /waiting with the start: .*journal: no space left .* while taking the lock/.test(line),
-        ),
+      await eventually(
+        "no lock can be made",
+        () =>
+          linesSince(stage, 0).some((line) =>
+            /waiting with the start: .*journal: no space left .* while taking the lock/.test(line),
+          ),
+        patience,
       );
       disk.giveNames();
       disk.release();
@@ -271,7 +270,7 @@ test("a disk that is full as a member starts", { timeout: 240_000 }, async (t) =
       const dumpPages = await compactedAmidLarge(stage);
       await wipe(growth);
       // Beside the dump: meta, the next one that takes its place, and a journal of one entry.
-      disk.fillTo((dumpPages + 4) * pageKib);
+      await disk.fillToPage((dumpPages + 4) * pageKib);
       await stage.startVictim();
       await foundFull(stage, "journal");
       assert.ok((await stage.reasons()).includes("refetching"));

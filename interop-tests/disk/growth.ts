@@ -17,7 +17,10 @@ export const smallBytes = 200;
 /** Few keys, so that a dump is a few pages. */
 const smallKeys = 4;
 export const largeKey = "/growth/large";
-const patience = { timeoutMs: 60_000 };
+/** An election on a machine that does many other things. */
+export const patience = { timeoutMs: 60_000 };
+/** The machine stood still, and took the lead from whoever had it. */
+const stall = /no majority has answered|a write has taken more than/;
 
 /** Acknowledged writes, one after the other, by whoever leads. */
 export async function writeSome(
@@ -88,6 +91,25 @@ export async function foundFull(stage: DiskStage, point: GrowthPoint, from = 0):
 export function linesSince(stage: DiskStage, from: number): string[] {
   const lines = stage.victim.logLines().slice(from);
   return lines.map(({ message, text }) => String(message ?? text));
+}
+
+/**
+ * It did not give the lead away, to somebody or to nobody; that others took it while the machine stood still
+ * says nothing.
+ */
+export function keptLead(stage: DiskStage, from: number): void {
+  let ledTerm: unknown = null;
+  const given: unknown[] = [];
+  for (const [at, line] of stage.victim.logLines().entries()) {
+    const { message, role, term } = line;
+    if (message === "role") {
+      // In a later term it is others who have taken it.
+      if (role !== "leader" && term === ledTerm && at >= from) given.push(line);
+      ledTerm = role === "leader" ? term : null;
+    } else if (at >= from && /handing leadership/.test(String(message))) given.push(line);
+  }
+  if (linesSince(stage, from).some((line) => stall.test(line))) return;
+  assert.deepEqual(given, []);
 }
 
 /** The member acknowledges nothing and says so, and another one leads that takes writes. */

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import {
+  appendFileSync,
   mkdtempSync,
+  readdirSync,
   rmdirSync,
   rmSync,
   statfsSync,
@@ -10,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { eventually } from "../support/eventually.js";
 import { errorCode } from "../support/folder-lock.js";
 
 const fillerName = "filler";
@@ -53,6 +56,24 @@ export class SmallDisk {
     }
   }
 
+  /**
+   * As fillTo, for a disk on which hardly anything is written: what a store that was under way gives back at
+   * its end is taken as well, since a page that is free again would be enough for the next one.
+   */
+  async fillToPage(freeKib: number): Promise<void> {
+    this.fillTo(freeKib);
+    let unchanged = 0;
+    await eventually(
+      `no more than ${freeKib} KiB are free`,
+      () => {
+        const isAsWanted = this.#topUp(freeKib) && !this.#isStoring();
+        unchanged = isAsWanted ? unchanged + 1 : 0;
+        return unchanged > 2;
+      },
+      { everyMs: 20 },
+    );
+  }
+
   release(): void {
     rmSync(this.#filler, { force: true });
   }
@@ -69,6 +90,31 @@ export class SmallDisk {
 
   remount(options: string): void {
     execFileSync("mount", ["-o", `remount,${options}`, this.folder]);
+  }
+
+  /** @returns whether there was nothing to do. */
+  #topUp(freeKib: number): boolean {
+    const { freeKib: free } = this;
+    if (free > freeKib) {
+      try {
+        appendFileSync(this.#filler, Buffer.alloc((free - freeKib) * kib, 0x66));
+      } catch (error) {
+        if (errorCode(error) !== "ENOSPC") throw error;
+      }
+    } else if (free < freeKib) {
+      const { size } = statSync(this.#filler);
+      truncateSync(this.#filler, Math.max(0, size - (freeKib - free) * kib));
+    }
+    return free === freeKib;
+  }
+
+  /** A file that holds something is about to take another one's place, whose room is free then. */
+  #isStoring(): boolean {
+    const temporaries = readdirSync(this.folder).filter((name) => name.includes("tmp"));
+    return temporaries.some((name) => {
+      const found = statSync(join(this.folder, name), { throwIfNoEntry: false });
+      return found !== undefined && found.size > 0;
+    });
   }
 
   close(): void {

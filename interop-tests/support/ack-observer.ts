@@ -12,6 +12,8 @@ export interface Ack {
 
 interface Waiting {
   readonly leader: string;
+  /** The newest term heard of when it was sent. */
+  readonly term: number;
   readonly resolve: (ack: Ack | null) => void;
   /** Where the leader has appended it. */
   at: { readonly index: number; readonly term: number } | null;
@@ -82,7 +84,10 @@ export class AckObserver {
     if (!this.#network.send(leader, { type: "apply_command", command, requestId })) {
       return Promise.resolve(null);
     }
-    return new Promise((resolve) => this.#waiting.set(requestId, { leader, resolve, at: null }));
+    const term = this.#term;
+    return new Promise((resolve) => {
+      this.#waiting.set(requestId, { leader, term, resolve, at: null });
+    });
   }
 
   #receive(from: string, message: PeerMessage): void {
@@ -121,9 +126,10 @@ export class AckObserver {
     this.#term = term;
     this.#leader = from;
     const atMs = Date.now();
-    for (const [id, { leader, at }] of this.#waiting) {
+    for (const [id, { leader, at, term: sentIn }] of this.#waiting) {
       if (leader !== from) this.#settle(id, null);
-      else if (at !== null && at.term < term) this.#settle(id, null);
+      // The same one leads again: what it has not answered before, it may never answer.
+      else if ((at?.term ?? sentIn) < term) this.#settle(id, null);
       else if (at !== null && at.index <= commitIndex) this.#settle(id, { ...at, atMs });
     }
   }
