@@ -281,6 +281,7 @@ export class PickleMachine {
     if (index <= this.memo.length) this.memo[index] = value;
     else {
       this.sparseMemo ??= new Map();
+      this.checkItems(this.sparseMemo.size + 1);
       this.sparseMemo.set(index, value);
     }
   }
@@ -314,10 +315,15 @@ export class PickleMachine {
 
   /** Pushes a further reference to a value, which must not change from now on. */
   pushShared(value: StackValue): void {
-    this.shared ??= new SharedValues((ops) => this.chargeOps(ops));
-    if (!this.shared.has(value)) this.allocate(allocationBytes.sharedValue);
+    this.shared ??= new SharedValues({
+      look: () => this.chargeOps(1),
+      weigh: (known, ofThisCall) => {
+        this.allocate(allocationBytes.sharedValue);
+        this.checkContainer(known);
+        this.checkItems(ofThisCall);
+      },
+    });
     const weight = this.shared.share(value);
-    this.checkContainer(this.shared.size);
     this.expand(weight.bytes);
     this.pushDeep(value, weight.depth);
   }

@@ -61,6 +61,14 @@ const opaqueWeight: Weight = { depth: opaqueDepth, bytes: 16 };
 /** Estimated bytes of a value without its members. */
 const ownBytes = 16;
 
+/** Told of what weighing costs, before it does; each may throw. */
+export interface WeighingCharge {
+  /** One member is looked at. */
+  look(): void;
+  /** One more container is remembered: how many are then, and how many of this one reference. */
+  weigh(known: number, ofThisCall: number): void;
+}
+
 /**
  * Remembers the containers that a pickle refers to more than once. Such a container may no longer
  * change: Python's pickler refers to one only when it is complete, except within itself, which
@@ -69,15 +77,10 @@ const ownBytes = 16;
  */
 export class SharedValues {
   private readonly weights = new Map<object, Weight>();
-  private readonly chargeOps: (ops: number) => void;
+  private readonly charge: WeighingCharge;
 
-  /** `chargeOps` is told of each member looked at, and may throw. */
-  constructor(chargeOps: (ops: number) => void) {
-    this.chargeOps = chargeOps;
-  }
-
-  get size(): number {
-    return this.weights.size;
+  constructor(charge: WeighingCharge) {
+    this.charge = charge;
   }
 
   has(value: StackValue): boolean {
@@ -89,19 +92,21 @@ export class SharedValues {
     const known = this.weightOf(root);
     if (known !== null) return known;
     const frames: Frame[] = [];
+    const before = this.weights.size;
     enter(frames, root);
     for (;;) {
       const frame = frames[frames.length - 1];
       if (frame === undefined) throw new Error("no container to weigh");
       const next = frame.rest.next();
       if (next.done !== true) {
-        this.chargeOps(1);
+        this.charge.look();
         const weight = this.weightOf(next.value);
         if (weight === null) enter(frames, next.value);
         else include(frame, weight);
         continue;
       }
       const weight = { depth: frame.depth, bytes: frame.bytes };
+      this.charge.weigh(this.weights.size + 1, this.weights.size + 1 - before);
       this.weights.set(frame.container, weight);
       frames.pop();
       const parent = frames[frames.length - 1];

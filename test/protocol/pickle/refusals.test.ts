@@ -149,6 +149,8 @@ const limitCases: readonly [name: string, pickle: string, limits: Partial<Pickle
   ["too many opcodes", `${"N0".repeat(60)}N.`, { opsMax: 100 }],
   ["a memo index out of range", "Nr\xff\xff\xff\xff.", {}],
   ["too many memo entries", "Nq\x00q\x01q\x02.", { memoEntriesMax: 2 }],
+  ["a memo of gaps", "Nq\x20q\x1fq\x1eq\x1dq\x1c.", { itemsPerOpMax: 4 }],
+  ["one reference to many values", `](${"](]]]e".repeat(3)}eq\x00h\x00.`, { itemsPerOpMax: 12 }],
   ["a str that is too long", "X\xff\xff\xff\xff.", {}],
   ["a str beyond the limit", `U\x05abcde.`, { stringBytesMax: 4 }],
   ["a text line that is too long", `V${"a".repeat(70_000)}\n.`, {}],
