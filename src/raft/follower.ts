@@ -87,7 +87,7 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
     return;
   }
   if (prevLogIdx === null || !state.log.holds(prevLogIdx)) {
-    if (waitsForDump(state)) {
+    if (waitsForDump(state, message.commitIndex)) {
       answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
       return;
     }
@@ -98,7 +98,7 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
   if (state.log.termAt(prevLogIdx) !== prevLogTerm) {
     const hint = conflictHint(state, prevLogIdx);
     state.conflictNext = Math.min(hint, state.conflictNext ?? hint);
-    const reset = state.tooLarge?.what !== "dump" || !waitsForDump(state);
+    const reset = state.tooLarge?.what !== "dump" || !waitsForDump(state, message.commitIndex);
     answer(state, from, { next: state.conflictNext, reset, success: false });
     return;
   }

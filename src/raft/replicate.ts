@@ -256,7 +256,19 @@ function onAnswer(state: RaftState, from: string, message: NextNodeIdx, isOfNow:
   const before = state.commitIndex;
   if (state.members.has(from)) advanceLeaderCommit(state);
   if (state.commitIndex > before) tellCommit(state);
-  else if (!state.owesCommit) replicateToOne(state, from);
+  else if (!isPutOffBy(state, progress, message)) replicateToOne(state, from);
+}
+
+/**
+ * What it lacks goes with what the turn sends anyway. Or it has neither taken the probe nor asked for
+ * anything: it would be sent what it refuses again as fast as the link goes. The next heartbeat asks.
+ */
+function isPutOffBy(
+  { owesCommit }: RaftState,
+  { mode }: Progress,
+  { reset, success }: NextNodeIdx,
+): boolean {
+  return owesCommit || (mode === "probe" && !reset && !success);
 }
 
 /**

@@ -120,13 +120,23 @@ export function isTooLarge(
  * Whether the leader is not to be told where our log ends: it would send the same again at once, all of it,
  * with every heartbeat. From time to time it is told.
  */
-export function waitsForDump(state: RaftState): boolean {
+export function waitsForDump(state: RaftState, toldCommitIndex: number): boolean {
   const { tooLarge, term, leader, nowMs } = state;
   if (tooLarge === null || tooLarge.term !== term || tooLarge.leader !== leader) return false;
+  if (tooLarge.what === "tail" && hasRoom(state, toldCommitIndex)) return false;
   if (nowMs < tooLarge.dueMs) return true;
   const dueMs = nowMs + retryMs(tooLarge.what);
   state.tooLarge = { ...tooLarge, dueMs, isAsked: true };
   return false;
+}
+
+/** Whether what was not taken since too much was not committed would be taken by now. */
+function hasRoom(
+  { log, commitIndex, followedBytesMax }: RaftState,
+  toldCommitIndex: number,
+): boolean {
+  const committed = Math.max(commitIndex, toldCommitIndex);
+  return log.bytesOf(committed + 1, log.lastIndex) <= followedBytesMax / 2;
 }
 
 /** Whether a dump that begins now is the one that was refused, sent again though nobody has asked for it. */

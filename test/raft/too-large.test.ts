@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, NextNodeIdx } from "../../protocol/wire/messages.js";
 import { raftLimits } from "../../src/raft/limits.js";
-import { appendFrom, entry, Solo } from "./solo.js";
+import { leader } from "./roles.js";
+import { answerOf, appendFrom, entry, Solo } from "./solo.js";
 
 const pieceBytes = 1024 * 1024;
 
@@ -169,4 +170,26 @@ test("entries that are taken after all end it too: somebody has deleted what was
   solo.step(refused());
   solo.receive("b:1", appendFrom(1, [1, 0], [entry(2, 1)]));
   assert.equal(solo.state.tooLarge, null);
+});
+
+test("whoever neither takes a probe nor asks for anything is sent the next with a heartbeat only", () => {
+  const solo = leader();
+  const sent = () => solo.take().filter(({ to }) => to === "b:1").length;
+  for (let n = 0; n < 4; n += 1) solo.propose(new Uint8Array(60_000).fill(1));
+  solo.take();
+  const progress = solo.state.progress.get("b:1");
+  // One answer to each of them, until it is sent a probe.
+  while ((progress?.owed ?? 0) > 0 && progress?.mode !== "probe") {
+    solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+  }
+  while ((progress?.owed ?? 0) > 1) solo.receive("b:1", answerOf(2, { success: false }));
+  solo.take();
+  solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+  assert.equal(sent(), 1, "the probe");
+  solo.receive("b:1", answerOf(2, { success: false }));
+  assert.equal(sent(), 0);
+  solo.tick(200);
+  assert.equal(sent(), 1);
+  solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+  assert.equal(sent(), 1);
 });

@@ -94,6 +94,30 @@ test("its leader is asked for more from time to time, and one message of it is t
   assert.equal(solo.state.log.lastIndex, lastFitting + 1, "one");
 });
 
+test("its leader is asked for the rest as soon as it says that those before are committed", () => {
+  const solo = followerOf();
+  fill(solo, lastFitting + 1);
+  const half = Math.ceil(lastFitting / 2);
+  for (const [commit, reset] of [
+    [half - 2, false],
+    [half + 1, true],
+    [half + 1, true],
+  ] as const) {
+    solo.receive("b:1", appendFrom(1, [lastFitting + 9, 1], [], commit));
+    assert.deepEqual(solo.takeTo("b:1", "next_node_idx"), [
+      answerOf(lastFitting + 1, { success: false, reset }),
+    ]);
+  }
+  fill(solo, lastFitting + 1);
+  assert.equal(
+    solo.state.log.lastIndex,
+    lastFitting,
+    "asked, but what is not committed has its bound",
+  );
+  fill(solo, lastFitting + 1, { commit: half + 1 });
+  assert.equal(solo.state.log.lastIndex, lastFitting + 1);
+});
+
 test("a new leader that was filled up to the bound gets its own entry in behind all of that", () => {
   const solo = followerOf();
   fill(solo, lastFitting);
