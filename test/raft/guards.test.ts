@@ -75,8 +75,9 @@ suite("vote guard", () => {
 });
 
 suite("covered vote", () => {
-  // Ours ends 3@5; the candidate's ends 4@2, after a term dip. The third member is away.
-  const options: SoloOptions = { log: [0, 5, 5], term: 5, commit: 3, connected: ["b:1"] };
+  // Ours ends 3@5, with nothing above term 2 known to be committed; the candidate's ends 4@2, after a term
+  // dip. The third member is away.
+  const options: SoloOptions = { log: [0, 2, 5], term: 5, commit: 2, connected: ["b:1"] };
 
   test("a candidate whose commit index covers our log gets our vote despite its last term", () => {
     withoutAndWith("covered-vote", options, (solo, guarded) => {
@@ -102,6 +103,15 @@ suite("covered vote", () => {
       assert.equal(solo.state.votedFor, null);
     });
   }
+
+  // b:1 has committed up to 4@5 with c:1, which lost all of it, and then led term 8 with us: 2@8 is committed.
+  test("none where what is committed here is of a later term than its log: it may lack that", () => {
+    const solo = new Solo({ log: [0, 8], term: 8, commit: 2, connected: ["b:1"] });
+    solo.receive("b:1", requestVote(9, 4, 5));
+    solo.status("b:1", { term: 9, commitIndex: 4 });
+    assert.deepEqual(solo.take(), []);
+    assert.equal(solo.state.votedFor, null);
+  });
 
   test("none where the log that it has shown ends below ours, whatever it claims", () => {
     const solo = new Solo(options);

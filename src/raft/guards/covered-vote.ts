@@ -22,14 +22,24 @@ export function wantsCoveredVote(
  * smallest of what it claims, what it has applied and the last index that it has shown, because
  * 0.3.15 can report one beyond its own log; and it is given only while no majority can be reached
  * without that candidate.
+ *
+ * Not where what is committed here ends in a later term than the candidate's log: it may have been committed
+ * after others had lost what the candidate has committed at these indices, and a look at the numbers cannot
+ * tell that from a log that goes on behind ours. Only what is not known to be committed is given up at sight.
  */
 export function coverage(state: RaftState, candidate: string): boolean {
   const known = state.peers.get(candidate);
   if (!state.guarded("covered-vote") || known === undefined || known.status === null) return false;
   if (majorityWithout(state, candidate)) return false;
+  if (committedTerm(state) > known.lastTerm) return false;
   const { commitIndex, lastApplied } = known.status;
   const claimed = Math.min(commitIndex, lastApplied, known.lastIndex);
   return claimed >= state.log.lastIndex && claimed <= knownOfMajority(state, candidate);
+}
+
+/** Of the last entry that is known to be committed. The log holds it: it begins with the end of the dump. */
+function committedTerm({ log, commitIndex }: RaftState): number {
+  return log.termAt(commitIndex) ?? Number.MAX_SAFE_INTEGER;
 }
 
 function majorityWithout(state: RaftState, candidate: string): boolean {
