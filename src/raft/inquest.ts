@@ -131,7 +131,10 @@ function onProbed(state: RaftState, inquest: Inquest, from: string, success: boo
   const lastTerm = inquest.showing.get(from);
   const isShowing = inquest.showing.delete(from);
   if (success || isShowing) inquest.probing.delete(from);
-  if (success && lastTerm !== undefined) {
+  const claim = inquest.claims.get(from);
+  // It ends as was claimed. Where ours is another entry there, its log is none of ours.
+  const isOurs = claim === undefined || state.log.termAt(claim.lastIndex) === claim.lastTerm;
+  if (success && isOurs && lastTerm !== undefined) {
     if (mayBeLedTwice(state, lastTerm)) inquest.ledTwice.set(from, lastTerm);
     else inquest.shown.add(from);
   }

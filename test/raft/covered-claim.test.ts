@@ -1,7 +1,23 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Solo, type SoloOptions } from "./solo.js";
+import type { VanillaModel } from "./vanilla-model.js";
 import { requestVote, talk, vanilla, withoutAndWith } from "./vanilla-peers.js";
+
+/** The peer asks for our vote once, in term 7. Then we want to lead. */
+function campaignBeside(solo: Solo, peer: VanillaModel): void {
+  solo.receive("b:1", requestVote(7, peer.lastIndex, peer.lastTerm));
+  solo.timeOut();
+  talk(solo, peer);
+  for (let turn = 0; turn < 60; turn += 1) {
+    solo.tick(70);
+    talk(solo, peer);
+  }
+}
+
+function termsOf(peer: VanillaModel): number[] {
+  return peer.log.map(({ term }) => term);
+}
 
 suite("covered claim", () => {
   // The peer's log ends 3@7, within what is committed here; ours goes on from 2@7 to 4@5.
@@ -10,15 +26,31 @@ suite("covered claim", () => {
   test("a peer that is covered by our commit index is told its own last term", () => {
     withoutAndWith("covered-claim", covering, (solo, guarded) => {
       const peer = vanilla("b:1", [0, 7, 7], 7);
-      solo.receive("b:1", requestVote(7, 3, 7));
-      solo.timeOut();
-      talk(solo, peer);
-      for (let turn = 0; turn < 20; turn += 1) {
-        solo.tick(70);
-        talk(solo, peer);
-      }
+      peer.version = "0.3.17";
+      campaignBeside(solo, peer);
       assert.equal(solo.state.isLeader, guarded, "without it the peer refuses us by its last term");
     });
+  });
+
+  // After it had forgotten its terms b:1 has counted through them again, and has committed 3@6 with c:1.
+  test("nothing is taken from one that says that it has committed what it ends with", () => {
+    const solo = new Solo(covering);
+    const peer = vanilla("b:1", [0, 7, 6], 7);
+    peer.version = "0.3.17";
+    peer.commitIndex = 3;
+    peer.applied = [...peer.log];
+    campaignBeside(solo, peer);
+    assert.deepEqual(termsOf(peer), [0, 7, 6]);
+    assert.equal(solo.state.isLeader, false);
+  });
+
+  test("of one that forgets its terms the claimed end is no proof where ours is another entry there", () => {
+    const solo = new Solo(covering);
+    const peer = vanilla("b:1", [0, 7, 6], 7);
+    campaignBeside(solo, peer);
+    assert.deepEqual(termsOf(peer), [0, 7, 6]);
+    assert.equal(solo.state.isLeader, false);
+    assert.ok(solo.notes().includes("forgetful-voter"));
   });
 
   // Others have lost 3@5, which is committed here, and have committed 3@7 instead.
@@ -26,17 +58,8 @@ suite("covered claim", () => {
     const solo = new Solo({ log: [0, 5, 5, 5], term: 5, commit: 4, connected: ["b:1"] });
     const peer = vanilla("b:1", [0, 7, 7], 7);
     peer.commitIndex = 3;
-    solo.receive("b:1", requestVote(7, 3, 7));
-    solo.timeOut();
-    talk(solo, peer);
-    for (let turn = 0; turn < 60; turn += 1) {
-      solo.tick(70);
-      talk(solo, peer);
-    }
-    assert.deepEqual(
-      peer.log.map(({ term }) => term),
-      [0, 7, 7],
-    );
+    campaignBeside(solo, peer);
+    assert.deepEqual(termsOf(peer), [0, 7, 7]);
     assert.equal(solo.state.isLeader, false);
   });
 
@@ -108,10 +131,7 @@ suite("covered claim", () => {
         solo.tick(70);
         talk(solo, peer);
       }
-      assert.deepEqual(
-        peer.log.map(({ term }) => term),
-        terms,
-      );
+      assert.deepEqual(termsOf(peer), terms);
       assert.ok(solo.notes().includes("claim-outdated"));
       assert.equal(solo.state.isLeader, false);
     });

@@ -1,3 +1,4 @@
+import type { PeerKnowledge } from "../peer-knowledge.js";
 import type { RaftState } from "../state.js";
 
 /**
@@ -8,8 +9,10 @@ import type { RaftState } from "../state.js";
  * entries that are committed. So a vote won by a claim is looked into before we lead: see inquest.ts.
  *
  * Of a term above all of our log's that is not done: others may have lost what is committed here, have gone on
- * without it in that later term, and have committed what the peer ends with. Then ours is the leftover. (In a
- * dip we hold the higher terms ourselves: what else is of them is older than what we have committed behind them.)
+ * without it in that later term, and have committed what the peer ends with. Then ours is the leftover. In a
+ * dip we hold the higher terms ourselves, and what else is of them is older than what we have committed behind
+ * them, unless others have forgotten their terms since, and count through them again. So nothing is taken
+ * either from a peer that says that its last entry is committed.
  *
  * Where terms dip in our log, a peer whose log is the beginning of ours may end in the dip, and then
  * believes no higher last term that it cannot place: it is told its own as well.
@@ -23,6 +26,11 @@ export function claimFor(state: RaftState, peer: string): number {
   const isBeginning = state.log.termAt(known.lastIndex) === known.lastTerm;
   if (known.lastTerm < ours) return isBeginning && state.log.hasTermDip ? known.lastTerm : ours;
   const isOlder = known.lastTerm <= state.log.maxTerm;
-  const isCovered = isOlder && known.lastIndex <= state.commitIndex;
+  const isCovered = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);
   return isBeginning || isCovered ? known.lastTerm : ours;
+}
+
+/** By its own word, which a campaign has just asked for. */
+function isEndCommitted({ status, lastIndex }: PeerKnowledge): boolean {
+  return status !== null && Math.min(status.commitIndex, status.lastApplied) >= lastIndex;
 }
