@@ -3,13 +3,14 @@ import type { Workload } from "./clients.js";
 import type { Cluster } from "./cluster.js";
 import { Seat } from "./seat.js";
 import type { AnySeat, Standing } from "./standing.js";
+import { isUnproven, stancesOf } from "./unproven.js";
 import { VanillaSeat } from "./vanilla-seat.js";
 import { Violation } from "./violation.js";
 
 /** The longest that a cluster may take to agree when nothing disturbs it any more. */
 const peaceMsMax = 60_000;
 
-/** How long members that do not agree on who is one are given to find together. */
+/** How long members that do not agree on who is one, or whose log is the right one, have to find together. */
 const tornMsMax = 20_000;
 
 const soundDisk = { isFull: false, failSyncs: 0, failWrites: 0, failReads: 0, slowness: 1 };
@@ -19,6 +20,7 @@ export async function makePeace(cluster: Cluster, workload: Workload): Promise<v
   await endFaults(cluster);
   const begunMs = cluster.timeline.nowMs;
   const wrote = new Set<AnySeat>();
+  let provenMs = begunMs;
   for (let turn = 0; cluster.timeline.nowMs < begunMs + peaceMsMax; turn += 1) {
     for (const seat of cluster.seats) {
       administer(cluster, seat, turn);
@@ -32,13 +34,21 @@ export async function makePeace(cluster: Cluster, workload: Workload): Promise<v
     await cluster.run(cluster.timeline.nowMs + 500);
     const ours = cluster.seats.filter((seat) => seat instanceof Seat);
     if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return;
-    if (cluster.timeline.nowMs <= begunMs + tornMsMax) continue;
-    if (isTorn(cluster) || isUnproven(cluster)) {
-      cluster.say("world", `${isTorn(cluster) ? "torn" : "unproven"}: ${stateOf(cluster)}`);
+    if (!isUnproven(stancesOf(cluster))) provenMs = cluster.timeline.nowMs;
+    const why = whyGivenUp(cluster, begunMs, provenMs);
+    if (why !== null) {
+      cluster.say("world", `${why}: ${stateOf(cluster)}`);
       return;
     }
   }
   throw new Violation("liveness", `after ${peaceMsMax} ms without faults: ${stateOf(cluster)}`);
+}
+
+/** @returns why nobody has to lead in the end; null where they are not given up. */
+function whyGivenUp(cluster: Cluster, begunMs: number, provenMs: number): string | null {
+  const { nowMs } = cluster.timeline;
+  if (nowMs > begunMs + tornMsMax && isTorn(cluster)) return "torn";
+  return nowMs > provenMs + tornMsMax ? "unproven" : null;
 }
 
 async function endFaults(cluster: Cluster): Promise<void> {
@@ -108,18 +118,6 @@ function isTorn(cluster: Cluster): boolean {
   if (!cluster.changesMembers && !cluster.lostAmidRemoval) return false;
   const lists = cluster.seats.map((seat) => seat.standing()?.others.length ?? cluster.size - 1);
   return lists.some((known) => known !== cluster.size - 1);
-}
-
-/**
- * A log of ours ends as that of a member does that forgets, in a term that was led twice, and all others of ours
- * have lost theirs: nobody can know whose entries are the right ones, and an operator is told: docs/safety.md.
- */
-function isUnproven(cluster: Cluster): boolean {
-  const ours = [...cluster.views()].map(({ raft }) => raft);
-  return (
-    ours.some(({ unprovenLog }) => unprovenLog !== null) &&
-    ours.every(({ unprovenLog, mustRefetch }) => unprovenLog !== null || mustRefetch)
-  );
 }
 
 function isSettled(cluster: Cluster): boolean {
