@@ -27,6 +27,7 @@ export function beginLook(state: RaftState, peer: string, progress: Progress): b
     answeredMs: null,
     status: null,
     triedTo: null,
+    triedAt: 0,
     differs: false,
   };
   return true;
@@ -109,11 +110,12 @@ export function onLookAnswer(state: RaftState, peer: string, answer: NextNodeIdx
  */
 function askForCommitted(state: RaftState, peer: string, look: Look): void {
   const terms = termsToTry(state.term, (look.triedTo ?? state.term + 1) - 1);
+  if (look.triedTo === null) look.triedAt = state.commitIndex;
   look.triedTo = Math.max(terms.at(-1) ?? 0, lowestTried(state));
-  for (const term of terms) probe(state, peer, state.commitIndex, term);
+  for (const term of terms) probe(state, peer, look.triedAt, term);
 }
 
-/** A log that has nothing later where we have committed is no other leader's history of our time. */
+/** Further down nothing is looked for: a peer that has shown no other entry by then is believed to hold ours. */
 function lowestTried({ term }: RaftState): number {
   return Math.max(0, term - raftLimits.lookTermsMax);
 }

@@ -163,6 +163,27 @@ suite("a lower term in which others have gone on without their leader", () => {
       assert.deepEqual(termsOf(b.log), [0, 1, term, term, term, term]);
     });
   }
+
+  test("nor does it matter what is committed here while it is asked", () => {
+    const solo = leaderOfTwo(true, 4_999);
+    const b = committed([0, 1, 10, 4_500, 4_500, 4_500, 4_500]);
+    const hear = b.receive.bind(b);
+    let hasRisen = false;
+    b.receive = (from, message, nowMs) => {
+      if (!hasRisen && message.type === "append_entries" && message.prevLogIdx === 3) {
+        hasRisen = true;
+        solo.receive("c:1", answerOf(5));
+        assert.equal(solo.state.commitIndex, 4);
+      }
+      return hear(from, message, nowMs);
+    };
+    solo.connect("c:1", true);
+    solo.connect("b:1");
+    play(solo, 1_000, b);
+    assert.ok(hasRisen);
+    assert.ok(solo.state.isLeader);
+    assert.deepEqual(termsOf(b.log), [0, 1, 5_000, 5_000, 5_000, 5_000]);
+  });
 });
 
 suite("a new link to a member that leads nothing and follows nobody else", () => {

@@ -136,9 +136,11 @@ function meet(
       return isWarned && leads(ours) ? true : null;
     },
     () => {
-      const entry = ours.standing()?.entryAt(index);
-      if (!leads(ours) || entry === undefined) return;
-      if (Buffer.compare(entry.command, command) === 0) return;
+      const standing = ours.standing();
+      // What a dump has taken away cannot be looked at.
+      if (standing === null || !leads(ours) || index < standing.firstIndex) return;
+      const entry = standing.entryAt(index);
+      if (entry !== undefined && Buffer.compare(entry.command, command) === 0) return;
       const what = `leads term ${termOf(ours)} without entry ${index}/${term}, acknowledged`;
       cluster.fail(new Violation("acknowledged-stays", `${ours.address} ${what}`));
     },
