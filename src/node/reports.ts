@@ -1,5 +1,6 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
+import { laterEndCode, laterEndText } from "../raft/guards/covered-claim.js";
 import { leavingMembers } from "../raft/history.js";
 import type { RaftState } from "../raft/state.js";
 import { refusedCode, tooLargeText } from "../raft/too-large.js";
@@ -121,6 +122,7 @@ export function statusReport(sources: ReportSources): StatusReport {
       ...notes.degraded(),
       ...(state.showsMissing ? [{ code: refetchingCode, message: refetching(state) }] : []),
       ...unprovenLog(state),
+      ...laterEnd(state),
       ...tooLarge(state),
       ...full(sources),
     ],
@@ -145,6 +147,10 @@ function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
     "the members that are away. Where none of them comes back, compare the files of the two (quorate " +
     `doctor DIR DIR); where ${peer} has nothing that is missing here, start it with an empty directory`;
   return [{ code: "forgetful-voter", message }];
+}
+
+function laterEnd({ laterEnd: end }: RaftState): DegradedReason[] {
+  return end === null ? [] : [{ code: laterEndCode, message: laterEndText(end) }];
 }
 
 function tooLarge({ tooLarge: refused }: RaftState): DegradedReason[] {

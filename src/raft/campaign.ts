@@ -1,5 +1,5 @@
 import { behindOurTerm, candidateVerdict, needsCandidateGuard } from "./guards/candidate-guard.js";
-import { claimFor } from "./guards/covered-claim.js";
+import { claimFor, noteLaterEnd } from "./guards/covered-claim.js";
 import { forgetsTerms, noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
@@ -230,6 +230,7 @@ export function campaign(state: RaftState, peers: readonly string[]): void {
   state.claims.clear();
   for (const peer of peers) {
     const claimed = claimFor(state, peer);
+    noteLaterEnd(state, peer, claimed);
     const known = state.peers.get(peer);
     if (claimed !== state.log.lastTerm && known !== undefined) {
       state.claims.set(peer, { lastIndex: known.lastIndex, lastTerm: claimed });

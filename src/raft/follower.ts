@@ -75,6 +75,7 @@ function acceptLeader(state: RaftState, from: string, message: FromLeader): bool
   state.preVotes = null;
   state.gaveWay = null;
   state.unprovenLog = null;
+  state.laterEnd = null;
   state.leaderHeardMs = state.nowMs;
   if (!state.transferringToSelf) state.resetElectionDeadline();
   return true;

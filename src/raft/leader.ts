@@ -9,6 +9,7 @@ export function lead(state: RaftState): void {
   state.inquest = null;
   state.gaveWay = null;
   state.unprovenLog = null;
+  state.laterEnd = null;
   state.setRole("leader", state.selfId);
   state.uncommittedBytes = uncommittedBytes(state);
   state.membershipChangeIndex = 0;

@@ -13,6 +13,10 @@ import type { Refused } from "./too-large.js";
 import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
 
 /** Where a log ends. */
+export interface LaterEnd extends LogEnd {
+  readonly peer: string;
+}
+
 export interface LogEnd {
   readonly lastIndex: number;
   readonly lastTerm: number;
@@ -68,6 +72,8 @@ export class RaftState {
   secondTerm: number;
   /** The peer for whose log no vote of its own can vouch, so that nobody leads: see inquest.ts. */
   unprovenLog: { peer: string; lastTerm: number } | null = null;
+  /** The peer that is told no claim, so that nobody leads: see covered-claim.ts. */
+  laterEnd: LaterEnd | null = null;
 
   /** Sequence number of the latest write effect, and the highest that is durable. */
   seq = 0;

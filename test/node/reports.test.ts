@@ -31,6 +31,11 @@ test("the status says whose log keeps the member from leading, and what to do", 
   const [reason] = statusReport(sources).degraded;
   assert.equal(reason?.code, "forgetful-voter");
   assert.match(reason.message, /b:1.* ends in term 2, which was led twice.*quorate doctor DIR DIR/);
+  state.unprovenLog = null;
+  state.laterEnd = { peer: "c:1", lastIndex: 3, lastTerm: 7 };
+  const [later] = statusReport(sources).degraded;
+  assert.equal(later?.code, "later-end");
+  assert.match(later.message, /c:1.* ends at 3 in term 7.*Start the members that are away/);
 });
 
 test("a member whose removal is not committed is named to those that ask, as one that leaves", () => {

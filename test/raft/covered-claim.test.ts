@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { Solo, type SoloOptions } from "./solo.js";
+import { appendFrom, Solo, type SoloOptions } from "./solo.js";
 import type { VanillaModel } from "./vanilla-model.js";
 import { requestVote, talk, vanilla, withoutAndWith } from "./vanilla-peers.js";
 
@@ -61,6 +61,19 @@ suite("covered claim", () => {
     campaignBeside(solo, peer);
     assert.deepEqual(termsOf(peer), [0, 7, 7]);
     assert.equal(solo.state.isLeader, false);
+    assert.deepEqual(solo.state.laterEnd, { peer: "b:1", lastIndex: 3, lastTerm: 7 });
+    assert.equal(solo.notes().filter((code) => code === "later-end").length, 1, "it is said once");
+    solo.receive("b:1", appendFrom(solo.state.term + 1, [4, 5]));
+    assert.equal(solo.state.laterEnd, null);
+  });
+
+  test("with a third member there nothing is said about it", () => {
+    const solo = new Solo({ log: [0, 5, 5, 5], term: 5, commit: 4 });
+    solo.receive("b:1", requestVote(7, 3, 7));
+    solo.timeOut();
+    for (const peer of ["b:1", "c:1"]) solo.status(peer, { term: 7 });
+    assert.equal(solo.takeTo("b:1", "request_vote").length, 1);
+    assert.equal(solo.state.laterEnd, null);
   });
 
   // Ours is 2@7 and then a dip to 4@1, of which nothing is known to be committed.

@@ -1,5 +1,5 @@
 import type { PeerKnowledge } from "../peer-knowledge.js";
-import type { RaftState } from "../state.js";
+import type { LaterEnd, RaftState } from "../state.js";
 
 /**
  * Covered claim, the covered vote's mirror: a peer whose log ends within what is committed here, or is
@@ -28,6 +28,30 @@ export function claimFor(state: RaftState, peer: string): number {
   const isOlder = known.lastTerm <= state.log.maxTerm;
   const isCovered = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);
   return isBeginning || isCovered ? known.lastTerm : ours;
+}
+
+/**
+ * Nothing was claimed of a peer whose end is covered, and without its vote nobody leads before a third member
+ * is there: an operator has to hear of it.
+ */
+export function noteLaterEnd(state: RaftState, peer: string, claimed: number): void {
+  const known = state.peers.get(peer);
+  if (!state.guarded("covered-claim") || known === undefined || known.lastTerm <= claimed) return;
+  if (known.lastIndex > state.commitIndex) return;
+  const reachable = state.connectedMembers().filter((member) => member !== peer).length + 1;
+  if (reachable >= state.majority) return;
+  const isFirst = state.laterEnd === null;
+  state.laterEnd = { peer, lastIndex: known.lastIndex, lastTerm: known.lastTerm };
+  if (isFirst) state.note("warn", laterEndCode, laterEndText(state.laterEnd));
+}
+
+export const laterEndCode = "later-end";
+
+export function laterEndText({ peer, lastIndex, lastTerm }: LaterEnd): string {
+  return (
+    `does not lead with the vote of ${peer}: its log ends at ${lastIndex} in term ${lastTerm}, later than that of ours, ` +
+    "where other entries may have been committed since. Start the members that are away"
+  );
 }
 
 /** By its own word, which a campaign has just asked for. */
