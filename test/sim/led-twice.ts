@@ -138,7 +138,8 @@ function meet(
     () => {
       const standing = ours.standing();
       // What a dump has taken away cannot be looked at.
-      if (standing === null || !leads(ours) || index < standing.firstIndex) return;
+      // It has been started again before it met any of them, and cannot know that the term was led twice.
+      if (!isWarned || standing === null || !leads(ours) || index < standing.firstIndex) return;
       const entry = standing.entryAt(index);
       if (entry !== undefined && Buffer.compare(entry.command, command) === 0) return;
       const what = `leads term ${termOf(ours)} without entry ${index}/${term}, acknowledged`;
