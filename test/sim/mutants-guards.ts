@@ -49,6 +49,7 @@ export const guardMutants: readonly Mutant[] = [
     rule: "a covered vote without looking at the commit index",
     file: "src/raft/guards/covered-vote.js",
     edits: [
+      ["if (committedTerm(state) > known.lastTerm)", "if (false)"],
       [
         "return claimed >= state.log.lastIndex && claimed <= knownOfMajority(state, candidate);",
         "return true;",
