@@ -241,9 +241,12 @@ export class Store {
       // As it will be stored, with the index that it is given then.
       const record = makeRecord(call.key, id, new Map(dict).set("index", 0));
       const old = this.#records.get(id);
-      const bytes = weightOf(keyOf(id, record), record) - (old?.weight ?? 0);
+      const expires = deadlineOf(record) !== null;
+      // What would have gone by itself, and is to stay, is there from now on.
+      const isNew = old === undefined || (!expires && deadlineOf(old) !== null);
+      const bytes = weightOf(keyOf(id, record), record) - (isNew ? 0 : old.weight);
       if (bytes <= 0) return null;
-      return { bytes, isNew: old === undefined, expires: deadlineOf(record) !== null };
+      return { bytes, isNew, expires };
     } catch {
       return null;
     }

@@ -81,6 +81,19 @@ test("of keys with a time to live there is a sixteenth, and again when they are 
   assert.ok(takes(fleeting("/leader", 1_000)));
 });
 
+test("in a full store no key with a time to live can be made to stay", () => {
+  const { store, append, apply, takes } = scene(bytesMax);
+  for (let n = 0; n < 100; n += 1) {
+    const pair = [fleeting(`/x${n}`, 1_000), set(`/x${n}`, 1_000)];
+    for (const command of pair.filter((each) => takes(each))) {
+      append(command);
+      apply();
+    }
+  }
+  assert.ok(store.bytes <= bytesMax + 2 * kept, `${store.bytes} bytes`);
+  assert.equal(takes(set("/x0", 1_000)), false);
+});
+
 test("in a full store a key that is there may become a little larger, for a sixteenth", () => {
   const { takes } = scene(bytesMax + kept - 1_000);
   assert.ok(takes(set("/k1", 1_500)));
