@@ -1,13 +1,13 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import { AcceptedCalls } from "./accepted-calls.js";
 import { otherCommandRefusal, parseCommand } from "./command.js";
 import { ExpiryIndex } from "./expiry-index.js";
 import { type Effect, evaluate } from "./kv-rules.js";
 import { Lifetimes } from "./lifetimes.js";
-import { acceptedCallBytesMax, acceptedCallsMax, restoreKeysPerStep } from "./limits.js";
+import { restoreKeysPerStep } from "./limits.js";
 import { PlainRun } from "./plain-run.js";
 import { parsePlainSet } from "./plain-set.js";
-import type { KvCall } from "./python-call.js";
 import { isStr, keyId, prefixMatcher, pyTypeName, startsWith } from "./python-key.js";
 import {
   type CompactRecord,
@@ -95,9 +95,7 @@ export class Store {
     idsStartingWith: (prefix: PyValue) => this.#idsStartingWith(prefix),
     all: () => this.#records,
   };
-  /** Calls that were asked about, until they are applied: a leader decodes a proposal once. */
-  readonly #calls = new Map<Uint8Array, KvCall>();
-  #callBytes = 0;
+  readonly #calls = new AcceptedCalls();
   readonly #overlay = new TailOverlay(
     this.#state,
     (command) => this.#calls.get(command) ?? parseCommand(command),
@@ -210,7 +208,7 @@ export class Store {
       if (call === null) return otherCommandRefusal(command);
       this.#overlay.follow(tail);
       const reason = refusalOf(call, this.#overlay);
-      if (reason === null) this.#remember(command, call);
+      if (reason === null) this.#calls.remember(command, call);
       return reason;
     } catch (error) {
       return reasonOf(error);
@@ -226,7 +224,7 @@ export class Store {
     const call = parsePlainSet(command);
     if (call === null || this.#records.get(call.key) instanceof GeneralRecord) return false;
     this.#plainRun.add(command, tail);
-    this.#remember(command, call);
+    this.#calls.remember(command, call);
     return true;
   }
 
@@ -254,12 +252,12 @@ export class Store {
 
   /** A command that `refusal` has let pass is not going to be applied. */
   forget(command: Uint8Array): void {
-    if (this.#calls.delete(command)) this.#callBytes -= command.length;
+    this.#calls.forget(command);
   }
 
   /** Bytes of the commands that are kept until they are applied. */
   get acceptedBytes(): number {
-    return this.#callBytes;
+    return this.#calls.bytes;
   }
 
   /**
@@ -330,17 +328,6 @@ export class Store {
         this.#snapshots.delete(cursor);
       },
     };
-  }
-
-  #remember(command: Uint8Array, call: KvCall): void {
-    this.forget(command);
-    const bytes = this.#callBytes + command.length;
-    if (this.#calls.size >= acceptedCallsMax || bytes > acceptedCallBytesMax) {
-      this.#calls.clear();
-      this.#callBytes = 0;
-    }
-    this.#calls.set(command, call);
-    this.#callBytes += command.length;
   }
 
   #idsStartingWith(prefix: PyValue): string[] {
