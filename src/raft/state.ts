@@ -13,13 +13,14 @@ import type { Refused } from "./too-large.js";
 import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
 
 /** Where a log ends. */
-export interface LaterEnd extends LogEnd {
-  readonly peer: string;
-}
-
 export interface LogEnd {
   readonly lastIndex: number;
   readonly lastTerm: number;
+}
+
+/** Where the log of a peer ends that keeps us from leading. */
+export interface LaterEnd extends LogEnd {
+  readonly peer: string;
 }
 
 /** A term and the vote given in it. */
