@@ -1,6 +1,7 @@
 import { raftLimits } from "../raft/limits.js";
 import type { RaftLog } from "../raft/raft-log.js";
-import type { Growth, Store } from "../store/store.js";
+import type { Growth } from "../store/growth.js";
+import type { Store } from "../store/store.js";
 import { nodeLimits } from "./limits.js";
 
 /** What a leader has before it when it judges a command. */

@@ -3,6 +3,7 @@ import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { AcceptedCalls } from "./accepted-calls.js";
 import { otherCommandRefusal, parseCommand } from "./command.js";
 import { ExpiryIndex } from "./expiry-index.js";
+import { type Growth, growthOf } from "./growth.js";
 import { type Effect, evaluate } from "./kv-rules.js";
 import { Lifetimes } from "./lifetimes.js";
 import { restoreKeysPerStep } from "./limits.js";
@@ -35,15 +36,6 @@ export interface Raised {
 }
 
 export type ApplyOutcome = Applied | Raised;
-
-/** What a command would add to a store. */
-export interface Growth {
-  readonly bytes: number;
-  /** Its key is not there yet. */
-  readonly isNew: boolean;
-  /** Its value has a time to live. */
-  readonly expires: boolean;
-}
 
 export interface ExpiredKey {
   readonly key: PyValue;
@@ -228,24 +220,12 @@ export class Store {
     return true;
   }
 
-  /** What the command would add if it were applied now and its conditions held; null where it would add nothing. */
+  /** What the command, which `refusal` has let pass, would add now; null where it would add nothing. */
   growthBy(command: Uint8Array): Growth | null {
     try {
-      const call = this.#calls.get(command) ?? parseCommand(command);
-      if (call?.kind !== "set" && call?.kind !== "plain-set") return null;
-      const id = keyId(call.key);
-      const dict = call.kind === "plain-set" ? call.toDict() : call.value;
-      if (!(dict instanceof Map)) return null;
-      // As it will be stored, with the index that it is given then.
-      const record = makeRecord(call.key, id, new Map(dict).set("index", 0));
-      const old = this.#records.get(id);
-      const expires = deadlineOf(record) !== null;
-      // What would have gone by itself, and is to stay, is there from now on.
-      const isNew = old === undefined || (!expires && deadlineOf(old) !== null);
-      const bytes = weightOf(keyOf(id, record), record) - (isNew ? 0 : old.weight);
-      if (bytes <= 0) return null;
-      return { bytes, isNew, expires };
+      return growthOf(this.#calls.get(command) ?? parseCommand(command), this.#state.record);
     } catch {
+      // Applied, it would raise, and so change nothing.
       return null;
     }
   }
