@@ -4,6 +4,7 @@ import { adminStatus, syncobjAdmin } from "./support/admin.js";
 import { assertEqualData, differences } from "./support/compare.js";
 import { eventually } from "./support/eventually.js";
 import { freeAddresses } from "./support/free-ports.js";
+import { mismatches } from "./support/log-matching.js";
 import { pysyncobjVersions } from "./support/python.js";
 import { openScene, type Scene } from "./support/scene.js";
 import { startObserver, type VanillaNode } from "./support/vanilla-client.js";
@@ -198,3 +199,20 @@ for (const version of pysyncobjVersions) {
     });
   }
 }
+
+test("logs that do not match are found", () => {
+  const log = (name: string, ...entries: readonly (readonly [number, number, string])[]) => ({
+    name,
+    entries: entries.map(([index, term, text]) => ({ index, term, command: Buffer.from(text) })),
+  });
+  const one = log("one", [2, 1, "a"], [3, 1, "b"], [4, 2, "c"]);
+  const cases: readonly (readonly [number, ReturnType<typeof log>])[] = [
+    [0, log("compacted, and shorter", [3, 1, "b"])],
+    [0, log("another end", [3, 1, "b"], [4, 1, "x"], [5, 1, "y"])],
+    [1, log("another command", [2, 1, "a"], [3, 1, "x"])],
+    [1, log("another term before one that is alike", [2, 1, "a"], [3, 2, "b"], [4, 2, "c"])],
+  ];
+  for (const [count, other] of cases) {
+    assert.equal(mismatches([one, other]).length, count, other.name);
+  }
+});

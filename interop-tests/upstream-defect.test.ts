@@ -77,6 +77,14 @@ describe("after a restart a stale member", { concurrency: 2 }, () => {
       { scenario: "forced", cast: castOf("0.3.15", "0.3.15", "quorate"), runs: 2 },
     ],
     [
+      "not where it is Quorate, beside two of 0.3.17",
+      { scenario: "forced", cast: castOf("0.3.17", "quorate", "0.3.17"), runs: 1 },
+    ],
+    [
+      "not where two are Quorate, and the third is of 0.3.15",
+      { scenario: "forced", cast: castOf("0.3.15", "quorate", "quorate"), runs: 1 },
+    ],
+    [
       "not where three Quorate members restart under eager writers",
       { scenario: "restart", cast: allQuorate, runs: 2 },
     ],

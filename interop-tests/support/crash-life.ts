@@ -10,7 +10,9 @@ import { CrashSeat } from "./crash-seat.js";
 import { CrashWitness, conflictEntries, type Window } from "./crash-witness.js";
 import { eventually } from "./eventually.js";
 import { freeAddresses } from "./free-ports.js";
+import { readJournal } from "./journal-reading.js";
 import type { KvData } from "./kv-data.js";
+import { mismatches, type NamedLog } from "./log-matching.js";
 import { Scene } from "./scene.js";
 import type { Kind } from "./seats.js";
 
@@ -87,6 +89,11 @@ class Standstill extends Error {}
 
 function hasGoneWrong({ lost, undead, stuck, differing, faults }: LifeResult): boolean {
   return stuck !== null || [lost, undead, differing, faults].some(({ length }) => length > 0);
+}
+
+/** Of one of ours: a vanilla member's log may hold what a term that was led twice has left. */
+function logOf({ kind, name, dataDir, selfAddr }: CrashSeat): NamedLog[] {
+  return kind === "quorate" ? [{ name, entries: readJournal(dataDir, selfAddr) }] : [];
 }
 
 /** What each member says of itself. */
@@ -377,7 +384,7 @@ export class CrashLife {
       this.#checkLog(seat);
     }
     const windows = new Map<Window, number>();
-    const faults = [...this.#faults];
+    const faults = [...this.#faults, ...mismatches(seats.flatMap(logOf))];
     let vanillaFaults = 0;
     for (const witness of this.#witnesses) {
       await witness.look();
