@@ -25,7 +25,7 @@ export interface DiskEvents {
  * a failed fdatasync has kept is not known.
  */
 export class DiskWriter {
-  readonly #storage: Pick<Storage, "write">;
+  readonly #storage: Pick<Storage, "write" | "worksOn">;
   readonly #events: DiskEvents;
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -35,7 +35,7 @@ export class DiskWriter {
   #stopped = false;
 
   constructor(
-    storage: Pick<Storage, "write">,
+    storage: Pick<Storage, "write" | "worksOn">,
     events: DiskEvents,
     logger: Logger,
     clock: Clock = systemClock,
@@ -91,7 +91,7 @@ export class DiskWriter {
       this.#events.trouble(trouble);
     };
     for (;;) {
-      const hanging = this.#clock.after(nodeLimits.diskHangsMs, () => tell(hangs)).unref();
+      const hanging = this.#clock.after(nodeLimits.diskHangsMs, () => tell(this.#hangs())).unref();
       try {
         await this.#storage.write(ops);
         if (told !== null) this.#events.trouble(null);
@@ -110,9 +110,9 @@ export class DiskWriter {
       if (this.#stopped) return false;
     }
   }
-}
 
-const hangs: DiskTrouble = {
-  code: "disk-hangs",
-  message: `a write has taken more than ${nodeLimits.diskHangsMs} ms: check the disk`,
-};
+  #hangs(): DiskTrouble {
+    const message = `a write has taken more than ${nodeLimits.diskHangsMs} ms: check the disk`;
+    return { code: "disk-hangs", message: `${this.#storage.worksOn}: ${message}` };
+  }
+}

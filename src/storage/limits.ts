@@ -41,6 +41,9 @@ export const confirmDelayMs = 100;
 /** How often a moved commit index is stored: upstream's interval. It is a hint, not a promise. */
 export const commitIndexIntervalMs = 1000;
 
+/** After an attempt to store it for which there was no room, or no descriptor. */
+export const commitIndexRetryMs = 5000;
+
 /**
  * Time that dump writing and reading work before they let the event loop run. A batch is three calls, one
  * after the other, on its way to the disk, and each waits for the slice that is under way.

@@ -120,6 +120,12 @@ export function switchFault(cause: unknown, path: string): StorageError {
   return new StorageError("io", path, message, { cause });
 }
 
+/** The code of the system where no file could be opened for want of descriptors: later there may be some. */
+export function lackOfDescriptors(error: unknown): string | null {
+  const code = systemCode(error instanceof StorageError ? error.cause : error);
+  return code === "EMFILE" || code === "ENFILE" ? code : null;
+}
+
 /** The system's error code (`ENOENT`), where the error carries one. */
 export function systemCode(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error)) return null;

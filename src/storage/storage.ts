@@ -13,6 +13,7 @@ import {
   appendBytesMax,
   appendEntriesMax,
   commitIndexIntervalMs,
+  commitIndexRetryMs,
   confirmDelayMs,
 } from "./limits.js";
 import { LogFiles, type LogFilesParts } from "./log-files.js";
@@ -21,7 +22,7 @@ import { nodeFileSystem } from "./node-file-system.js";
 import { openFiles, syncFolder } from "./open-files.js";
 import { type Recovered, reportRecovered } from "./recovered.js";
 import type { Finding } from "./recovery.js";
-import { StorageError, storageFault } from "./storage-error.js";
+import { lackOfDescriptors, StorageError, storageFault } from "./storage-error.js";
 import type { StorageOptions, StorageWrite } from "./storage-types.js";
 
 export type {
@@ -55,6 +56,9 @@ export class Storage {
   #fullPath: string | null = null;
   #tellFailed: (error: StorageError) => void = () => {};
   #isClosed = false;
+  #worksOn: string;
+  /** It is told once that the commit index could not be stored. */
+  #isCommitIndexLate = false;
   /**
    * Resolves when the storage does nothing more. Also for what no caller waits for: without it an
    * idle member would go on over a disk that has failed.
@@ -73,6 +77,7 @@ export class Storage {
   private constructor(parts: LogFilesParts & { readonly lock: FileLock }) {
     this.#fs = parts.fs;
     this.#files = parts.files;
+    this.#worksOn = parts.files.journal;
     this.#logger = parts.logger;
     this.#clock = parts.tools.clock;
     this.#now = parts.now;
@@ -119,6 +124,11 @@ export class Storage {
     return this.#log.journal.bytes;
   }
 
+  /** The file that the operation under way, or the last one, is about: where a disk hangs, for the operator. */
+  get worksOn(): string {
+    return this.#worksOn;
+  }
+
   /** Why the storage does nothing more; null while all is well. For the member's health. */
   get failure(): StorageError | null {
     return this.#failure;
@@ -148,14 +158,7 @@ export class Storage {
   /** Stores the commit index within a second or so. It is a hint: a crash may lose the newest. */
   saveCommitIndex(index: number): void {
     this.#commitIndex = index;
-    if (this.#commitTimer !== null || this.#isClosed) return;
-    const timer = this.#clock.after(commitIndexIntervalMs, () => {
-      this.#commitTimer = null;
-      if (this.#failure === null) {
-        this.#storeCommitIndex().catch((error: unknown) => this.#fail(error));
-      }
-    });
-    this.#commitTimer = timer.unref();
+    this.#startCommitTimer(commitIndexIntervalMs);
   }
 
   /**
@@ -167,6 +170,7 @@ export class Storage {
     const dump = await this.#log.dumps.write(source, signal);
     // In its turn: a compaction under way holds the dump that this one replaces.
     await this.#exclusive(async () => {
+      this.#worksOn = this.#files.dump;
       if (signal?.aborted === true) await this.discardDump(dump);
       else await this.#log.offerDump(dump);
     });
@@ -223,6 +227,7 @@ export class Storage {
   /** @returns how many operations were carried out: neighbouring appends go together. */
   async #carryOut(ops: readonly StorageWrite[], at: number): Promise<number> {
     const op = ops[at];
+    if (op !== undefined) this.#worksOn = this.#fileOf(op);
     switch (op?.kind) {
       case undefined:
         return 1;
@@ -271,6 +276,23 @@ export class Storage {
     }
   }
 
+  #fileOf({ kind }: StorageWrite): string {
+    switch (kind) {
+      case "append":
+      case "truncate":
+        return this.#files.journal;
+      case "meta":
+      case "must-refetch":
+      case "second-term":
+        return this.#files.meta;
+      case "compact":
+      case "install":
+        return this.#files.temporaryJournal;
+      case "keep-conflict":
+        return this.#files.directory;
+    }
+  }
+
   async #keepConflict({
     entries,
     withDump,
@@ -314,6 +336,35 @@ export class Storage {
     await this.#meta.store({ commitIndex: this.#commitIndex });
   }
 
+  #startCommitTimer(ms: number): void {
+    if (this.#commitTimer !== null || this.#isClosed) return;
+    const timer = this.#clock.after(ms, () => {
+      this.#commitTimer = null;
+      if (this.#failure !== null) return;
+      this.#storeCommitIndex().then(
+        () => {
+          this.#isCommitIndexLate = false;
+        },
+        (error: unknown) => this.#commitIndexFailed(error),
+      );
+    });
+    this.#commitTimer = timer.unref();
+  }
+
+  /** What nobody waits for can wait for descriptors as well as for room: what was stored before stands. */
+  #commitIndexFailed(error: unknown): void {
+    const code = lackOfDescriptors(error);
+    if (code === null) this.#fail(error);
+    else if (!this.#isCommitIndexLate) {
+      const text =
+        `${this.#meta.path}: too many files are open (${code}), so that the commit index is stored later. ` +
+        "Nothing is lost; raise the limit (`ulimit -n`, LimitNOFILE of systemd)";
+      this.#logger.error(text, { code: "few-descriptors" });
+      this.#isCommitIndexLate = true;
+    }
+    if (this.#failure === null) this.#startCommitTimer(commitIndexRetryMs);
+  }
+
   #exclusive(work: () => Promise<void>): Promise<void> {
     const done = this.#queue.then(async () => {
       this.#assertUsable();
@@ -349,6 +400,7 @@ export class Storage {
     const timer = this.#clock.after(confirmDelayMs, () => {
       this.#confirmTimer = null;
       const done = this.#queue.then(async () => {
+        this.#worksOn = this.#files.journal;
         if (this.#failure === null) await this.#log.journal.confirm();
       });
       this.#queue = done.catch((error: unknown) => {

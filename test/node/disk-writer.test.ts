@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { silentLogger } from "../../src/logger.js";
-import { DiskWriter } from "../../src/node/disk-writer.js";
+import { type DiskTrouble, DiskWriter } from "../../src/node/disk-writer.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { StorageError } from "../../src/storage/storage-error.js";
 
@@ -15,7 +15,9 @@ interface Attempt {
 function scene() {
   const attempts: Attempt[] = [];
   const heard: string[] = [];
+  const messages: string[] = [];
   const storage = {
+    worksOn: "/d/a:1.journal",
     write: () =>
       new Promise<void>((resolve, reject) => {
         attempts.push({ resolve, reject });
@@ -23,22 +25,26 @@ function scene() {
   };
   const events = {
     durable: (seq: number) => void heard.push(`durable ${seq}`),
-    trouble: (trouble: { code: string } | null) => void heard.push(trouble?.code ?? "usable"),
+    trouble: (trouble: DiskTrouble | null) => {
+      heard.push(trouble?.code ?? "usable");
+      if (trouble !== null) messages.push(trouble.message);
+    },
     failed: () => void heard.push("failed"),
   };
   const writer = new DiskWriter(storage, events, silentLogger);
   writer.push({ kind: "truncate", fromIndex: 9 }, 1);
   writer.kick();
-  return { attempts, heard };
+  return { attempts, heard, messages };
 }
 
 test("a disk that hangs is told of once, and so is its end", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const { attempts, heard } = scene();
+  const { attempts, heard, messages } = scene();
   t.mock.timers.tick(nodeLimits.diskHangsMs - 1);
   assert.deepEqual(heard, []);
   t.mock.timers.tick(1);
   assert.deepEqual(heard, ["disk-hangs"]);
+  assert.match(messages.join(), /^\/d\/a:1\.journal: a write has taken more than/);
   t.mock.timers.tick(10 * nodeLimits.diskHangsMs);
   attempts[0]?.resolve();
   await nextTurn();

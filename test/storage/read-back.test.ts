@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { silentLogger } from "../../src/logger.js";
+import { commitIndexRetryMs } from "../../src/storage/limits.js";
 import { type DumpReader, type Recovered, Storage } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
 import { CrashFileSystem, systemError } from "./crash-file-system.js";
@@ -163,6 +165,78 @@ describe("what no caller waits for", () => {
     clearInterval(alive);
     assert.equal(error.code, "io");
     assert.match(error.message, /journal\.meta: .*EIO.*start the member again/);
+    await storage.close();
+  });
+});
+
+describe("a commit index that cannot be stored for now", () => {
+  for (const [name, failing] of [
+    ["for want of descriptors", { operation: "create", code: "EMFILE" }],
+    ["of the whole system", { operation: "create", code: "ENFILE" }],
+    ["for those of its folder", { operation: "syncDirectory", code: "EMFILE" }],
+    ["for want of room", { operation: "create", code: "ENOSPC" }],
+  ] as const) {
+    test(`${name}: it is stored later, and all else goes on`, async (t) => {
+      const lines: string[] = [];
+      const logger = { ...silentLogger, error: (line: string) => void lines.push(line) };
+      const fs = new CrashFileSystem();
+      t.mock.timers.enable({ apis: ["setTimeout"] });
+      const { storage } = await Storage.open({
+        ...{ dataDir: "/d", selfAddr: address, logger, fileSystem: fs },
+      });
+      await storage.write([{ kind: "append", entries: entries(2, 20) }]);
+      let attempts = 0;
+      fs.fault = (operation) => {
+        if (operation !== failing.operation) return;
+        attempts += 1;
+        throw systemError(failing.code);
+      };
+      storage.saveCommitIndex(20);
+      for (let n = 0; n < 3; n += 1) {
+        t.mock.timers.tick(commitIndexRetryMs);
+        for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+      }
+      assert.ok(attempts >= 1);
+      assert.deepEqual([storage.failure, lines.length], [null, 1]);
+      assert.match(lines.join(), /journal\.meta: .*(EMFILE|ENFILE|ENOSPC)/);
+      await storage.write([{ kind: "append", entries: entries(21, 22) }]);
+      fs.fault = null;
+      storage.saveCommitIndex(21);
+      t.mock.timers.tick(commitIndexRetryMs);
+      for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+      fs.restart(null);
+      t.mock.timers.reset();
+      const { storage: again, recovered } = await open(fs);
+      await again.close();
+      assert.equal(recovered.commitIndex, 21);
+    });
+  }
+});
+
+describe("what the storage works on", () => {
+  test("is known amid each operation", async () => {
+    const { fs, storage } = await running();
+    const seen = new Set<string>();
+    fs.fault = () => seen.add(storage.worksOn);
+    const during = async (work: () => Promise<void>) => {
+      seen.clear();
+      await work();
+      return [...seen];
+    };
+    const files = {
+      append: await during(() => storage.write([{ kind: "append", entries: entries(21, 22) }])),
+      meta: await during(() => storage.write([{ kind: "meta", term: 3, votedFor: null }])),
+      cut: await during(() => storage.write([{ kind: "truncate", fromIndex: 22 }])),
+    };
+    assert.deepEqual(files, {
+      append: [journal],
+      meta: [pathOf("journal.meta")],
+      cut: [journal],
+    });
+    await storage.writeDump(dump(10));
+    const compacting = await during(() => storage.write([{ kind: "compact", keepFrom: 9 }]));
+    assert.deepEqual(compacting, [`${journal}.quorate-tmp`]);
+    fs.fault = null;
     await storage.close();
   });
 });
