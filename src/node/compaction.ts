@@ -1,11 +1,15 @@
 import { commandType } from "../../protocol/log/commands.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
+import { raftLimits } from "../raft/limits.js";
+import { isLogFull } from "../raft/log-bound.js";
+import type { Progress } from "../raft/progress.js";
 import type { RaftState } from "../raft/state.js";
 import type { Storage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import type { CompactionThresholds } from "./config-types.js";
 import { nodeLimits } from "./limits.js";
+import { heavyLogBytes } from "./log-bytes.js";
 import type { Notes } from "./notes.js";
 
 export interface CompactionHost {
@@ -16,6 +20,8 @@ export interface CompactionHost {
   readonly clock: Clock;
   readonly logger: Logger;
   dumpWritten(previousIndex: number): void;
+  /** Another member is to lead, if one can: this one, which leads, cannot take much more. */
+  handOver(): void;
 }
 
 /** When to write a dump, and writing it. Upstream: SyncObj.__tryLogCompaction. */
@@ -28,7 +34,8 @@ export class Compaction {
   #timer: Timer | null = null;
   /** Of the dump that is being written. */
   #abort = new AbortController();
-  #retryMs = Number.NEGATIVE_INFINITY;
+  #failedMs = Number.NEGATIVE_INFINITY;
+  #handedOverMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
 
   constructor(host: CompactionHost, thresholds: CompactionThresholds, dumpIndex: number) {
@@ -45,12 +52,15 @@ export class Compaction {
 
   /** Starts a dump where the log has grown long or old enough. */
   consider(): void {
-    const { clock, storage, notes } = this.#host;
+    const { clock, storage, notes, state } = this.#host;
     const isOld = clock.monotonicMs() - this.#lastMs > this.#thresholds.minTimeMs;
     const isDue = this.#isLong() || isOld || storage.needsDump;
     if (storage.needsDump)
       notes.degrade("dump-damaged", "the dump on disk is damaged: check the disk");
-    if (clock.monotonicMs() < this.#retryMs || this.#isWaitedFor()) return;
+    if (this.#hasJustFailed() || this.#isWaitedFor()) return;
+    // The next dump would take this one's place before the journal is cut behind it: on a slow disk under load
+    // that would go on and on, and the journal grow without end.
+    if (state.compactSeq > state.durableSeq) return;
     if (!isDue || this.#running !== null || !this.#isPossible()) return;
     // What was applied while the dump was written may be due already, and nothing more may follow.
     this.now().then(
@@ -109,16 +119,20 @@ export class Compaction {
    * may be as large as `max_entry_bytes`, and all of them are in memory.
    */
   #heaviness(): number {
-    const { state, applier } = this.#host;
-    const { appliedIndex, store } = applier;
-    if (appliedIndex === null) return 0;
-    const ofData = store.bytes * nodeLimits.heavyLogFactor;
-    const ofEntries = this.#thresholds.minEntries * nodeLimits.heavyLogBytesPerEntry;
-    const bytesMax = Math.min(
-      Math.max(nodeLimits.heavyLogBytesMin, ofData, ofEntries),
-      nodeLimits.heavyLogBytesMost,
-    );
-    return state.log.bytesOf(state.log.firstIndex, appliedIndex) / bytesMax;
+    return this.#appliedBytes() / this.#dueBytes();
+  }
+
+  #appliedBytes(): number {
+    const { log } = this.#host.state;
+    const { appliedIndex } = this.#host.applier;
+    return appliedIndex === null ? 0 : log.bytesOf(log.firstIndex, appliedIndex);
+  }
+
+  #dueBytes(): number {
+    const { applier, state } = this.#host;
+    const due = heavyLogBytes(applier.store.bytes, { compaction: this.#thresholds });
+    // A vanilla leader may have made the data more than the bound of the log is for.
+    return Math.min(due, state.logBytesMax / nodeLimits.heavyLogCatchUpFactor);
   }
 
   /**
@@ -129,11 +143,29 @@ export class Compaction {
     const { state } = this.#host;
     const entriesMax = this.#thresholds.minEntries * nodeLimits.catchUpLogFactor;
     if (!state.isLeader || state.log.length > entriesMax) return false;
-    if (this.#heaviness() > nodeLimits.heavyLogCatchUpFactor) return false;
-    return [...state.progress].some(
-      ([peer, { mode }]) =>
-        mode !== "replicate" && (state.connected.has(peer) || state.observers.has(peer)),
+    const bytesMax = Math.min(
+      this.#dueBytes() * nodeLimits.heavyLogCatchUpFactor,
+      state.logBytesMax * nodeLimits.catchUpLogShare,
     );
+    if (this.#appliedBytes() > bytesMax) return false;
+    return [...state.progress].some(([peer, progress]) => this.#catchesUp(peer, progress));
+  }
+
+  /** It takes a dump, or is asked how far it is; a member also where it is still far behind. */
+  #catchesUp(peer: string, { mode, matchIndex }: Progress): boolean {
+    const { state, applier } = this.#host;
+    const isMember = state.connected.has(peer);
+    if (mode !== "replicate") return isMember || state.observers.has(peer);
+    const lackedBytes = state.log.bytesOf(matchIndex + 1, applier.appliedIndex ?? 0);
+    // So much may be on its way to one that keeps up.
+    return isMember && lackedBytes > raftLimits.inFlightBytesMax + state.entryBytesMax;
+  }
+
+  #hasJustFailed(): boolean {
+    const { clock, state } = this.#host;
+    // Each attempt on a full disk takes the room that the journal needs, until it fails.
+    const restMs = isLogFull(state) ? nodeLimits.fullLogRetryMs : nodeLimits.dumpRetryMs;
+    return clock.monotonicMs() - this.#failedMs < restMs;
   }
 
   /** New since the last dump, durable, and with no change of membership on its way. */
@@ -184,10 +216,21 @@ export class Compaction {
 
   #failed(error: unknown): void {
     if (this.#abort.signal.aborted) return;
-    // Each attempt on a full disk takes the room that the journal needs, until it fails.
-    this.#retryMs = this.#host.clock.monotonicMs() + nodeLimits.dumpRetryMs;
+    this.#failedMs = this.#host.clock.monotonicMs();
     const text = `the dump could not be written, the journal keeps growing: ${String(error)}`;
     this.#host.notes.say({ level: "error", code: "dump-failed", text });
     this.#host.notes.degrade("dump-failed", text);
+    this.#giveLeadAway();
+  }
+
+  /** The others' logs may be short: they can write what this member would have to refuse from now on. */
+  #giveLeadAway(): void {
+    const { state, clock, logger, handOver } = this.#host;
+    const nowMs = clock.monotonicMs();
+    if (!state.isLeader || !isLogFull(state)) return;
+    if (nowMs - this.#handedOverMs < nodeLimits.fullLogHandOverMs) return;
+    this.#handedOverMs = nowMs;
+    logger.warn("the log is full and no dump can be written: another member is asked to lead");
+    handOver();
   }
 }

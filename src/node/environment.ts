@@ -35,6 +35,8 @@ export interface Environment {
   readonly askUtility: typeof askUtility;
   /** Rules that are switched off, to show what they are good for. */
   readonly guardsOff?: ReadonlySet<GuardName>;
+  /** What the log may come to, where that is not to follow from the settings: a test fills it. */
+  readonly logBytesMax?: number;
 }
 
 export const systemEnvironment: Environment = {

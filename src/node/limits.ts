@@ -9,6 +9,10 @@ export const nodeLimits = {
   diskHangsMs: 3_000,
   /** After a dump that failed: a full disk stays full for a while, and the log is no danger yet. */
   dumpRetryMs: 60_000,
+  /** The same where the log is full: it takes nothing more, so that the dump takes the room of nothing. */
+  fullLogRetryMs: 10_000,
+  /** Between two attempts to hand over because of a full log: where all are full, nobody is helped by it. */
+  fullLogHandOverMs: 60_000,
   /**
    * Between two dumps, for each entry of `log_compaction_min_entries`: 5 s for 5,000. What comes faster
    * makes the log longer than that, up to these bounds of it: the memory that it takes, and the time in
@@ -19,16 +23,25 @@ export const nodeLimits = {
   restJournalBytesMax: 64 * 1024 * 1024,
   /**
    * Few entries may be a long log as well: beyond so many bytes of applied entries, and so many times the
-   * data, a dump is due. Under load there may be twice that, and four times while a follower catches up:
-   * always less than a journal takes (4 GiB), at whose end a member stands still.
+   * data, a dump is due. Under load there may be twice that, and four times while a follower catches up.
    */
   heavyLogBytesMin: 64 * 1024 * 1024,
-  heavyLogBytesMost: 512 * 1024 * 1024,
+  heavyLogBytesMost: 256 * 1024 * 1024,
+  /** With more data than that, as much as they come to, up to here: a dump of all takes as long as a log of that. */
+  heavyLogBytesOfMuchData: 768 * 1024 * 1024,
   heavyLogFactor: 2,
   /** Whoever has chosen to compact after a million entries means as many small ones. */
   heavyLogBytesPerEntry: 1024,
   heavyLogRestFactor: 2,
   heavyLogCatchUpFactor: 4,
+  /**
+   * How many times the bytes of a log that is due the whole log may come to, and what it comes to at most. A
+   * follower is waited for up to a part of it: the rest is for what comes while the dump is written. A quarter
+   * more than the latter (see log-bound.ts) is still less than a journal takes, 4 GiB.
+   */
+  logBoundFactor: 6,
+  logBytesMost: 3 * 1024 ** 3,
+  catchUpLogShare: 3 / 4,
   /**
    * How many times longer than usual the log may get while a follower catches up with it. Twice
    * restLogFactor: a follower that begins when a dump is due has as much time as every other.

@@ -1,4 +1,6 @@
 import type { Logger } from "../logger.js";
+import { logFullText } from "../raft/log-bound.js";
+import { refusedCode } from "../raft/too-large.js";
 import type { Recovered, Storage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Compaction } from "./compaction.js";
@@ -179,6 +181,7 @@ export class MemberParts {
         this.runtime.send(to, { type: "apply_command_response", requestId, error }),
       dataBytesMax: this.config.dataBytesMax,
       full: (text) => this.notes.say({ level: "error", code: "data-full", text }),
+      logFull: () => this.#logFull(),
       refused: (reason, from) =>
         this.notes.say({
           level: "warn",
@@ -186,6 +189,15 @@ export class MemberParts {
           text: `a command from ${from} was refused: it would stop every PySyncObj member: ${reason}`,
         }),
     };
+  }
+
+  /** What is wrong with the dump is known where the last one has failed. */
+  #logFull(): string {
+    const failed = this.notes.degraded().find(({ code }) => code === "dump-failed");
+    const full = logFullText(this.runtime.state);
+    const text = failed === undefined ? full : `${full}: ${failed.message}`;
+    this.notes.say({ level: "error", code: refusedCode("log"), text });
+    return text;
   }
 
   #makeApplier(recovered: Recovered): Applier {
@@ -237,6 +249,7 @@ export class MemberParts {
         logger: this.logger,
         dumpWritten: (previousIndex) =>
           this.runtime.submit({ kind: "dump-written", previousIndex }),
+        handOver: () => this.transfer(null, () => {}),
       },
       this.config.compaction,
       dumpIndex,

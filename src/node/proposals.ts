@@ -1,6 +1,7 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import { type ApplyCommandResponse, failReason } from "../../protocol/wire/messages.js";
 import type { Clock } from "../clock.js";
+import { isBeyondLog } from "../raft/log-bound.js";
 import { heldBytes } from "../raft/raft-log.js";
 import type { RaftState } from "../raft/state.js";
 import type { Proposal, ProposalOrigin, ProposalOutcome } from "../raft/types.js";
@@ -32,6 +33,8 @@ export interface ProposalHost {
   refused(reason: string, from: string): void;
   /** One was refused because the data would be too much. */
   full(reason: string): void;
+  /** One was refused because the log would be too long. @returns why it is so long. */
+  logFull(): string;
   readonly dataBytesMax: number;
 }
 
@@ -213,6 +216,10 @@ export class Proposals {
   }
 
   #isWithinQuota({ command, origin }: Proposal, held: Held, isPlain: boolean): boolean {
+    if (isBeyondLog(this.#host.state, held.admittedBytes + command.length)) {
+      this.#fail(origin, "QUEUE_FULL", this.#host.logFull());
+      return false;
+    }
     const refused = quotaRefusal(command, held, this.#host.dataBytesMax, isPlain);
     if (refused === null) return true;
     if (refused.why === "REQUEST_DENIED") this.#host.full(refused.reason);

@@ -2,6 +2,7 @@ import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
 import { laterEndCode, laterEndText } from "../raft/guards/covered-claim.js";
 import { leavingMembers } from "../raft/history.js";
+import { isLogFull, logFullText } from "../raft/log-bound.js";
 import type { RaftState } from "../raft/state.js";
 import { refusedCode, tooLargeText } from "../raft/too-large.js";
 import { keyToText, toJson } from "../store/json-view.js";
@@ -153,9 +154,11 @@ function laterEnd({ laterEnd: end }: RaftState): DegradedReason[] {
   return end === null ? [] : [{ code: laterEndCode, message: laterEndText(end) }];
 }
 
-function tooLarge({ tooLarge: refused }: RaftState): DegradedReason[] {
-  if (refused === null) return [];
-  return [{ code: refusedCode(refused.what), message: tooLargeText(refused) }];
+function tooLarge(state: RaftState): DegradedReason[] {
+  const { tooLarge: refused } = state;
+  if (refused !== null)
+    return [{ code: refusedCode(refused.what), message: tooLargeText(refused) }];
+  return isLogFull(state) ? [{ code: refusedCode("log"), message: logFullText(state) }] : [];
 }
 
 /** So do all members say that hold the same, whoever leads them: before the last write is refused. */

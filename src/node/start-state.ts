@@ -5,6 +5,7 @@ import type { Recovered } from "../storage/storage.js";
 import type { Config } from "./config-types.js";
 import { type Discovered, type DiscoveryHost, discover } from "./discovery.js";
 import type { Environment } from "./environment.js";
+import { logBytesMax } from "./log-bytes.js";
 
 /** Who is in the cluster, by a partner that runs already; null where none does. */
 export async function findCluster(
@@ -22,10 +23,9 @@ export async function findCluster(
   return discover({ ask, logger, clock }, whom, timeouts.discoveryMs);
 }
 
-export function raftConfig(
-  { selfAddr, timeouts, onConflict, entryBytesMax, dataBytesMax }: Config,
-  { random, guardsOff }: Environment,
-): RaftConfig {
+export function raftConfig(config: Config, environment: Environment): RaftConfig {
+  const { random, guardsOff } = environment;
+  const { selfAddr, timeouts, onConflict, entryBytesMax, dataBytesMax } = config;
   return {
     selfId: selfAddr,
     electionTimeoutMsMin: timeouts.electionTimeoutMinMs,
@@ -35,6 +35,7 @@ export function raftConfig(
     onConflict,
     entryBytesMax,
     dataBytesMax,
+    logBytesMax: environment.logBytesMax ?? logBytesMax(config),
     tellsAtTurnEnd: true,
     random,
     ...(guardsOff === undefined ? {} : { guardsOff }),

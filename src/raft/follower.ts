@@ -8,6 +8,7 @@ import { noteTerm } from "./guards/forgetful-voters.js";
 import { mayFollow } from "./guards/forgotten-term.js";
 import { liftPeer } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
+import { areBeyondLog, refuseBeyondLog } from "./log-bound.js";
 import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
 import {
@@ -149,6 +150,13 @@ function takeEntries(state: RaftState, from: string, message: AppendEntries): bo
   const fresh = entries.slice(known);
   const first = fresh[0];
   if (first === undefined) return true;
+  if (areBeyondLog(state, fresh)) {
+    refuseBeyondLog(state, from, first.index);
+    answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
+    // What stands before them is the leader's: applied, it is what a dump drops.
+    raiseCommit(state, Math.min(message.commitIndex, first.index - 1));
+    return false;
+  }
   if (isTooMuch(state, fresh, message.commitIndex)) {
     refuseTooMuch(state, from, first.index);
     answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });

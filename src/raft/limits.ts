@@ -38,6 +38,17 @@ export const raftLimits = {
    * gets them committed in the end, and its own on top.
    */
   followedRetryMs: 10_000,
+  /**
+   * Bytes of the whole log that is held, so counted, unless configured otherwise: memory, and the journal's,
+   * which ends for good at 4 GiB. Beyond it nothing is appended before a dump has made the log shorter.
+   */
+  logBytesMax: 1536 * 1024 * 1024,
+  /** As much more is taken of a leader where a dump would not make the log shorter: see log-bound.ts. */
+  logSpareFactor: 1.25,
+  /** From here on the log counts as full for whoever looks after the member. */
+  logFullShare: 15 / 16,
+  /** A dump makes a log shorter of which so much is applied. */
+  logAppliedShare: 1 / 4,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
   /**

@@ -2,6 +2,7 @@ import { commandType } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { failReason } from "../../protocol/wire/messages.js";
 import { raftLimits } from "./limits.js";
+import { isBeyondLog } from "./log-bound.js";
 import { membershipOf } from "./membership.js";
 import { removalRefusal } from "./removal.js";
 import { replicate } from "./replicate.js";
@@ -12,12 +13,13 @@ import type { Proposal, ProposalOrigin } from "./types.js";
 export function onPropose(state: RaftState, proposals: readonly Proposal[]): void {
   const accepted: { origin: ProposalOrigin; index: number }[] = [];
   let fresh: Entry[] = [];
+  let freshBytes = 0;
   let isFull = false;
   for (const { command, origin } of proposals) {
     // A small one behind one that was too large may have been judged as if that had been appended.
     const error: number | null = isFull
       ? failReason.queueFull
-      : refusal(state, command, fresh.length);
+      : refusal(state, command, { count: fresh.length, bytes: freshBytes });
     if (error !== null) {
       isFull = error === failReason.queueFull;
       reject(state, origin, error);
@@ -25,12 +27,14 @@ export function onPropose(state: RaftState, proposals: readonly Proposal[]): voi
     }
     const index = state.log.lastIndex + fresh.length + 1;
     fresh.push({ index, term: state.term, command });
+    freshBytes += command.length + raftLimits.entryHeldBytes;
     state.uncommittedBytes += command.length;
     accepted.push({ origin, index });
     if (command[0] === commandType.membership) {
       // It takes effect when it is appended: what follows in this batch is judged with the new set.
       state.appendEntries(fresh);
       fresh = [];
+      freshBytes = 0;
       state.membershipChangeIndex = index;
     }
   }
@@ -39,7 +43,13 @@ export function onPropose(state: RaftState, proposals: readonly Proposal[]): voi
   if (accepted.length > 0) replicate(state, false);
 }
 
-function refusal(state: RaftState, command: Uint8Array, pending: number): number | null {
+/** What follows the log when all of a batch is judged. */
+interface Pending {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+function refusal(state: RaftState, command: Uint8Array, pending: Pending): number | null {
   if (state.role !== "leader" || state.inquest !== null) {
     return state.leader === null || state.isLeader
       ? failReason.missingLeader
@@ -55,12 +65,13 @@ function refusal(state: RaftState, command: Uint8Array, pending: number): number
   return null;
 }
 
-/** Followers would not take more before it is committed. */
-function isFull(state: RaftState, { length }: Uint8Array, pending: number): boolean {
+/** Followers would not take more before it is committed, and nobody before a dump makes the log shorter. */
+function isFull(state: RaftState, { length }: Uint8Array, pending: Pending): boolean {
   const { uncommittedBytes, uncommittedShare: share, log, commitIndex } = state;
   if (uncommittedBytes + length > share * raftLimits.uncommittedBytesMax) return true;
-  const entries = log.lastIndex + pending - commitIndex;
-  return entries >= share * raftLimits.uncommittedEntriesMax;
+  const entries = log.lastIndex + pending.count - commitIndex;
+  if (entries >= share * raftLimits.uncommittedEntriesMax) return true;
+  return isBeyondLog(state, pending.bytes + length);
 }
 
 /** One change at a time, after this leadership's no-op is applied. Upstream: SyncObj.__changeCluster. */

@@ -87,5 +87,6 @@ export function onDumpWritten(state: RaftState, previousIndex: number): void {
   state.log.compact(previousIndex);
   state.seq += 1;
   state.logSeq = state.seq;
+  state.compactSeq = state.seq;
   state.emit({ kind: "compact", seq: state.seq, keepFrom: previousIndex });
 }

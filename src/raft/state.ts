@@ -82,6 +82,8 @@ export class RaftState {
   /** The latest term or vote is durable when this write is; likewise the log. */
   metaSeq = 0;
   logSeq = 0;
+  /** The journal has been cut behind our latest dump when this write is durable. */
+  compactSeq = 0;
   /** Whether files are missing is on the disk when this write is. */
   private markSeq = 0;
   /** All entries up to here are durable. */
@@ -184,6 +186,11 @@ export class RaftState {
   /** Bytes of entries that we hold, as a follower, beyond what is committed. */
   get followedBytesMax(): number {
     return Math.min(raftLimits.followedBytesMax, this.config.dataBytesMax ?? Infinity);
+  }
+
+  /** Bytes that the log may come to, committed or not, in memory and on disk. */
+  get logBytesMax(): number {
+    return this.config.logBytesMax ?? raftLimits.logBytesMax;
   }
 
   /** Which part of the bounds on what is not committed is ours: followers with our settings take all of it. */

@@ -4,7 +4,7 @@ import { heldBytes } from "./raft-log.js";
 import type { RaftState } from "./state.js";
 
 /** What a leader has that this member does not take. */
-export type RefusedKind = "entry" | "dump" | "tail";
+export type RefusedKind = "entry" | "dump" | "tail" | "log";
 
 /** What is known of it: whose it is, what comes first of what is missing because of it. */
 export interface Refused {
@@ -68,7 +68,8 @@ export function refuseTooMuch(state: RaftState, leader: string, index: number): 
   refuse(state, { what: "tail", leader, index, bytesMax });
 }
 
-function refuse(state: RaftState, refused: RefusedPart): void {
+/** Says so once, and leaves the leader in peace for a while. */
+export function refuse(state: RaftState, refused: RefusedPart): void {
   const { term, nowMs, tooLarge: old } = state;
   const { what, leader, index } = refused;
   const isNew = old?.what !== what || old.leader !== leader || old.index !== index;
@@ -100,6 +101,13 @@ export function tooLargeText({ what, leader, index, bytesMax }: RefusedPart): st
       "them for now, and nothing is lost. It goes on when a majority of the members holds them: see that they run"
     );
   }
+  if (what === "log") {
+    return (
+      `the log has come to the ${bytesMax} bytes that this member holds: it takes no more of the entries of ` +
+      `${leader}, from ${index} on, and nothing is lost. It goes on by itself when a dump is written: ` +
+      "look here and in the log why none was (dump-failed), and make room for one"
+    );
+  }
   return (
     `entry ${index} of ${leader} is larger than the ${bytesMax} bytes that this member takes: it ` +
     "stays behind, and nothing is lost. Raise quorate.max_entry_bytes and restart it; or wait until " +
@@ -124,6 +132,7 @@ export function waitsForDump(state: RaftState, toldCommitIndex: number): boolean
   const { tooLarge, term, leader, nowMs } = state;
   if (tooLarge === null || tooLarge.term !== term || tooLarge.leader !== leader) return false;
   if (tooLarge.what === "tail" && hasRoom(state, toldCommitIndex)) return false;
+  if (tooLarge.what === "log" && state.log.bytes <= state.logBytesMax / 2) return false;
   if (nowMs < tooLarge.dueMs) return true;
   const dueMs = nowMs + retryMs(tooLarge.what);
   state.tooLarge = { ...tooLarge, dueMs, isAsked: true };

@@ -32,6 +32,8 @@ export interface RaftConfig {
   readonly entryBytesMax?: number;
   /** Most data that is held: of what is not committed no more than that is taken either. */
   readonly dataBytesMax?: number;
+  /** Bytes that the log may come to; raftLimits' where absent. */
+  readonly logBytesMax?: number;
   /**
    * A new commit index is told when the input `turn-ended` comes, with whatever else is sent then, and
    * not at once. To be asked for with `RaftState.owesCommit`.

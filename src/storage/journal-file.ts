@@ -127,8 +127,8 @@ export class JournalFile {
     const end = this.#end + length;
     if (end > journalBytesMax) {
       const message =
-        "the journal has reached its largest size of 4 GiB: nothing is lost, and the member goes on by itself " +
-        "as soon as a dump is written. Look in the log why none was, and make room for one";
+        "the journal has reached its largest size of 4 GiB: nothing is lost. Look in the log why no dump was " +
+        "written, make room for one, then start the member again: it writes one first of all";
       throw new StorageError("no-space", this.path, message);
     }
     const grown = end > this.#size ? grownSize(end) : end;

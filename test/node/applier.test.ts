@@ -57,6 +57,7 @@ function scene(lookMs: number, readDump: () => Promise<Dump | null> = async () =
       sendCommand: () => false,
       refused: () => {},
       full: () => {},
+      logFull: () => "",
       dataBytesMax: Infinity,
       appliedIndex: () => 1,
     },

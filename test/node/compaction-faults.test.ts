@@ -14,6 +14,7 @@ import { Compaction } from "../../src/node/compaction.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { Notes } from "../../src/node/notes.js";
 import { Proposals } from "../../src/node/proposals.js";
+import { raftLimits } from "../../src/raft/limits.js";
 import { Progress } from "../../src/raft/progress.js";
 import { RaftState } from "../../src/raft/state.js";
 import { Storage } from "../../src/storage/storage.js";
@@ -39,6 +40,7 @@ class Bench {
   readonly compaction: Compaction;
   readonly written: number[] = [];
   attempts = 0;
+  handOvers = 0;
   nowMs = 0;
   journalBytes = 0;
   fault: Error | null = null;
@@ -47,7 +49,7 @@ class Bench {
     dataDir: string,
     storage: Storage,
     log: readonly Entry[],
-    minEntries: number,
+    { minEntries, logBytesMax }: { readonly minEntries: number; readonly logBytesMax: number },
   ) {
     this.dataDir = dataDir;
     this.storage = storage;
@@ -55,6 +57,7 @@ class Bench {
       ...{ selfId: selfAddr, electionTimeoutMsMin: 400, electionTimeoutMsMax: 1400 },
       ...{ heartbeatMs: 100, leaderFallbackMs: 30_000, random: () => 0.5 },
       onConflict: "keep" as const,
+      logBytesMax,
     };
     const initial = {
       ...{ term: 1, votedFor: null, commitIndex: log.length, appliedIndex: 1, entries: log },
@@ -70,6 +73,7 @@ class Bench {
         fail: () => {},
         refused: () => {},
         full: () => {},
+        logFull: () => "",
         dataBytesMax: Infinity,
       },
       appliedIndex: () => this.raft.applyingTo,
@@ -100,17 +104,26 @@ class Bench {
         ...{ state: this.raft, applier: this.applier, storage: writer, notes, clock },
         logger: silentLogger,
         dumpWritten: (previousIndex) => this.written.push(previousIndex),
+        handOver: () => {
+          this.handOvers += 1;
+        },
       },
       { minEntries, minTimeMs: 300_000 },
       1,
     );
   }
 
-  static async open(t: TestContext, added: readonly Entry[], minEntries = 10): Promise<Bench> {
+  static async open(
+    t: TestContext,
+    added: readonly Entry[],
+    minEntries = 10,
+    logBytesMax: number = raftLimits.logBytesMax,
+  ): Promise<Bench> {
     const dataDir = await mkdtemp(join(tmpdir(), "quorate-compaction-"));
     const { storage, recovered } = await Storage.open({ dataDir, selfAddr, logger: silentLogger });
     await storage.write([{ kind: "append", entries: added }]);
-    const bench = new Bench(dataDir, storage, [...recovered.entries, ...added], minEntries);
+    const log = [...recovered.entries, ...added];
+    const bench = new Bench(dataDir, storage, log, { minEntries, logBytesMax });
     t.after(async () => {
       // A dump may still be under way.
       await bench.compaction.stop();
@@ -317,6 +330,70 @@ test("the rest ends, and nobody is waited for, where the bytes have become far t
     awaited.compaction.consider();
     assert.equal(awaited.attempts, isFarTooMuch ? 1 : 0);
   }
+});
+
+test("a member that lags far behind is waited for as well, and not for ever", async (t) => {
+  for (const [matchIndex, factor, attempts] of [
+    [2, 1, 0],
+    [10, 1, 1],
+    [2, nodeLimits.heavyLogCatchUpFactor, 1],
+  ] as const) {
+    const bench = await benchOfLarge(t, factor * heavy);
+    const progress = new Progress(2, 0);
+    Object.assign(progress, { mode: "replicate", matchIndex });
+    bench.raft.role = "leader";
+    bench.raft.connected.add("127.0.0.1:4002");
+    bench.raft.progress.set("127.0.0.1:4002", progress);
+    bench.nowMs += restMs;
+    bench.compaction.consider();
+    assert.equal(bench.attempts, attempts, `${matchIndex}, ${factor}`);
+  }
+});
+
+test("no dump is begun before the journal is cut behind the last one", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  bench.applier.apply(added);
+  bench.nowMs += 60_000;
+  bench.raft.compactSeq = 5;
+  bench.raft.durableSeq = 4;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
+  bench.raft.durableSeq = 5;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 1);
+});
+
+test("with a full log a dump is tried again sooner, and the lead goes to another member", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added, 10, 10_000);
+  bench.fault = new StorageError("no-space", "/d", "no space left");
+  bench.raft.role = "leader";
+  bench.applier.apply(added);
+  const attempt = async (ms: number) => {
+    bench.nowMs += ms;
+    bench.compaction.consider();
+    await nextTurn();
+    return [bench.attempts, bench.handOvers];
+  };
+  assert.deepEqual(await attempt(60_000), [1, 1]);
+  assert.deepEqual(await attempt(nodeLimits.fullLogRetryMs - 1), [1, 1]);
+  assert.deepEqual(await attempt(1), [2, 1]);
+  assert.deepEqual(await attempt(nodeLimits.fullLogHandOverMs), [3, 2]);
+  bench.raft.role = "follower";
+  assert.deepEqual(await attempt(nodeLimits.fullLogHandOverMs), [4, 2]);
+});
+
+test("a leader whose log is not full keeps the lead, whatever becomes of its dump", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  bench.fault = new StorageError("no-space", "/d", "no space left");
+  bench.raft.role = "leader";
+  bench.applier.apply(added);
+  bench.nowMs += 60_000;
+  bench.compaction.consider();
+  await nextTurn();
+  assert.deepEqual([bench.attempts, bench.handOvers], [1, 0]);
 });
 
 test("with much data as many bytes again are no long log", async (t) => {

@@ -54,6 +54,7 @@ test("a dump's index is the store's own, which the core learns of later", async 
       fail: () => {},
       refused: () => {},
       full: () => {},
+      logFull: () => "",
       dataBytesMax: Infinity,
       appliedIndex: () => raft.applyingTo,
     },
@@ -72,6 +73,7 @@ test("a dump's index is the store's own, which the core learns of later", async 
     {
       ...{ state: raft, applier, storage, notes, clock, logger: silentLogger },
       dumpWritten: (previousIndex) => written.push(previousIndex),
+      handOver: () => {},
     },
     { minEntries: 10, minTimeMs: 60_000 },
     1,

@@ -49,7 +49,7 @@ function scene(
   const sent: number[] = [];
   const proposals: Proposals = new Proposals({
     ...{ clock, state, store: () => store, fail: () => {}, refused: () => {} },
-    ...{ dataBytesMax, full: () => {} },
+    ...{ dataBytesMax, full: () => {}, logFull: () => "the log is full" },
     appliedIndex: () => state.applyingTo,
     propose:
       propose ??
@@ -83,6 +83,18 @@ test("what follows a proposal for which there was no room is not judged as if th
   void submit(encodeDelete("/a"));
   await nextTurn();
   assert.deepEqual(raisingEntries(state, store), []);
+});
+
+test("what the log has no room for is refused, and whoever wrote it is told why", async () => {
+  const { state, proposals, submit } = scene();
+  Object.defineProperty(state, "logBytesMax", { value: 50_000 });
+  const large = new Promise((resolve) => proposals.submit(set("/a", 50_000), resolve));
+  const small = submit(set("/b"));
+  await nextTurn();
+  const { ok, reason, message } = (await large) as Record<string, unknown>;
+  assert.deepEqual([ok, reason, message], [false, "QUEUE_FULL", "the log is full"]);
+  assert.equal(state.log.lastIndex, 2);
+  void small;
 });
 
 test("an entry at the index of a refused proposal is not taken for it", async () => {

@@ -21,6 +21,31 @@ test("the status of all members says where the data come to their bound", () => 
   assert.deepEqual(extra.get("quorate_degraded"), ["data-full"]);
 });
 
+test("the status says that the log is full, of a leader and of a follower that refuses entries", () => {
+  const solo = new Solo({ logBytesMax: 3_000 });
+  const notes = new Notes(silentLogger, () => 0);
+  const network = { counters: () => ({}), isConnected: () => true };
+  const { state } = solo;
+  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
+  const added = (index: number) => ({ index, term: 1, command: new Uint8Array(1_000) });
+  const reasons = () => statusReport(sources).degraded;
+  solo.receive("b:1", appendFrom(1, [1, 0], [added(2)], 2));
+  assert.deepEqual(reasons(), []);
+  solo.receive("b:1", appendFrom(1, [2, 1], [{ ...added(3), command: new Uint8Array(1_100) }], 3));
+  const [full] = reasons();
+  assert.equal(full?.code, "log-too-large");
+  assert.match(
+    full.message,
+    /has come to 2869 bytes, at most 3000 are held: nothing more is taken/,
+  );
+  solo.receive("b:1", appendFrom(1, [3, 1], [added(4)], 4));
+  const [refusing] = reasons();
+  assert.equal(refusing?.code, "log-too-large");
+  assert.match(refusing.message, /no more of the entries of b:1, from 4 on.*\(dump-failed\)/);
+  const { extra } = wireStatus(sources);
+  assert.deepEqual(extra.get("quorate_degraded"), ["log-too-large"]);
+});
+
 test("the status says whose log keeps the member from leading, and what to do", () => {
   const { state } = new Solo();
   const notes = new Notes(silentLogger, () => 0);

@@ -34,6 +34,7 @@ export interface SoloOptions {
   readonly nowMs?: number;
   readonly tellsAtTurnEnd?: boolean;
   readonly dataBytesMax?: number;
+  readonly logBytesMax?: number;
 }
 
 /** An entry whose command tells where it stands; the first of a log is upstream's no-op. */
@@ -122,6 +123,7 @@ export class Solo {
         random: options.random ?? (() => 0.5),
         tellsAtTurnEnd: options.tellsAtTurnEnd ?? false,
         ...(options.dataBytesMax === undefined ? {} : { dataBytesMax: options.dataBytesMax }),
+        ...(options.logBytesMax === undefined ? {} : { logBytesMax: options.logBytesMax }),
         ...(options.guardsOff === undefined ? {} : { guardsOff: new Set(options.guardsOff) }),
       },
       diskOf(options, peers),
