@@ -6,7 +6,9 @@ import { attackedMibMax } from "./support/attack-bounds.js";
 import { eventually } from "./support/eventually.js";
 import {
   attack,
+  committedAttacks,
   conflictAttack,
+  forgedKey,
   type LeaderAttack,
   leaderAttacks,
   victimDataBytes,
@@ -34,24 +36,26 @@ interface Pair {
   readonly both: readonly Watched[];
   readonly ghost: string;
   readonly password: string | undefined;
+  /** Starts a member again, on its files. */
+  start(selfAddr: string, dataBytesMax?: number): Promise<Watched>;
 }
 
 /** Two members of three, and the address of the third. */
-async function openPair(scene: Scene, password: string | undefined): Promise<Pair> {
+async function openPair(scene: Scene, password?: string): Promise<Pair> {
   const addresses = await freeAddresses(3);
   const [one = "", two = "", ghost = ""] = addresses;
-  const start = async (selfAddr: string): Promise<Watched> => {
+  const start = async (selfAddr: string, dataBytesMax = victimDataBytes): Promise<Watched> => {
     const holds = new LoopHolds(scene, selfAddr);
     const partners = addresses.filter((address) => address !== selfAddr);
     // Who attacks answers no leader, and takes seconds to make what it sends on a busy machine.
-    const bound = ["--max-data-bytes", `${victimDataBytes}`];
+    const bound = ["--max-data-bytes", `${dataBytesMax}`];
     const compaction = ["--log-compaction-min-entries", "1000000"];
     const extraArgs = ["--connection-timeout", "30", ...compaction, ...bound];
     const { env } = holds;
     const member = await startQuorate(scene, { selfAddr, partners, password, env, extraArgs });
     return { member, holds };
   };
-  return { both: await Promise.all([start(one), start(two)]), ghost, password };
+  return { both: await Promise.all([start(one), start(two)]), ghost, password, start };
 }
 
 interface Standing {
@@ -138,6 +142,21 @@ function isTaken(event: Intruder["events"][number]): boolean {
   );
 }
 
+/** Whether a member gives its vote to somebody who claims to hold all and more. */
+async function votes(pair: Pair, target: string, term: number): Promise<boolean> {
+  const { ghost: address, password } = pair;
+  const guise = { kind: "member" as const, address };
+  const intruder = await Intruder.connect({ target, password, guise });
+  await intruder.untilOpen();
+  intruder.say({ type: "request_vote", term, lastLogIndex: 1_000_000, lastLogTerm: term });
+  const hasVote = () => intruder.heard().includes("response_vote");
+  try {
+    return await eventually("it votes", hasVote, { timeoutMs: 10_000 });
+  } finally {
+    intruder.leave();
+  }
+}
+
 async function appliedAll(member: QuorateMember): Promise<void> {
   const isDone = async () => {
     const { appliedIndex, commitIndex } = await member.httpStatus();
@@ -202,5 +221,94 @@ for (const password of [undefined, "s3cret"]) {
       }
     }
     assert.deepEqual(failed, []);
+  });
+}
+
+interface Held {
+  readonly term: number;
+  readonly appliedIndex: number;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+}
+
+/** Where a member stands that holds what it may, and says so. */
+function standsStill(member: QuorateMember): Promise<Held> {
+  return eventually(
+    "it says that its data are as much as it holds",
+    async () => {
+      if (!(await member.reasons()).includes("data-too-large")) return false;
+      const status = await member.httpStatus();
+      assert.notEqual(status["role"], "leader");
+      const [term, appliedIndex] = [Number(status["term"]), Number(status["appliedIndex"])];
+      const [lastIndex, lastTerm] = [Number(status["lastIndex"]), Number(status["lastLogTerm"])];
+      return { term, appliedIndex, lastIndex, lastTerm };
+    },
+    { timeoutMs: 60_000 },
+  );
+}
+
+for (const one of committedAttacks) {
+  test(`entries without end are applied up to a bound: ${one.name}`, {
+    timeout: 240_000,
+  }, async (t) => {
+    const scene = openScene(t);
+    const pair = await openPair(scene);
+    await fill(pair, 10);
+    const { follower, leader, term, lastIndex, lastTerm } = await settled(pair);
+    const { member, holds } = follower;
+    const { selfAddr: target } = member;
+    holds.take();
+    writeFileSync(`/proc/${member.child.pid}/clear_refs`, "5");
+    const before = residentMib(member.child.pid);
+    const mostMib = before + attackedMibMax + one.keptBytes / mib;
+    const { ghost, password } = pair;
+    await attack({ target, ghost, password, term, lastIndex, lastTerm }, one);
+    const held = await standsStill(member);
+    const most = mostResidentMib(member.child.pid);
+    const workedMs = Math.max(0, ...holds.take().map((hold) => hold.workedMs));
+    const count = held.lastIndex - lastIndex;
+    console.log(
+      `${one.name}: ${workedMs.toFixed(0)} ms, ${(most - before).toFixed(0)} MiB, ` +
+        `${held.appliedIndex - lastIndex} of ${count} entries applied`,
+    );
+    assert.ok(held.appliedIndex > lastIndex && held.appliedIndex < held.lastIndex);
+    assert.ok(workedMs <= heldMsMax, `${workedMs} ms`);
+    assert.ok(most <= mostMib, `${most} MiB, at most ${mostMib}`);
+    await assert.rejects(member.getJson("/health"), /503 .*data-too-large.*max_data_bytes/s);
+    const lines = member.logLines().filter((line) => line["code"] === "data-too-large");
+    assert.equal(lines.length, 1, "told once");
+    assert.ok(await votes(pair, target, held.term + 10));
+    if (one !== committedAttacks[0]) return;
+
+    // Started again it stands where it stood, and the same attack brings it no further.
+    await member.stop();
+    const again = await pair.start(target);
+    const now = await standsStill(again.member);
+    assert.equal(now.appliedIndex, held.appliedIndex);
+    await attack({ target, ghost, password, ...now }, one);
+    const after = await standsStill(again.member);
+    assert.equal(after.appliedIndex, held.appliedIndex);
+    // A message in ten seconds may be taken, until there is a quarter more than the bound.
+    assert.ok(
+      after.lastIndex - lastIndex <= count * 1.4,
+      `${after.lastIndex - lastIndex} of ${count}`,
+    );
+    assert.ok(mostResidentMib(again.member.child.pid) <= mostMib);
+
+    // With a larger setting all of it is there.
+    for (const { member: running } of [again, leader]) await running.stop();
+    const raised = [target, leader.member.selfAddr].map((each) =>
+      pair.start(each, 4 * victimDataBytes),
+    );
+    const grown = { ...pair, both: await Promise.all(raised) };
+    await settled(grown);
+    await write(grown);
+    await settled(grown);
+    for (const { member: running } of grown.both) {
+      assert.deepEqual(await running.reasons(), []);
+      for (const key of ["/fill/1", forgedKey(0), forgedKey(count - 1), "/after"]) {
+        assert.ok(key in (await running.kv(key)).entries, `${running.name} holds ${key}`);
+      }
+    }
   });
 }

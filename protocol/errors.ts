@@ -55,6 +55,8 @@ export interface ProtocolErrorDetails {
   readonly offset?: number;
   /** What was thrown below it. */
   readonly cause?: unknown;
+  /** Of a `pickle-limit`: which one, by its name in PickleLimits. */
+  readonly limit?: string;
 }
 
 /** A fault in bytes that came from outside. Never thrown for a mistake of our own. */
@@ -63,6 +65,8 @@ export class ProtocolError extends Error {
   readonly code: ProtocolFault;
   /** Byte offset into the input, where there is one. */
   readonly offset: number | undefined;
+  /** Of a `pickle-limit`: which one of those that may be set differently, by its name in PickleLimits. */
+  readonly limit: string | undefined;
 
   constructor(code: ProtocolFault, message: string, details: ProtocolErrorDetails = {}) {
     const at = details.offset === undefined ? "" : ` at byte ${details.offset}`;
@@ -70,6 +74,7 @@ export class ProtocolError extends Error {
     this.name = "ProtocolError";
     this.code = code;
     this.offset = details.offset;
+    this.limit = details.limit;
   }
 
   /** What a receiver does about it. */

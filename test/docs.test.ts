@@ -172,6 +172,7 @@ describe("README", () => {
     );
     says("the journal", gib(format.journalBytesMax + 1));
     says("data", `${mib(config.dataBytesDefault)}, or \`max_data_bytes\``);
+    says("keys", node.keysMax.toLocaleString("en-US"));
     says(
       "members in the configuration; in a dump",
       `${config.partnersMax}; ${format.dumpMembersMax.toLocaleString("en-US")}`,

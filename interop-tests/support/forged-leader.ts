@@ -1,9 +1,13 @@
 import { gzipSync } from "node:zlib";
 import { encodeMembership } from "../../protocol/log/commands.js";
-import { encodeSet } from "../../protocol/log/kv-calls.js";
+import type { Entry } from "../../protocol/log/entry.js";
+import { encodeSet, encodeStoredSet } from "../../protocol/log/kv-calls.js";
+import { PyFloat, type PyValue } from "../../protocol/pickle/values.js";
 import { commandBytesMax } from "../../protocol/wire/limits.js";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { nodeLimits } from "../../src/node/limits.js";
+import { raftLimits } from "../../src/raft/limits.js";
 import { Intruder } from "./intruder.js";
 
 /** Somebody who passes for a member, and for the leader of the next term, to one real member. */
@@ -29,10 +33,12 @@ export interface LeaderAttack {
 }
 
 const mib = 1024 * 1024;
+const { takenShare } = nodeLimits;
+const { followedSpareShare } = raftLimits;
 /** `quorate.max_data_bytes` of the victims. */
 export const victimDataBytes = 64 * mib;
 /** While a dump is read: its pickle, and four times as much for what is made of it. */
-const dumpReadBytes = 5 * (victimDataBytes + 4 * commandBytesMax);
+const dumpReadBytes = 5 * (takenShare * victimDataBytes + 4 * commandBytesMax);
 /** What a vanilla leader puts into one message. */
 const pieceBytes = 64 * 1024;
 
@@ -123,6 +129,71 @@ const endlessEntries: LeaderAttack = {
     }
   },
 };
+
+/** The keys of `calledCommitted`, all of one length. */
+export function forgedKey(n: number): string {
+  return `/forged/${String(n).padStart(6, "0")}`;
+}
+
+/** The command of such a key, of which only the key is different each time. */
+function keyed(command: Uint8Array): (n: number) => Uint8Array {
+  const at = Buffer.from(command).indexOf(forgedKey(0));
+  return (n) => {
+    const copy = Buffer.from(command);
+    copy.write(forgedKey(n), at);
+    return copy;
+  };
+}
+
+const times = { updated: 5, created: 5 };
+/** Twenty times as much in memory, or more, by what a member counts. */
+const ofInts = keyed(
+  encodeStoredSet(
+    forgedKey(0),
+    new Map<PyValue, PyValue>([
+      ["value", Array.from({ length: 8_000 }, (_, n) => n % 100)],
+      ["updated", new PyFloat(5)],
+      ["created", new PyFloat(5)],
+    ]),
+  ),
+);
+const ofText = keyed(encodeSet(forgedKey(0), { value: "x".repeat(16_000), ...times }));
+const large = keyed(encodeSet(forgedKey(0), { value: "x".repeat(mib), ...times }));
+
+/** Entries without end, each of which is called committed with the message that brings it. */
+function calledCommitted(
+  name: string,
+  count: number,
+  command: (n: number) => Uint8Array,
+): LeaderAttack {
+  return {
+    ...{ name, counter: "tail_too_large" },
+    // What it holds of data and, in the log, what is not applied and what makes those data.
+    keptBytes: (takenShare + followedSpareShare) * victimDataBytes + victimDataBytes * takenShare,
+    *messages(victim) {
+      const { term, prevLogIdx: before, prevLogTerm } = behind(victim);
+      for (let n = 0; n < count; ) {
+        const prevLogIdx = before + n;
+        const entries: Entry[] = [];
+        for (let bytes = 0; bytes < pieceBytes && n < count; n += 1) {
+          const entry = { index: before + n + 1, term, command: command(n) };
+          entries.push(entry);
+          bytes += entry.command.length;
+        }
+        const prev = { prevLogIdx, prevLogTerm: prevLogIdx === before ? prevLogTerm : term };
+        yield { type: "append_entries", term, commitIndex: before + n, ...prev, entries };
+      }
+    },
+  };
+}
+
+/** The first of them make the data too much, the rest is the tail behind. */
+export const committedAttacks: readonly LeaderAttack[] = [
+  calledCommitted("values that grow twentyfold, called committed", 6_000, (n) =>
+    n < 200 ? ofInts(n) : ofText(n),
+  ),
+  calledCommitted("values of 1 MiB, called committed", 200, large),
+];
 
 /** A dump of one value; it compresses to a thousandth. */
 function dumpOf(bytes: number): Buffer {

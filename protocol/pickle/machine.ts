@@ -59,6 +59,11 @@ export class PickleMachine {
     return new ProtocolError(code, message, { offset: this.opcodeAt, cause });
   }
 
+  /** Beyond a limit that goes with the size of what is decoded: the receiver may want to know which. */
+  private beyond(limit: keyof PickleLimits, message: string): ProtocolError {
+    return new ProtocolError("pickle-limit", message, { offset: this.opcodeAt, limit });
+  }
+
   // --- input
 
   /** Claims the next `length` bytes and returns where they start. */
@@ -112,7 +117,7 @@ export class PickleMachine {
   allocate(bytes: number): void {
     this.allocated += bytes;
     if (this.allocated > this.limits.allocatedBytesMax) {
-      throw this.fault("pickle-limit", "pickle takes too much memory");
+      throw this.beyond("allocatedBytesMax", "pickle takes too much memory");
     }
   }
 
@@ -126,7 +131,7 @@ export class PickleMachine {
   /** To be asked when a container has grown to so many values. */
   checkContainer(count: number): void {
     if (count > this.limits.containerItemsMax) {
-      throw this.fault("pickle-limit", `a container of ${count} values`);
+      throw this.beyond("containerItemsMax", `a container of ${count} values`);
     }
   }
 
@@ -272,7 +277,7 @@ export class PickleMachine {
   memoize(index: number): void {
     const value = this.at(this.need(1));
     if (index >= this.limits.memoEntriesMax || this.memoEntries >= this.limits.memoEntriesMax) {
-      throw this.fault("pickle-limit", "memo too large");
+      throw this.beyond("memoEntriesMax", "memo too large");
     }
     this.allocate(allocationBytes.memoEntry);
     if (this.memoAt(index) === undefined) this.memoEntries++;
@@ -331,7 +336,7 @@ export class PickleMachine {
   private expand(bytes: number): void {
     this.expanded += bytes;
     if (this.expanded > this.limits.expandedBytesMax) {
-      throw this.fault("pickle-limit", "shared references expand to too much");
+      throw this.beyond("expandedBytesMax", "shared references expand to too much");
     }
   }
 

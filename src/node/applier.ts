@@ -3,6 +3,7 @@ import { commandType, decodeCommand } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import type { Clock } from "../clock.js";
 import { type Applied, Store } from "../store/store.js";
+import { DataBound, type HeldBack } from "./data-bound.js";
 import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
 import type { Proposals } from "./proposals.js";
@@ -15,9 +16,18 @@ export interface ApplierHost {
   applied(index: number): void;
   /** What the store held is gone; `dumpIndex` is where the dump that it is now ends, null: as before. */
   replaced(dumpIndex: number | null): void;
+  /** Entries are committed that are not applied, null: no more. */
+  heldBack(held: HeldBack | null): void;
   /** The newest dump on disk, null where there is none. */
   readDump(): Promise<Dump | null>;
   failed(error: Error): void;
+}
+
+/** What came of a store that was built again. */
+interface Rebuilt {
+  readonly late: [Entry, Pick<Applied, "result">][];
+  /** Those that are held back, with all behind them. */
+  readonly rest: readonly Entry[];
 }
 
 /** The store and how it follows the log: nothing else changes it. */
@@ -34,16 +44,26 @@ export class Applier {
   #isScheduled = false;
   /** Entries given out while the store is being built again; null at all other times. */
   #postponed: Entry[] | null = null;
+  readonly #bound: DataBound;
+  /** The first entry that waits is not applied before there is another store; null at all other times. */
+  #heldBack: HeldBack | null = null;
 
-  constructor(host: ApplierHost, dump: Dump | null) {
+  /** @param dataBytesMax `quorate.max_data_bytes`. */
+  constructor(host: ApplierHost, dump: Dump | null, dataBytesMax = Number.POSITIVE_INFINITY) {
     this.#host = host;
     this.#store = dump === null ? new Store() : Store.fromDump(dump.data);
+    this.#bound = new DataBound(dataBytesMax, this.#store.bytes - this.#store.expiringBytes);
     this.codeVersion = dump?.codeVersion ?? 0;
     this.#appliedIndex = dump?.last.index ?? 1;
   }
 
   get store(): Store {
     return this.#store;
+  }
+
+  /** With this entry the data would be more than is held: neither it nor what follows is applied. */
+  get heldBack(): HeldBack | null {
+    return this.#heldBack;
   }
 
   /**
@@ -59,6 +79,7 @@ export class Applier {
     const list = this.#postponed ?? this.#waiting;
     for (const entry of entries) list.push(entry);
     if (list !== this.#waiting || this.#isWorking || this.#isScheduled) return;
+    if (this.#heldBack !== null) return;
     // What brought it here may have taken long as well.
     if (this.#nextIsLarge) this.#schedule();
     else this.#work();
@@ -89,6 +110,7 @@ export class Applier {
     this.#appliedIndex = dump.last.index;
     this.#host.replaced(dump.last.index);
     this.#host.proposals.pending.appliedByDump(dump.last.index);
+    this.#letGo();
   }
 
   async #rebuildFrom(
@@ -106,31 +128,36 @@ export class Applier {
     const from = dump?.last.index ?? 1;
     const appliedBefore = this.#appliedIndex;
     const fresh = entries.filter(({ index }) => index > from);
-    const late = await this.#inTurns(this.#applySteps(store, fresh, appliedBefore), isOver);
-    if (late === null) return;
+    const rebuilt = await this.#inTurns(this.#applySteps(store, fresh, appliedBefore), isOver);
+    if (rebuilt === null) return;
+    const { late, rest } = rebuilt;
     this.#store = store;
-    this.#appliedIndex = fresh.at(-1)?.index ?? from;
+    this.#appliedIndex = fresh.at(fresh.length - rest.length - 1)?.index ?? from;
     // They waited for their turn when the conflict came, and so do those who wrote them.
     for (const [entry, applied] of late) this.#host.proposals.pending.applied(entry, applied);
     // What this brings about still comes behind what was postponed.
     if (this.#appliedIndex > appliedBefore) this.#host.applied(this.#appliedIndex);
     this.#postponed = null;
-    this.apply(postponed);
+    this.#letGo();
+    this.apply([...rest, ...postponed]);
   }
 
-  /** @returns what came of those entries that had not been applied before. */
+  /** Up to the entry with which the data would be too much. */
   *#applySteps(
     store: Store,
     entries: readonly Entry[],
     appliedBefore: number,
-  ): Generator<void, [Entry, Pick<Applied, "result">][]> {
-    const late: [Entry, Pick<Applied, "result">][] = [];
-    for (const entry of entries) {
+  ): Generator<void, Rebuilt> {
+    const late: Rebuilt["late"] = [];
+    for (const [i, entry] of entries.entries()) {
+      const { command, index } = entry;
+      if (this.#bound.refusal(store, command, index) !== null)
+        return { late, rest: entries.slice(i) };
       const applied = this.#applyTo(store, entry);
-      if (entry.index > appliedBefore) late.push([entry, applied]);
+      if (index > appliedBefore) late.push([entry, applied]);
       yield;
     }
-    return late;
+    return { late, rest: [] };
   }
 
   /** As much at once as a turn of the loop has time for. @returns null where it is over before its end. */
@@ -156,6 +183,8 @@ export class Applier {
     do {
       const entry = this.#waiting[this.#nextAt];
       if (entry === undefined) break;
+      this.#heldBack = this.#bound.refusal(this.#store, entry.command, entry.index);
+      if (this.#heldBack !== null) break;
       this.#nextAt += 1;
       const applied = this.#applyTo(this.#store, entry);
       this.#appliedIndex = entry.index;
@@ -163,9 +192,25 @@ export class Applier {
       index = entry.index;
     } while (!this.#nextIsLarge && clock.monotonicMs() < untilMs);
     this.#isWorking = false;
-    if (this.#nextAt === this.#waiting.length) this.#clearWaiting();
-    else this.#schedule();
+    this.#forgetApplied();
+    if (this.#waiting.length > 0 && this.#heldBack === null) this.#schedule();
     if (index > 0) this.#host.applied(index);
+    if (this.#heldBack !== null) this.#host.heldBack(this.#heldBack);
+  }
+
+  /** The log may be rid of them long before all that waits is applied. */
+  #forgetApplied(): void {
+    const isMost = this.#nextAt * 2 >= this.#waiting.length;
+    if (!isMost && this.#heldBack === null) return;
+    this.#waiting = this.#waiting.slice(this.#nextAt);
+    this.#nextAt = 0;
+  }
+
+  /** There is another store than the one for which an entry was too much. */
+  #letGo(): void {
+    if (this.#heldBack === null) return;
+    this.#heldBack = null;
+    this.#host.heldBack(null);
   }
 
   /** It takes milliseconds by itself: it begins a turn. */

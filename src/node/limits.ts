@@ -64,8 +64,16 @@ export const nodeLimits = {
   keptShare: 1 / 16,
   /** From here on health says that the data is about to be too much. */
   nearlyFullShare: 15 / 16,
-  /** A dump may hold so much more than the bound: what a leader has taken, its followers take. */
-  takenShare: 9 / 8,
+  /** With all that is under way: for keys that are there, and for those with a time to live. */
+  keptUnderWayShare: 1 / 8,
+  /**
+   * A member holds so much more than the bound, of a dump and of what it applies: all that a leader of ours takes,
+   * which is the bound and the two shares of what is kept with all that is under way.
+   */
+  takenShare: 5 / 4,
+  /** Keys that a leader takes, and that a member holds: a Map of V8's ends at 2^24, which may not be met. */
+  keysMax: 16_000_000,
+  heldKeysMax: 16_500_000,
   /** One peer's answer to a status question, in a campaign among other things. */
   statusTimeoutMs: 1_000,
   /**

@@ -5,6 +5,7 @@ import type { Recovered, Storage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Compaction } from "./compaction.js";
 import type { Config } from "./config-types.js";
+import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
 import type { Discovered, DiscoveryHost } from "./discovery.js";
 import type { Environment, MemberNetwork } from "./environment.js";
 import { Expiry } from "./expiry.js";
@@ -97,9 +98,9 @@ export class MemberParts {
             code: "dump-unusable",
             text: `the dump from ${from} cannot be used: ${String(error)}`,
           }),
-        refused: (from, term) => {
-          const bytesMax = config.dataBytesMax;
-          this.runtime.submit({ kind: "snapshot-refused", from, term, bytesMax });
+        refused: (from, term, fixed) => {
+          const bytesMax = Math.floor(config.dataBytesMax * nodeLimits.takenShare);
+          this.runtime.submit({ kind: "snapshot-refused", from, term, bytesMax, fixed });
         },
         setHeld: (from, isHeld) => this.network.setHeld(from, isHeld),
         received: (from, term, dump) => {
@@ -159,6 +160,7 @@ export class MemberParts {
       codeVersion: this.applier.codeVersion,
       dataBytes: this.applier.store.bytes,
       dataBytesMax: this.config.dataBytesMax,
+      heldBack: this.applier.heldBack,
     };
   }
 
@@ -211,11 +213,24 @@ export class MemberParts {
           this.compaction.consider();
         },
         replaced: (dumpIndex) => this.compaction.storeReplaced(dumpIndex),
+        heldBack: (held) => this.#heldBack(held),
         readDump: () => this.storage.readDump(),
         failed: this.#failed,
       },
       recovered.dump,
+      this.config.dataBytesMax,
     );
+  }
+
+  #heldBack(held: HeldBack | null): void {
+    this.runtime.submit({ kind: "held-back", isHeldBack: held !== null });
+    if (held === null) {
+      this.logger.info("what is committed is applied again");
+      return;
+    }
+    const text = heldBackText(held);
+    this.notes.say({ level: "error", code: heldBackCode, text });
+    this.proposals.heldBack();
   }
 
   #makeSender(): SnapshotSender {

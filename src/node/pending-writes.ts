@@ -104,6 +104,13 @@ export class PendingWrites {
     }
   }
 
+  /** No entry is applied for now: what becomes of those that wait for theirs is not known here. */
+  notApplied(message: string): void {
+    const over = [...this.#placed.values()].flat();
+    this.#placed.clear();
+    for (const { write } of over) this.#end(write, writeFailure("UNKNOWN_OUTCOME", message));
+  }
+
   /** A dump has replaced the log up to here: what was waited for may or may not be in it. */
   appliedByDump(index: number): void {
     for (const [place, waiting] of this.#placed) {

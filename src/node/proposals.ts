@@ -6,7 +6,7 @@ import { heldBytes } from "../raft/raft-log.js";
 import type { RaftState } from "../raft/state.js";
 import type { Proposal, ProposalOrigin, ProposalOutcome } from "../raft/types.js";
 import type { Store } from "../store/store.js";
-import { type Held, quotaRefusal } from "./data-quota.js";
+import { ExtraBytes, type Held, judgeQuota } from "./data-quota.js";
 import { nodeLimits } from "./limits.js";
 import { PendingWrites } from "./pending-writes.js";
 import {
@@ -37,6 +37,20 @@ export interface ProposalHost {
   logFull(): string;
   readonly dataBytesMax: number;
 }
+
+/** To whoever writes through a member that applies nothing: see data-bound.ts. */
+const heldBackReason =
+  "this member does not apply what is committed now (data-too-large in its status): ask another one";
+
+/** What a turn has had time for. */
+interface Judged {
+  readonly count: number;
+  readonly admissible: readonly Proposal[];
+  /** What those commands will take beyond what their entries count for. */
+  readonly extraBytes: ReadonlyMap<Uint8Array, number>;
+}
+
+const noExtraBytes: ReadonlyMap<Uint8Array, number> = new Map();
 
 /** The log beyond what is applied, with the proposals of this turn that will follow it. */
 class PendingTail {
@@ -78,6 +92,7 @@ export class Proposals {
   #gathered: Proposal[] = [];
   #gatheredBytes = 0;
   #flushScheduled = false;
+  readonly #extra = new ExtraBytes();
   readonly pending: PendingWrites;
 
   constructor(host: ProposalHost) {
@@ -105,7 +120,9 @@ export class Proposals {
     const { state } = this.#host;
     const id = this.pending.nextId();
     const write = { command, deadlineMs, done };
-    if (state.isLeader) {
+    if (state.isHeldBack) {
+      done(notSent("REQUEST_DENIED", heldBackReason));
+    } else if (state.isLeader) {
       this.pending.appending(id, write);
       this.#gather({ command, origin: { kind: "local", id } });
     } else if (state.leader === null) {
@@ -122,11 +139,22 @@ export class Proposals {
   /** The core has appended, or refused, a command submitted here. */
   answered(id: number, outcome: ProposalOutcome): void {
     this.pending.appended(id, outcome.appended ? outcome : failureOf(outcome.error));
+    this.#endPlaced();
   }
 
   /** The leader has answered a command that we had sent it. */
   replied(message: ApplyCommandResponse): void {
     this.pending.replied(message.requestId, answerOf(message));
+    this.#endPlaced();
+  }
+
+  /** What is committed is not applied here from now on: nobody waits for it. */
+  heldBack(): void {
+    this.pending.notApplied(heldBackReason);
+  }
+
+  #endPlaced(): void {
+    if (this.#host.state.isHeldBack) this.heldBack();
   }
 
   /** Answers that were on their way over the link to the leader are lost with it. */
@@ -169,62 +197,74 @@ export class Proposals {
     if (gathered.length === 0) return;
     const judged = this.#host.state.isLeader
       ? this.#judge(gathered)
-      : { count: gathered.length, admissible: gathered };
+      : { count: gathered.length, admissible: gathered, extraBytes: noExtraBytes };
     this.#gathered = gathered.slice(judged.count);
     this.#gatheredBytes = this.#gathered.reduce((sum, { command }) => sum + command.length, 0);
     if (this.#gathered.length > 0) this.#scheduleFlush();
-    if (judged.count > 0) this.#propose(judged.admissible);
+    if (judged.count > 0) this.#propose(judged.admissible, judged.extraBytes);
   }
 
   /** What the core does not append is not going to be applied. */
-  #propose(proposals: readonly Proposal[]): void {
+  #propose(proposals: readonly Proposal[], extraBytes: ReadonlyMap<Uint8Array, number>): void {
     const { log } = this.#host.state;
     let next = log.lastIndex + 1;
     this.#host.propose(proposals);
     for (const { command } of proposals) {
-      if (next <= log.lastIndex && log.at(next).command === command) next += 1;
-      else this.#host.store().forget(command);
+      if (next <= log.lastIndex && log.at(next).command === command) {
+        this.#extra.add(next, extraBytes.get(command) ?? 0);
+        next += 1;
+      } else this.#host.store().forget(command);
     }
   }
 
   /** Without those that would raise in every vanilla member when applied, as far as there is time. */
-  #judge(proposals: readonly Proposal[]): { count: number; admissible: readonly Proposal[] } {
+  #judge(proposals: readonly Proposal[]): Judged {
     const { clock, state } = this.#host;
     const untilMs = clock.monotonicMs() + nodeLimits.judgeTurnMsMax;
     const appliedIndex = this.#host.appliedIndex();
     const tail = new PendingTail(state, appliedIndex);
     const admissible: Proposal[] = [];
     const store = this.#host.store();
+    const extraBytes = new Map<Uint8Array, number>();
+    let extraSum = this.#extra.underWay(appliedIndex, state.log.lastIndex);
     let count = 0;
     for (const proposal of proposals) {
       const isAdmitted = store.isAdmittedAtSight(proposal.command, tail);
       // A new leader has all of its log before it that is not applied yet.
       while (!isAdmitted && !store.lookAhead(tail)) {
-        if (clock.monotonicMs() >= untilMs) return { count, admissible };
+        if (clock.monotonicMs() >= untilMs) return { count, admissible, extraBytes };
       }
       count += 1;
       const reason = isAdmitted ? null : store.refusal(proposal.command, tail);
-      const held = { store, log: state.log, appliedIndex, admittedBytes: tail.bytes };
+      const held = {
+        ...{ store, log: state.log, appliedIndex, admittedBytes: tail.bytes },
+        extraBytes: extraSum,
+      };
+      const extra = reason === null ? this.#extraBytesOf(proposal, held, isAdmitted) : null;
       if (reason !== null) this.#refuse(proposal.origin, reason);
-      else if (this.#isWithinQuota(proposal, held, isAdmitted)) {
+      else if (extra === null) store.forget(proposal.command);
+      else {
         tail.add(proposal.command);
         admissible.push(proposal);
-      } else store.forget(proposal.command);
+        if (extra > 0) extraBytes.set(proposal.command, extra);
+        extraSum += extra;
+      }
       if (clock.monotonicMs() >= untilMs) break;
     }
-    return { count, admissible };
+    return { count, admissible, extraBytes };
   }
 
-  #isWithinQuota({ command, origin }: Proposal, held: Held, isPlain: boolean): boolean {
+  /** @returns null where there may not be so much data: who proposed it has been told. */
+  #extraBytesOf({ command, origin }: Proposal, held: Held, isPlain: boolean): number | null {
     if (isBeyondLog(this.#host.state, held.admittedBytes + command.length)) {
       this.#fail(origin, "QUEUE_FULL", this.#host.logFull());
-      return false;
+      return null;
     }
-    const refused = quotaRefusal(command, held, this.#host.dataBytesMax, isPlain);
-    if (refused === null) return true;
-    if (refused.why === "REQUEST_DENIED") this.#host.full(refused.reason);
-    this.#fail(origin, refused.why, refused.reason);
-    return false;
+    const judged = judgeQuota(command, held, this.#host.dataBytesMax, isPlain);
+    if (judged.isTaken) return judged.extraBytes;
+    if (judged.why === "REQUEST_DENIED") this.#host.full(judged.reason);
+    this.#fail(origin, judged.why, judged.reason);
+    return null;
   }
 
   /** REQUEST_DENIED, on which Patroni does not try again. */

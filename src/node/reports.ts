@@ -8,6 +8,7 @@ import { refusedCode, tooLargeText } from "../raft/too-large.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
+import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
 import { fullText } from "./data-quota.js";
 import type { MemberNetwork } from "./environment.js";
 import { nodeLimits } from "./limits.js";
@@ -34,6 +35,8 @@ export interface ReportSources {
   /** What the store's data come to, and what they may. */
   readonly dataBytes: number;
   readonly dataBytesMax: number;
+  /** What is committed and not applied. */
+  readonly heldBack: HeldBack | null;
 }
 
 const stateNumber = { follower: 0, candidate: 1, leader: 2 } as const;
@@ -77,7 +80,7 @@ export function wireStatus(sources: ReportSources): MemberStatus {
       ["quorate_leaving", leavingMembers(state)],
       [
         "quorate_degraded",
-        [...sources.notes.degraded(), ...tooLarge(state), ...full(sources)].map(({ code }) => code),
+        [...sources.notes.degraded(), ...tooMuch(sources)].map(({ code }) => code),
       ],
     ]),
   };
@@ -124,8 +127,7 @@ export function statusReport(sources: ReportSources): StatusReport {
       ...(state.showsMissing ? [{ code: refetchingCode, message: refetching(state) }] : []),
       ...unprovenLog(state),
       ...laterEnd(state),
-      ...tooLarge(state),
-      ...full(sources),
+      ...tooMuch(sources),
     ],
     counters: { ...network.counters(), ...notes.counters() },
   };
@@ -152,6 +154,15 @@ function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
 
 function laterEnd({ laterEnd: end }: RaftState): DegradedReason[] {
   return end === null ? [] : [{ code: laterEndCode, message: laterEndText(end) }];
+}
+
+/** All that has to do with a bound on what is held. */
+function tooMuch(sources: ReportSources): DegradedReason[] {
+  return [...tooLarge(sources.state), ...notApplied(sources), ...full(sources)];
+}
+
+function notApplied({ heldBack }: ReportSources): DegradedReason[] {
+  return heldBack === null ? [] : [{ code: heldBackCode, message: heldBackText(heldBack) }];
 }
 
 function tooLarge(state: RaftState): DegradedReason[] {

@@ -1,10 +1,17 @@
 import { ProtocolError } from "../../protocol/errors.js";
+import type { PickleLimits } from "../../protocol/pickle/limits.js";
 import type { SnapshotChunk } from "../../protocol/wire/messages.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../logger.js";
 import type { DataLimits, DumpReceiver, ReceivedDump } from "../storage/storage.js";
 import { Store } from "../store/store.js";
 import { nodeLimits } from "./limits.js";
+
+/** The limits of a dump's pickle that go with how much data it may hold. */
+const sizeLimits: ReadonlySet<string> = new Set<keyof PickleLimits>([
+  ...(["allocatedBytesMax", "expandedBytesMax", "memoEntriesMax"] as const),
+  "containerItemsMax",
+]);
 
 export interface SnapshotInboxHost {
   readonly clock: Clock;
@@ -14,8 +21,8 @@ export interface SnapshotInboxHost {
   discardDump(dump: ReceivedDump): Promise<void>;
   /** What came is no dump that can be used. */
   unusable(from: string, error: unknown): void;
-  /** It holds more than is taken. */
-  refused(from: string, term: number, error: ProtocolError): void;
+  /** It holds more than is taken; `fixed`: of something of which no setting allows more. */
+  refused(from: string, term: number, fixed: string | null): void;
   /** Nothing more is read from there for now: the disk is slower. */
   setHeld(from: string, isHeld: boolean): void;
   /** A dump came whole and is sound. */
@@ -65,7 +72,7 @@ export class SnapshotInbox {
       .then(() => this.#takeInOrder(from, term, chunk))
       .catch(async (error: unknown) => {
         this.#givenUp = begun;
-        if (isTooLarge(error)) this.#host.refused(from, term, error);
+        if (isTooLarge(error)) this.#host.refused(from, term, fixedLimit(error));
         else this.#host.unusable(from, error);
         await this.#drop();
       })
@@ -157,4 +164,10 @@ export class SnapshotInbox {
 function isTooLarge(error: unknown): error is ProtocolError {
   if (!(error instanceof ProtocolError)) return false;
   return error.code === "dump-too-large" || error.code === "pickle-limit";
+}
+
+/** What is beyond a limit that does not go with `quorate.max_data_bytes`: see dumpBounds. */
+function fixedLimit({ code, limit, message }: ProtocolError): string | null {
+  if (code !== "pickle-limit" || (limit !== undefined && sizeLimits.has(limit))) return null;
+  return message;
 }

@@ -27,7 +27,7 @@ export function considerCampaign(state: RaftState): void {
   state.transferringToSelf = false;
   state.resetElectionDeadline();
   state.inquest = null;
-  if (state.mustRefetch || state.halted || !state.diskUsable) return;
+  if (state.mustRefetch || state.halted || !state.diskUsable || state.isHeldBack) return;
   if (state.connectedMembers().length + 1 < state.majority) {
     // Nobody could elect us: a term that goes up alone only disturbs those that can.
     if (state.leader !== null || state.role !== "follower") state.setRole("follower", null);

@@ -137,7 +137,7 @@ export class RaftCore {
         onSnapshotReceived(state, input.from, input.term, input.summary);
         break;
       case "snapshot-refused":
-        onSnapshotRefused(state, input.from, input.term, input.bytesMax);
+        onSnapshotRefused(state, input);
         break;
       case "transfer":
         onTransfer(state, input.target, input.id);
@@ -148,6 +148,9 @@ export class RaftCore {
       case "disk":
         state.diskUsable = input.usable;
         if (!input.usable && state.role !== "follower") giveUp(state);
+        break;
+      case "held-back":
+        this.onHeldBack(input.isHeldBack);
         break;
     }
   }
@@ -168,6 +171,17 @@ export class RaftCore {
       state.transferringToSelf = false;
       considerCampaign(state);
     }
+  }
+
+  /** It votes: its log is whole. But what it holds stands still, so that it could judge no write. */
+  private onHeldBack(isHeldBack: boolean): void {
+    const { state } = this;
+    state.isHeldBack = isHeldBack;
+    if (!isHeldBack) return;
+    state.round = null;
+    state.preVotes = null;
+    state.transferringToSelf = false;
+    if (state.role !== "follower") giveUp(state);
   }
 
   private onMessage(from: string, message: PeerMessage): void {

@@ -157,7 +157,9 @@ function takeEntries(state: RaftState, from: string, message: AppendEntries): bo
     raiseCommit(state, Math.min(message.commitIndex, first.index - 1));
     return false;
   }
-  if (isTooMuch(state, fresh, message.commitIndex)) {
+  if (isTooMuch(state, fresh)) {
+    // All before them is its leader's as well: once that is applied there may be room.
+    raiseCommit(state, Math.min(message.commitIndex, first.index - 1));
     refuseTooMuch(state, from, first.index);
     answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
     return false;

@@ -29,13 +29,13 @@ export const raftLimits = {
   /** What an entry counts for beside its command, in what a follower takes of a leader. */
   entryHeldBytes: 256,
   /**
-   * Bytes of entries that a follower holds beyond what is committed, so counted: more than a leader of ours
+   * Bytes of entries that a follower holds beyond what it has applied, so counted: more than a leader of ours
    * leaves uncommitted, by the two bounds above. Each has a share of `max_data_bytes` where that is less.
    */
   followedBytesMax: 256 * 1024 * 1024,
   /**
-   * Beyond it one message of entries is taken after so long: whoever leads with as many of an earlier leader
-   * gets them committed in the end, and its own on top.
+   * Beyond it one message of entries is taken after so long, until there are a quarter more, and small ones only
+   * from there on: whoever leads with as many of an earlier leader gets them committed in the end, and its own on top.
    */
   followedRetryMs: 10_000,
   /**
@@ -49,6 +49,8 @@ export const raftLimits = {
   logFullShare: 15 / 16,
   /** A dump makes a log shorter of which so much is applied. */
   logAppliedShare: 1 / 4,
+  followedSpareShare: 5 / 4,
+  followedLittleBytes: 4 * 1024,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
   /**

@@ -130,6 +130,8 @@ export class RaftState {
   /** Began without any files, and knows no more of its past than that: see history.ts. */
   isBlank: boolean;
   diskUsable = true;
+  /** Some of what is committed is not applied: the data would be more than this member holds. */
+  isHeldBack = false;
   halted = false;
   /** Pieces of a large entry that the leader is sending. */
   transmission: { from: string; pieces: EntryPieces } | null = null;
@@ -183,7 +185,7 @@ export class RaftState {
     return this.config.entryBytesMax ?? raftLimits.entryBytesMax;
   }
 
-  /** Bytes of entries that we hold, as a follower, beyond what is committed. */
+  /** Bytes of entries that we hold, as a follower, beyond what is applied. */
   get followedBytesMax(): number {
     return Math.min(raftLimits.followedBytesMax, this.config.dataBytesMax ?? Infinity);
   }

@@ -2,6 +2,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { raftLimits } from "./limits.js";
 import { heldBytes } from "./raft-log.js";
 import type { RaftState } from "./state.js";
+import type { Input } from "./types.js";
 
 /** What a leader has that this member does not take. */
 export type RefusedKind = "entry" | "dump" | "tail" | "log";
@@ -14,13 +15,16 @@ export interface Refused {
   readonly index: number;
   /** The bound that it is beyond. */
   readonly bytesMax: number;
+  /** What of a dump is beyond a bound that no setting moves; null: it is too much in all. */
+  readonly fixed?: string | null;
   /** When its leader is told again where our log ends. */
   readonly dueMs: number;
   /** It has been told, and what it sends now is taken. */
   readonly isAsked: boolean;
 }
 
-type RefusedPart = Pick<Refused, "what" | "leader" | "index" | "bytesMax">;
+type RefusedPart = Pick<Refused, "what" | "leader" | "index" | "bytesMax" | "fixed">;
+type RefusedDump = Extract<Input, { kind: "snapshot-refused" }>;
 
 /**
  * An entry of a leader's log that is larger than this member takes: without it there is none of what comes
@@ -33,33 +37,33 @@ export function refuseTooLarge(state: RaftState, leader: string, index: number):
 /** A leader's dump holds more than this member takes. It stays where it is, and says so. */
 export function onSnapshotRefused(
   state: RaftState,
-  from: string,
-  term: number,
-  bytesMax: number,
+  { from, term, bytesMax, fixed }: RefusedDump,
 ): void {
-  const refused = { what: "dump", leader: from, index: state.log.lastIndex + 1, bytesMax } as const;
+  const index = state.log.lastIndex + 1;
+  const refused = { what: "dump", leader: from, index, bytesMax, fixed } as const;
   if (term === state.term && state.leader === from) refuse(state, refused);
   // It leads no more: nothing is missing because of it.
   else state.note("error", refusedCode("dump"), tooLargeText(refused));
 }
 
-/** Whether these entries, with what is not committed before them, are more than we hold for any leader. */
-export function isTooMuch(
-  state: RaftState,
-  entries: readonly Entry[],
-  toldCommitIndex: number,
-): boolean {
-  const { log, tooLarge, term, leader, nowMs, followedBytesMax } = state;
-  const committed = Math.max(state.commitIndex, toldCommitIndex);
-  let bytes = log.bytesOf(committed + 1, (entries[0]?.index ?? 1) - 1);
-  for (const entry of entries) if (entry.index > committed) bytes += heldBytes(entry);
-  if (bytes <= followedBytesMax) return false;
+/**
+ * Whether these entries, with what is not applied before them, are more than we hold for any leader: whatever it
+ * calls committed.
+ */
+export function isTooMuch(state: RaftState, entries: readonly Entry[]): boolean {
+  const { log, lastApplied, tooLarge, term, leader, nowMs, followedBytesMax } = state;
+  const before = log.bytesOf(lastApplied + 1, (entries[0]?.index ?? 1) - 1);
+  let bytes = 0;
+  for (const entry of entries) bytes += heldBytes(entry);
+  if (before + bytes <= followedBytesMax) return false;
   // A little more from time to time: what is committed in the end may be behind it.
   const isSame = tooLarge?.what === "tail" && tooLarge.term === term && tooLarge.leader === leader;
-  return !isSame || (!tooLarge.isAsked && nowMs < tooLarge.dueMs);
+  if (!isSame || (!tooLarge.isAsked && nowMs < tooLarge.dueMs)) return true;
+  const isLittle = bytes <= raftLimits.followedLittleBytes;
+  return !isLittle && before > followedBytesMax * raftLimits.followedSpareShare;
 }
 
-/** More of a leader's entries are not committed than this member holds. It takes no more of them for now. */
+/** More of a leader's entries are not applied than this member holds. It takes no more of them for now. */
 export function refuseTooMuch(state: RaftState, leader: string, index: number): void {
   const { tooLarge: old, term, followedBytesMax: bytesMax } = state;
   // Its leader may send them again with each heartbeat: that puts nothing off.
@@ -87,18 +91,26 @@ export function refusedCode(what: RefusedKind): string {
 }
 
 /** For the log, and for whoever asks how the member is. */
-export function tooLargeText({ what, leader, index, bytesMax }: RefusedPart): string {
+export function tooLargeText({ what, leader, index, bytesMax, fixed }: RefusedPart): string {
   if (what === "dump") {
+    const stays = `it stays as it is, without entry ${index} and what follows, and nothing is lost`;
+    if (typeof fixed === "string") {
+      return (
+        `the dump of ${leader} holds what this member takes of nobody (${fixed}), whatever its settings are: ` +
+        `${stays}. Delete that key or make its value smaller; the leader's next dump is taken then`
+      );
+    }
     return (
-      `the dump of ${leader} holds more than the ${bytesMax} bytes of data that this member takes: it ` +
-      `stays as it is, without entry ${index} and what follows, and nothing is lost. Raise ` +
-      "quorate.max_data_bytes on all members and restart them; or delete what is not needed"
+      `the dump of ${leader} holds more than the ${bytesMax} bytes of data that this member takes ` +
+      `(quorate.max_data_bytes and a quarter): ${stays}. Raise the setting on all members and restart ` +
+      "them; or delete what is not needed"
     );
   }
   if (what === "tail") {
     return (
-      `of the entries of ${leader} more than ${bytesMax} bytes are not committed: this member takes no more of ` +
-      "them for now, and nothing is lost. It goes on when a majority of the members holds them: see that they run"
+      `of the entries of ${leader} more than ${bytesMax} bytes are not committed, or not applied here: this ` +
+      "member takes no more of them for now, and nothing is lost. It goes on when a majority of the members " +
+      "holds them, see that they run, and when it has applied them: see what else its status says"
     );
   }
   if (what === "log") {
@@ -131,21 +143,23 @@ export function isTooLarge(
 export function waitsForDump(state: RaftState, toldCommitIndex: number): boolean {
   const { tooLarge, term, leader, nowMs } = state;
   if (tooLarge === null || tooLarge.term !== term || tooLarge.leader !== leader) return false;
-  if (tooLarge.what === "tail" && hasRoom(state, toldCommitIndex)) return false;
   if (tooLarge.what === "log" && state.log.bytes <= state.logBytesMax / 2) return false;
+  if (tooLarge.what === "tail" && asksForMore(state, toldCommitIndex)) return false;
   if (nowMs < tooLarge.dueMs) return true;
   const dueMs = nowMs + retryMs(tooLarge.what);
   state.tooLarge = { ...tooLarge, dueMs, isAsked: true };
   return false;
 }
 
-/** Whether what was not taken since too much was not committed would be taken by now. */
-function hasRoom(
-  { log, commitIndex, followedBytesMax }: RaftState,
-  toldCommitIndex: number,
-): boolean {
-  const committed = Math.max(commitIndex, toldCommitIndex);
-  return log.bytesOf(committed + 1, log.lastIndex) <= followedBytesMax / 2;
+/**
+ * Whether what was not taken would be taken by now, or is about to be: what its leader sends next tells up to
+ * where our log is its own, and with that what of it is committed.
+ */
+function asksForMore(state: RaftState, toldCommitIndex: number): boolean {
+  const { log, commitIndex, lastApplied, followedBytesMax } = state;
+  const told = Math.min(toldCommitIndex, log.lastIndex);
+  const from = told > commitIndex ? told : lastApplied;
+  return log.bytesOf(from + 1, log.lastIndex) <= followedBytesMax / 2;
 }
 
 /** Whether a dump that begins now is the one that was refused, sent again though nobody has asked for it. */

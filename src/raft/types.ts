@@ -143,12 +143,16 @@ export type Input =
       readonly from: string;
       readonly term: number;
       readonly bytesMax: number;
+      /** What of it is beyond a bound that no setting moves; null: it is too much in all. */
+      readonly fixed: string | null;
     }
   | { readonly kind: "transfer"; readonly target: string | null; readonly id: number }
   /** Members as another member has them, which counts us among them. */
   | { readonly kind: "told-members"; readonly members: readonly string[] }
   /** The disk refuses writes (or takes them again): no leadership without a disk. */
-  | { readonly kind: "disk"; readonly usable: boolean };
+  | { readonly kind: "disk"; readonly usable: boolean }
+  /** What is committed is not applied from here on, or is again: no leadership over a store that stands still. */
+  | { readonly kind: "held-back"; readonly isHeldBack: boolean };
 
 export type ProposalOutcome =
   | { readonly appended: true; readonly index: number; readonly term: number }

@@ -1,11 +1,15 @@
+import { growthPerByteMost, growthSpareBytes } from "./limits.js";
 import type { KvCall } from "./python-call.js";
 import { keyId } from "./python-key.js";
 import { deadlineOf, keyOf, makeRecord, type StoredRecord } from "./record.js";
 import { weightOf } from "./weight.js";
 
-/** What a command would add to a store. */
+/** What a command that sets a key would do to a store's data. */
 export interface Growth {
+  /** What it would add: less than nothing where it makes them less. */
   readonly bytes: number;
+  /** What key and value count for, whatever is there now. */
+  readonly weight: number;
   /** Its key is not there yet, or would have gone by itself and is to stay. */
   readonly isNew: boolean;
   /** Its value has a time to live. */
@@ -16,7 +20,7 @@ export interface Growth {
  * What the call would add if it were applied now and its conditions held.
  *
  * @param recordOf What is stored under the id of a key.
- * @returns null where it would add nothing.
+ * @returns null where it sets nothing.
  * @throws Whatever is wrong with the call: `refusalOf` tells of that.
  */
 export function growthOf(
@@ -32,6 +36,14 @@ export function growthOf(
   const old = recordOf(id);
   const expires = deadlineOf(record) !== null;
   const isNew = old === undefined || (!expires && deadlineOf(old) !== null);
-  const bytes = weightOf(keyOf(id, record), record) - (isNew ? 0 : old.weight);
-  return bytes <= 0 ? null : { bytes, isNew, expires };
+  const weight = weightOf(keyOf(id, record), record);
+  return { bytes: weight - (isNew ? 0 : old.weight), weight, isNew, expires };
+}
+
+/**
+ * No command of so many bytes can add more, whatever it holds: by the limits of its pickle (commandPickleLimits)
+ * a text counts for three times its bytes at most, other values for eight times what they may take in memory.
+ */
+export function growthBytesMost(commandBytes: number): number {
+  return growthPerByteMost * commandBytes + growthSpareBytes;
 }

@@ -16,6 +16,10 @@ export const jsonDepthMax = 32;
 /** What each part of a value counts for that is not of the usual shape. */
 export const valueBytesMin = 64;
 
+/** The most that a command can add to the data, by its bytes and besides: see growth.ts. */
+export const growthPerByteMost = 10;
+export const growthSpareBytes = 40 * 1024 * 1024;
+
 /** Keys that `Store.fromDumpSteps` takes over between two yields: about a millisecond's work. */
 export const restoreKeysPerStep = 2048;
 

@@ -220,17 +220,24 @@ export class Store {
     return true;
   }
 
-  /** What the command, which `refusal` has let pass, would add now; null where it would add nothing. */
-  growthBy(command: Uint8Array): Growth | null {
+  /**
+   * What the command would add now; null where it sets nothing.
+   *
+   * @param isNext It is to be applied next, or `forget` is called: it need not be decoded a second time then.
+   */
+  growthBy(command: Uint8Array, isNext = false): Growth | null {
     try {
-      return growthOf(this.#calls.get(command) ?? parseCommand(command), this.#state.record);
+      const known = this.#calls.get(command);
+      const call = known ?? parseCommand(command);
+      if (isNext && known === undefined && call !== null) this.#calls.remember(command, call);
+      return growthOf(call, this.#state.record);
     } catch {
       // Applied, it would raise, and so change nothing.
       return null;
     }
   }
 
-  /** A command that `refusal` has let pass is not going to be applied. */
+  /** A command that was looked at is not going to be applied. */
   forget(command: Uint8Array): void {
     this.#calls.forget(command);
   }

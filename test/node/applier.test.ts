@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Dump } from "../../protocol/files/dump-format.js";
+import { encodeNoOp } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { encodeSet } from "../../protocol/log/kv-calls.js";
+import { encodeDelete, encodeSet, encodeStoredSet } from "../../protocol/log/kv-calls.js";
+import type { PyValue } from "../../protocol/pickle/values.js";
 import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
 import { Applier } from "../../src/node/applier.js";
+import { DataBound } from "../../src/node/data-bound.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { Notes } from "../../src/node/notes.js";
 import { Proposals } from "../../src/node/proposals.js";
 import type { OutcomeCallback } from "../../src/node/write-outcome.js";
 import { RaftState } from "../../src/raft/state.js";
+import { growthBytesMost } from "../../src/store/growth.js";
 import { Store } from "../../src/store/store.js";
 
 function entries(first: number, last: number): Entry[] {
@@ -21,7 +25,11 @@ function entries(first: number, last: number): Entry[] {
 }
 
 /** An applier whose clock a look at it moves on, and whose next turns are called by hand. */
-function scene(lookMs: number, readDump: () => Promise<Dump | null> = async () => null) {
+function scene(
+  lookMs: number,
+  readDump: () => Promise<Dump | null> = async () => null,
+  dataBytesMax = Number.POSITIVE_INFINITY,
+) {
   let nowMs = 0;
   const soon: (() => void)[] = [];
   const clock = {
@@ -51,6 +59,7 @@ function scene(lookMs: number, readDump: () => Promise<Dump | null> = async () =
     0,
   );
   const told: number[] = [];
+  const held: (number | null)[] = [];
   const proposals = new Proposals({
     ...{ clock, state, store: () => applier.store, propose: () => {}, fail: () => {} },
     ...{
@@ -67,10 +76,12 @@ function scene(lookMs: number, readDump: () => Promise<Dump | null> = async () =
     {
       ...{ clock, proposals, notes, applied: (index) => told.push(index), replaced: () => {} },
       ...{ readDump, failed: (error: Error) => assert.fail(error) },
+      heldBack: (one) => held.push(one === null ? null : one.index),
     },
     null,
+    dataBytesMax,
   );
-  return { applier, told, soon, pending: proposals.pending };
+  return { applier, told, held, soon, pending: proposals.pending };
 }
 
 /** Runs what is asked for in next turns, until nothing is. */
@@ -186,6 +197,128 @@ test("a second conflict while the store is built again has it built without what
     ["/2", "/3", "/4"],
   );
   assert.equal(told.at(-1), 4);
+});
+
+/* With a bound on the data: 100,000 bytes, so that 125,000 are held; each of the entries makes some 1,260. */
+
+const dataBytesMax = 100_000;
+const bounded = (readDump: () => Promise<Dump | null> = async () => null) =>
+  scene(0, readDump, dataBytesMax);
+const kilobyte = (index: number, key = `/${index}`, expire?: number): Entry => {
+  const value = { value: "x".repeat(1_000), updated: 1, created: 1 };
+  const command = encodeSet(key, expire === undefined ? value : { ...value, expire });
+  return { index, term: 1, command };
+};
+const kilobytes = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, n) => kilobyte(first + n));
+/** Of keys of two or three digits. */
+const lastHeld = 100;
+
+test("an entry with which the data would be too much is not applied, nor is what follows", async () => {
+  const { applier, told, held, soon } = bounded();
+  applier.apply(kilobytes(2, 150));
+  await turns(soon);
+  assert.equal(applier.appliedIndex, lastHeld);
+  assert.deepEqual([applier.heldBack?.index, held], [lastHeld + 1, [lastHeld + 1]]);
+  assert.equal(told.at(-1), lastHeld);
+  const bytes = applier.store.bytes;
+  assert.ok(bytes <= 125_000 && bytes > 123_000, `${bytes} bytes`);
+  // It would make room, but stands behind.
+  applier.apply([{ index: 151, term: 1, command: encodeDelete("/", { recursive: true }) }]);
+  await turns(soon);
+  assert.deepEqual([applier.appliedIndex, applier.store.bytes], [lastHeld, bytes]);
+  assert.deepEqual(held, [lastHeld + 1], "told once");
+  assert.equal(applier.store.acceptedBytes, 0, "and nothing of it is kept decoded");
+});
+
+test("what adds nothing is applied at the bound, and so is what is small and goes by itself", () => {
+  const { applier, held } = bounded();
+  const at = lastHeld;
+  applier.apply([
+    ...kilobytes(2, at),
+    kilobyte(at + 1, "/2"),
+    { index: at + 2, term: 1, command: encodeNoOp() },
+    ...Array.from({ length: 20 }, (_, n) => kilobyte(at + 3 + n, `/f${n}`, 31)),
+  ]);
+  // An eighth of the setting.
+  const fleeting = Math.floor((dataBytesMax * nodeLimits.keptUnderWayShare) / (1_000 + 256 + 3));
+  assert.equal(applier.appliedIndex, at + 2 + fleeting);
+  assert.deepEqual(held, [at + 3 + fleeting]);
+});
+
+test("a leader's dump ends it, and what follows is applied", async () => {
+  const { applier, held, soon } = bounded();
+  applier.apply(kilobytes(2, 150));
+  await turns(soon);
+  const [previous, last] = kilobytes(149, 150);
+  assert.ok(previous !== undefined && last !== undefined);
+  const dump: Dump = { data: new Map(), previous, last, members: ["a:1"], codeVersion: 0 };
+  applier.install(dump, new Store());
+  assert.deepEqual([applier.heldBack, held.at(-1)], [null, null]);
+  applier.apply(kilobytes(151, 152));
+  await turns(soon);
+  assert.equal(applier.appliedIndex, 152);
+});
+
+test("a store that is built again holds no more either, and goes on where it may", async () => {
+  const { applier, held, soon } = bounded();
+  applier.apply(kilobytes(2, 150));
+  await turns(soon);
+  applier.rebuild(kilobytes(2, 140));
+  applier.apply(kilobytes(141, 141));
+  await turns(soon);
+  assert.deepEqual([applier.appliedIndex, applier.heldBack?.index], [lastHeld, lastHeld + 1]);
+  assert.deepEqual(held, [lastHeld + 1, null, lastHeld + 1]);
+  applier.rebuild(kilobytes(2, lastHeld));
+  applier.apply([kilobyte(lastHeld + 1, "/2"), ...kilobytes(lastHeld + 2, lastHeld + 3)]);
+  await turns(soon);
+  assert.deepEqual([applier.appliedIndex, applier.heldBack?.index], [101, 102]);
+  assert.equal(applier.store.size, lastHeld - 1);
+});
+
+test("where a member's own dump holds more it may be as much, and no more", () => {
+  const store = new Store();
+  for (const { command, index } of kilobytes(2, 300)) store.apply(command, index);
+  store.apply(kilobyte(301, "/fleeting", 31).command, 301);
+  const bound = new DataBound(dataBytesMax, store.bytes - store.expiringBytes);
+  const isHeld = ({ command, index }: Entry) => bound.refusal(store, command, index) !== null;
+  assert.ok(isHeld(kilobyte(302)));
+  assert.equal(isHeld(kilobyte(302, "/2")), false);
+  assert.equal(isHeld(kilobyte(302, "/leader", 31)), false, "what Patroni lives by");
+  store.apply(encodeDelete("/fleeting"), 302);
+  store.apply(encodeDelete("/2"), 303);
+  assert.equal(isHeld(kilobyte(304, "/3_")), true, "by a byte");
+  assert.equal(isHeld(kilobyte(304, "/a")), false);
+});
+
+test("a key more than a Map holds is not applied", () => {
+  const bound = new DataBound(1e12, 0);
+  const refusal = (size: number, isNew: boolean) => {
+    const growthBy = () => ({ bytes: 1, weight: 300, isNew, expires: false });
+    const store = { bytes: 0, expiringBytes: 0, size, growthBy, forget: () => {} };
+    return bound.refusal(store, Uint8Array.of(0), 9);
+  };
+  assert.equal(refusal(nodeLimits.heldKeysMax - 1, true), null);
+  assert.equal(refusal(nodeLimits.heldKeysMax, false), null);
+  assert.equal(refusal(nodeLimits.heldKeysMax, true)?.isOfKeys, true);
+});
+
+test("nothing adds more than what is taken for the most that so many bytes can add", () => {
+  const store = new Store();
+  const text = "x".repeat(500);
+  const values: PyValue[] = [
+    "\u{1f600}".repeat(20_000),
+    Array.from({ length: 16_000 }, () => null),
+    Array.from({ length: 8_000 }, () => []),
+    new Uint8Array(10_000).fill(0xff),
+    Array.from({ length: 8_000 }, () => text),
+    7n ** 4_000n,
+  ];
+  for (const value of values) {
+    const command = encodeStoredSet("/k", new Map<PyValue, PyValue>([["value", value]]));
+    const growth = store.growthBy(command);
+    assert.ok(growth !== null && growth.bytes <= growthBytesMost(command.length));
+  }
 });
 
 test("a large command is applied in a turn of its own", async () => {

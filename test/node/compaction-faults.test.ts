@@ -83,6 +83,7 @@ class Bench {
         ...{ clock, proposals, notes, readDump: () => storage.readDump(), applied: () => {} },
         replaced: (dumpIndex) => this.compaction.storeReplaced(dumpIndex),
         failed: (error) => assert.fail(error),
+        heldBack: () => {},
       },
       null,
     );

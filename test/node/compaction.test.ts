@@ -64,6 +64,7 @@ test("a dump's index is the store's own, which the core learns of later", async 
       ...{ clock, proposals, notes, readDump: () => storage.readDump(), replaced: () => {} },
       // The core's own lastApplied stays at 1, as it does until the runtime's turn is over.
       applied: () => compaction.consider(),
+      heldBack: () => {},
       failed: (error) => assert.fail(error),
     },
     null,

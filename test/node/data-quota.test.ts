@@ -8,7 +8,8 @@ import {
   encodeStoredSet,
 } from "../../protocol/log/kv-calls.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
-import { quotaRefusal } from "../../src/node/data-quota.js";
+import { DataBound } from "../../src/node/data-bound.js";
+import { ExtraBytes, type Held, judgeQuota } from "../../src/node/data-quota.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { RaftLog } from "../../src/raft/raft-log.js";
 import { Store } from "../../src/store/store.js";
@@ -25,18 +26,27 @@ function scene(bytes: number) {
   const store = new Store();
   const log = new RaftLog([{ index: 1, term: 1, command: encodeNoOp() }]);
   let appliedIndex = 1;
-  const append = (command: Uint8Array) =>
+  const extra = new ExtraBytes();
+  let judgedExtra = 0;
+  /** As it was judged last. */
+  const append = (command: Uint8Array) => {
     log.append([{ index: log.lastIndex + 1, term: 1, command }]);
-  const apply = () => {
-    for (; appliedIndex < log.lastIndex; appliedIndex += 1) {
+    extra.add(log.lastIndex, judgedExtra);
+    judgedExtra = 0;
+  };
+  const apply = (to = log.lastIndex) => {
+    for (; appliedIndex < to; appliedIndex += 1) {
       store.apply(log.at(appliedIndex + 1).command, appliedIndex + 1);
     }
   };
   const judge = (command: Uint8Array, isPlain = false): string => {
-    const held = { store, log, appliedIndex, admittedBytes: 0 };
-    const refused = quotaRefusal(command, held, bytesMax, isPlain);
-    if (refused?.why === "REQUEST_DENIED") assert.match(refused.reason, /quorate\.max_data_bytes/);
-    return refused === null ? "taken" : refused.why;
+    const extraBytes = extra.underWay(appliedIndex, log.lastIndex);
+    const held = { store, log, appliedIndex, admittedBytes: 0, extraBytes };
+    const judged = judgeQuota(command, held, bytesMax, isPlain);
+    judgedExtra = judged.isTaken ? judged.extraBytes : 0;
+    if (judged.isTaken) return "taken";
+    if (judged.why === "REQUEST_DENIED") assert.match(judged.reason, /quorate\.max_data_bytes/);
+    return judged.why;
   };
   const takes = (command: Uint8Array) => {
     const outcome = judge(command);
@@ -47,8 +57,18 @@ function scene(bytes: number) {
     append(set(`/k${n}`, 1_000 - 256 - 2 - `${n}`.length));
     apply();
   }
-  return { store, append, apply, judge, takes };
+  return { store, log, append, apply, judge, takes };
 }
+
+/** A value that takes many times as much as its entry. */
+const odd = (n: number) => {
+  const value: PyDict = new Map<PyValue, PyValue>([
+    ["value", Array.from({ length: 400 }, () => null)],
+    ["updated", 5],
+    ["created", 5],
+  ]);
+  return encodeStoredSet(`/odd${n}`, value);
+};
 
 test("writes are taken up to the bound", () => {
   const { judge, takes } = scene(100_000);
@@ -127,14 +147,6 @@ test("where only what is not applied yet fills the room, a write is refused for 
 
 test("values that take more than their entries come to no more than the bound either", () => {
   const { store, append, apply, judge } = scene(0);
-  const odd = (n: number) => {
-    const value: PyDict = new Map<PyValue, PyValue>([
-      ["value", Array.from({ length: 400 }, () => null)],
-      ["updated", 5],
-      ["created", 5],
-    ]);
-    return encodeStoredSet(`/odd${n}`, value);
-  };
   let taken = 0;
   for (; taken < 100 && judge(odd(taken)) === "taken"; taken += 1) append(odd(taken));
   assert.equal(judge(odd(taken)), "QUEUE_FULL");
@@ -144,4 +156,61 @@ test("values that take more than their entries come to no more than the bound ei
   append(encodeDelete("/odd", { recursive: true }));
   apply();
   assert.equal(judge(odd(0)), "taken");
+});
+
+test("what is set again behind its delete counts with all that it takes", () => {
+  const { store, log, append, apply, judge } = scene(0);
+  for (let n = 0; judge(odd(n)) === "taken"; n += 1) {
+    append(odd(n));
+    apply();
+  }
+  for (const command of [encodeDelete("/odd1"), odd(1)]) {
+    assert.equal(judge(command), "taken");
+    append(command);
+  }
+  apply(log.lastIndex - 1);
+  assert.equal(judge(set("/new", 20_000)), "QUEUE_FULL");
+  apply();
+  assert.ok(store.bytes <= bytesMax);
+});
+
+test("however much comes at once, it is no more than a member holds", () => {
+  for (const [bytes, commandOf] of [
+    [bytesMax, (n: number) => fleeting(`/f${n}`, 1_000)],
+    [bytesMax, (n: number) => set(`/k${n}`, 1_000 + nodeLimits.smallGrowthBytes - 300)],
+    [bytesMax * (1 + nodeLimits.keptShare) - 1_000, (n: number) => fleeting(`/f${n}`, 1_000)],
+  ] as const) {
+    const { store, log, append, judge } = scene(bytes);
+    const from = log.lastIndex + 1;
+    let outcome = "taken";
+    for (let n = 0; n < 150 && outcome === "taken"; n += 1) {
+      outcome = judge(commandOf(n));
+      if (outcome === "taken") append(commandOf(n));
+    }
+    assert.equal(outcome, "QUEUE_FULL", "it may be well when what is under way is applied");
+    const bound = new DataBound(bytesMax, 0);
+    for (const { command, index } of log.slice(from, log.lastIndex)) {
+      assert.equal(bound.refusal(store, command, index), null);
+      store.apply(command, index);
+    }
+    assert.ok(store.bytes > bytes && store.bytes <= bytesMax * nodeLimits.takenShare);
+  }
+});
+
+test("no more keys are taken than a Map holds, whatever their bytes", () => {
+  const { log } = scene(0);
+  const growth = { bytes: 300, weight: 300, isNew: true, expires: true };
+  const judge = (size: number, isNew: boolean) => {
+    const store = { bytes: 0, expiringBytes: 0, size, growthBy: () => ({ ...growth, isNew }) };
+    const held: Held = { store, log, appliedIndex: log.lastIndex, admittedBytes: 0, extraBytes: 0 };
+    return [true, false].map((isPlain) => {
+      const judged = judgeQuota(set("/new", 1), held, 1e12, isPlain);
+      return judged.isTaken ? "taken" : judged.why;
+    });
+  };
+  const { keysMax, heldKeysMax } = nodeLimits;
+  assert.deepEqual(judge(keysMax - 1, true), ["taken", "taken"]);
+  assert.deepEqual(judge(keysMax, true), ["REQUEST_DENIED", "REQUEST_DENIED"]);
+  assert.deepEqual(judge(keysMax, false), ["taken", "taken"]);
+  assert.ok(heldKeysMax < 2 ** 24 && keysMax + 300_000 < heldKeysMax);
 });

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { encodeNoOp } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
+import { encodeDelete, encodeSet, encodeStoredSet } from "../../protocol/log/kv-calls.js";
+import type { PyValue } from "../../protocol/pickle/values.js";
 import { type Clock, systemClock } from "../../src/clock.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { Proposals } from "../../src/node/proposals.js";
@@ -136,6 +137,47 @@ test("who waits for the leader's answer is told when the link to it is lost", as
   proposals.linkLost("c:1");
   proposals.linkLost("b:1");
   assert.equal(await outcome, "LEADER_CHANGED");
+});
+
+test("through a member that applies nothing for now no write is sent, and who waits is told", async () => {
+  const { state, proposals, sent, submit } = scene();
+  state.role = "follower";
+  state.leader = "b:1";
+  const [placed, asked] = [submit(set("/a")), submit(set("/b"))];
+  const [first = 0, second = 0] = sent;
+  proposals.replied({ type: "apply_command_response", requestId: first, logIdx: 2, logTerm: 1 });
+  state.isHeldBack = true;
+  proposals.heldBack();
+  assert.equal(await placed, "UNKNOWN_OUTCOME");
+  proposals.replied({ type: "apply_command_response", requestId: second, logIdx: 3, logTerm: 1 });
+  assert.equal(await asked, "UNKNOWN_OUTCOME");
+  assert.equal(await submit(set("/c")), "REQUEST_DENIED");
+  assert.equal(sent.length, 2);
+  assert.equal(proposals.pending.size, 0);
+});
+
+test("values that take more than their entries are counted from the proposal to the store", async () => {
+  const { state, store, submit } = scene(undefined, stillClock, 400_000);
+  const odd = (n: number) =>
+    encodeStoredSet(
+      `/odd${n}`,
+      new Map<PyValue, PyValue>([
+        ["value", Array.from({ length: 1_000 }, () => null)],
+        ["updated", 5],
+        ["created", 5],
+      ]),
+    );
+  const outcomes: string[] = [];
+  for (let n = 0; n < 30; n += 1) {
+    void submit(odd(n)).then((outcome) => outcomes.push(outcome));
+    // In the same turn, and in later ones.
+    if (n % 2 === 1) await nextTurn();
+  }
+  await nextTurn();
+  assert.ok(outcomes.includes("QUEUE_FULL"), "and refused while they are under way");
+  for (const { command, index } of state.log.slice(2, state.log.lastIndex))
+    store.apply(command, index);
+  assert.ok(store.bytes > 200_000 && store.bytes <= 400_000, `${store.bytes} bytes`);
 });
 
 /** A leader whose clock each look moves on so far that one proposal takes a whole turn. */

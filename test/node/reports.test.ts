@@ -6,7 +6,7 @@ import { Notes } from "../../src/node/notes.js";
 import { statusReport, wireStatus } from "../../src/node/reports.js";
 import { appendFrom, Solo } from "../raft/solo.js";
 
-const data = { dataBytes: 0, dataBytesMax: 1_600 };
+const data = { dataBytes: 0, dataBytesMax: 1_600, heldBack: null };
 
 test("the status of all members says where the data come to their bound", () => {
   const { state } = new Solo();
@@ -44,6 +44,24 @@ test("the status says that the log is full, of a leader and of a follower that r
   assert.match(refusing.message, /no more of the entries of b:1, from 4 on.*\(dump-failed\)/);
   const { extra } = wireStatus(sources);
   assert.deepEqual(extra.get("quorate_degraded"), ["log-too-large"]);
+});
+
+test("the status says what is not applied, why, and what to do", () => {
+  const { state } = new Solo();
+  const notes = new Notes(silentLogger, () => 0);
+  const network = { counters: () => ({}), isConnected: () => true };
+  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
+  const heldBack = { index: 7, dataBytes: 1_990, bytesMax: 2_000, isOfKeys: false };
+  const [reason] = statusReport({ ...sources, heldBack }).degraded;
+  assert.equal(reason?.code, "data-too-large");
+  assert.match(
+    reason.message,
+    /1990 bytes.* 2000 .*entry 7 .*Nothing is lost.*Raise the setting on all/,
+  );
+  const { extra } = wireStatus({ ...sources, heldBack });
+  assert.deepEqual(extra.get("quorate_degraded"), ["data-too-large"]);
+  const [ofKeys] = statusReport({ ...sources, heldBack: { ...heldBack, isOfKeys: true } }).degraded;
+  assert.match(ofKeys?.message ?? "", /16500000 keys.*Delete keys/);
 });
 
 test("the status says whose log keeps the member from leading, and what to do", () => {

@@ -37,7 +37,8 @@ function makeInbox(refusal: Error | null = null, abortFault: Error | null = null
       },
       discardDump: async () => {},
       unusable: (_from, error) => happened.push(`unusable: ${String(error)}`),
-      refused: (from, term) => happened.push(`refused ${from} ${term}`),
+      refused: (from, term, fixed) =>
+        happened.push(`refused ${from} ${term}${fixed === null ? "" : `: ${fixed}`}`),
       setHeld: (from, isHeld) => happened.push(`${isHeld ? "holds" : "lets go of"} ${from}`),
       received: (from, term) => happened.push(`received ${from} ${term}`),
     },
@@ -95,13 +96,19 @@ test("what the same leader sends once more while its dump is read is not taken",
   assert.deepEqual(happened.slice(2), ["begins", "received c:1 2"]);
 });
 
-for (const code of ["dump-too-large", "pickle-limit"] as const) {
-  test(`a dump that is given up for ${code} is refused, and the next one taken`, async () => {
-    const { take, diskWorks, happened } = makeInbox(new ProtocolError(code, "too much"));
+for (const [code, limit, what] of [
+  ["dump-too-large", undefined, ""],
+  ["pickle-limit", "allocatedBytesMax", ""],
+  // Whatever the setting is: no larger one would do.
+  ["pickle-limit", undefined, ": too much"],
+] as const) {
+  test(`a dump that is given up for ${code}${what} is refused, and the next one taken`, async () => {
+    const error = new ProtocolError(code, "too much", limit === undefined ? {} : { limit });
+    const { take, diskWorks, happened } = makeInbox(error);
     take(1, "first");
     take(1, "last");
     await diskWorks();
-    assert.deepEqual(happened, ["begins", "refused b:1 1"]);
+    assert.deepEqual(happened, ["begins", `refused b:1 1${what}`]);
     take(1, "first");
     await diskWorks();
     assert.deepEqual(happened.slice(2), ["begins"]);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, NextNodeIdx } from "../../protocol/wire/messages.js";
 import { raftLimits } from "../../src/raft/limits.js";
+import { tooLargeText } from "../../src/raft/too-large.js";
 import { leader } from "./roles.js";
 import { answerOf, appendFrom, entry, Solo } from "./solo.js";
 
@@ -97,8 +98,8 @@ test("another leader is asked at once, and what it has in that place is taken", 
   assert.equal(solo.state.tooLarge, null);
 });
 
-const refused = (term = 1) =>
-  ({ kind: "snapshot-refused", from: "b:1", term, bytesMax: 1_000 }) as const;
+const refused = (term = 1, fixed: string | null = null) =>
+  ({ kind: "snapshot-refused", from: "b:1", term, bytesMax: 1_000, fixed }) as const;
 
 /** The beginning of a dump of b:1. @returns whether it is taken. */
 function dumpBegins(solo: Solo, term = 1): boolean {
@@ -126,6 +127,22 @@ test("a dump that holds too much is told of once, and is not asked for again at 
     notes.map(({ note: { code } }) => code).filter((code) => code.endsWith("too-large")),
     ["dump-too-large"],
   );
+});
+
+test("what is said of a dump names the bound, or what no setting allows", () => {
+  const textOf = (fixed: string | null) => {
+    const solo = new Solo();
+    dumpBegins(solo);
+    solo.step(refused(1, fixed));
+    return tooLargeText(solo.state.tooLarge ?? assert.fail("not refused"));
+  };
+  assert.match(
+    textOf(null),
+    /more than the 1000 bytes .*max_data_bytes and a quarter.*Raise the setting/,
+  );
+  const text = textOf("str of 40000000 bytes at byte 7");
+  assert.match(text, /\(str of 40000000 bytes at byte 7\), whatever its settings are.*smaller/);
+  assert.doesNotMatch(text, /Raise/);
 });
 
 test("a leader whose log contradicts ours is not asked for its dump at once either", () => {

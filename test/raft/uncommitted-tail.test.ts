@@ -7,7 +7,7 @@ import { heldBytes, RaftLog } from "../../src/raft/raft-log.js";
 import { leader, outcomes, refused } from "./roles.js";
 import { answerOf, appendFrom, entry, logOf, Solo } from "./solo.js";
 
-/* Entries that a leader sends and that are not committed: so much of them is held, and no more. */
+/* Entries that a leader sends and that are not applied: so much of them is held, and no more. */
 
 const dataBytesMax = 100_000;
 const commandBytes = 1_000;
@@ -54,15 +54,57 @@ test("nor does one message bring more than that", () => {
   assert.equal(solo.state.log.lastIndex, 1);
 });
 
-test("what its leader calls committed is taken, however much it is", () => {
+test("what its leader calls committed is taken as fast as it is applied, however much it is", () => {
   const solo = followerOf();
   const to = 3 * lastFitting;
-  const entries = Array.from({ length: to - 1 }, (_, n) => large(n + 2, 1));
-  solo.receive("b:1", appendFrom(1, [1, 0], entries, to));
+  fill(solo, to, { commit: to + 5 });
   assert.equal(solo.state.commitIndex, to);
-  fill(solo, to + 2, { commit: to + 5 });
-  assert.equal(solo.state.commitIndex, to + 2);
   assert.equal(solo.state.tooLarge, null);
+});
+
+test("and no faster: what is not applied counts, whatever its leader calls it", () => {
+  const solo = followerOf();
+  solo.autoApply = false;
+  const to = 3 * lastFitting;
+  fill(solo, to, { commit: to });
+  assert.deepEqual([solo.state.log.lastIndex, solo.state.commitIndex], [lastFitting, lastFitting]);
+  assert.equal(solo.state.tooLarge?.what, "tail");
+  // A part of it is applied, and then enough.
+  for (const [share, reset] of [
+    [1 / 4, false],
+    [3 / 4, true],
+  ] as const) {
+    solo.step({ kind: "applied", index: Math.ceil(share * lastFitting) });
+    solo.receive("b:1", appendFrom(1, [to, 1], [], to));
+    const asked = answerOf(lastFitting + 1, { success: false, reset });
+    assert.deepEqual(solo.takeTo("b:1", "next_node_idx"), [asked]);
+  }
+  fill(solo, lastFitting + 1, { commit: to });
+  assert.equal(solo.state.log.lastIndex, lastFitting + 1);
+  assert.equal(solo.state.tooLarge, null);
+});
+
+test("of more than the bound there is a quarter at most, but for small messages", () => {
+  const solo = followerOf();
+  fill(solo, lastFitting);
+  const most = (dataBytesMax * 5) / 4;
+  const held = () => solo.state.log.bytesOf(2, solo.state.log.lastIndex);
+  const offer = (bytes: number) => {
+    const { lastIndex } = solo.state.log;
+    const command = new Uint8Array(bytes).fill(1);
+    const next = { index: lastIndex + 1, term: 1, command };
+    solo.receive("b:1", appendFrom(1, [lastIndex, 1], [next]));
+    // It asks for more when its time has come, and only then.
+    solo.nowMs += raftLimits.followedRetryMs;
+    solo.receive("b:1", appendFrom(1, [lastIndex + 9, 1]));
+    solo.receive("b:1", appendFrom(1, [lastIndex, 1], [next]));
+    return solo.state.log.lastIndex > lastIndex;
+  };
+  let count = 0;
+  while (count < 20 && offer(8_000)) count += 1;
+  assert.ok(count >= 3 && held() > most && held() < most + 9_000, `${count}: ${held()} bytes`);
+  assert.equal(offer(8_000), false);
+  assert.ok(offer(1_000), "a no-op is among the small ones");
 });
 
 test("when those before are committed it goes on", () => {
@@ -114,6 +156,9 @@ test("its leader is asked for the rest as soon as it says that those before are 
     lastFitting,
     "asked, but what is not committed has its bound",
   );
+  // With the message that is too much it learns what is committed; once that is applied, the next one fits.
+  fill(solo, lastFitting + 1, { commit: half + 1 });
+  assert.deepEqual([solo.state.log.lastIndex, solo.state.commitIndex], [lastFitting, half + 1]);
   fill(solo, lastFitting + 1, { commit: half + 1 });
   assert.equal(solo.state.log.lastIndex, lastFitting + 1);
 });
