@@ -56,7 +56,7 @@ export class EntryPieces {
   #tail: Uint8Array = new Uint8Array(0);
   #isTooLarge = false;
 
-  /** @param commandBytesMax A larger command is not taken. */
+  /** @param commandBytesMax A larger command is not taken, unless it begins in no known way and is short. */
   constructor(commandBytesMax: number) {
     this.#commandBytesMax = commandBytesMax;
   }

@@ -1,5 +1,6 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import { Dice } from "./dice.js";
+import { LoopWatch } from "./loop-watch.js";
 import { type Mutator, mutate } from "./mutators.js";
 
 /** A decoder, and what must hold for whatever it is fed. */
@@ -8,12 +9,15 @@ export interface Target {
   /** What it was made for: the beginnings of all inputs. */
   readonly seeds: readonly Uint8Array[];
   readonly mutators?: readonly Mutator[];
+  /** How many executions it gets for each of the others': less than 1 where one takes much longer. */
+  readonly share?: number;
   /**
    * Feeds it. A ProtocolError is the honest way to refuse; anything else that is thrown is a find.
+   * What works in slices gives a promise: what counts of its time is the longest step of the loop.
    *
    * @returns whether the input was taken.
    */
-  run(input: Uint8Array, dice: Dice): boolean;
+  run(input: Uint8Array, dice: Dice): boolean | Promise<boolean>;
 }
 
 export interface Find {
@@ -31,10 +35,11 @@ export interface Tally {
   longestMs: number;
 }
 
-/** One input may keep the loop no longer than this. */
+/** One input may keep the loop no longer than this: of so many attempts the shortest counts. */
 export const inputMsMax = 100;
-/** Again so often before time counts: the machine has other things to do as well. */
 const slowTriesMax = 4;
+/** And no attempt may take longer than this, whatever the collector of garbage does meanwhile. */
+export const attemptMsMax = 250;
 /** Inputs that guidance has found worth to go on from. */
 const poolMax = 4_000;
 
@@ -45,12 +50,12 @@ export class Fuzzer {
   readonly finds: Find[] = [];
   readonly #pool: Uint8Array[];
   readonly #dice: Dice;
+  #hasBegun = false;
 
   constructor(target: Target, seed: number) {
     this.target = target;
     this.#pool = [...target.seeds];
     this.#dice = new Dice(seed);
-    for (const input of target.seeds) this.execute(input, this.#dice.next());
   }
 
   get poolSize(): number {
@@ -67,37 +72,66 @@ export class Fuzzer {
     if (this.#pool.length < poolMax) this.#pool.push(input);
   }
 
-  step(): Uint8Array {
+  /** Before the first of them come the seeds as they are. */
+  async step(): Promise<Uint8Array> {
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      for (const input of this.target.seeds) await this.execute(input, this.#dice.next());
+    }
     const input = this.make();
-    this.execute(input, this.#dice.next());
+    await this.execute(input, this.#dice.next());
     return input;
   }
 
-  execute(input: Uint8Array, diceSeed: number): void {
+  async execute(input: Uint8Array, diceSeed: number): Promise<void> {
     this.tally.executions += 1;
-    let ms = this.#timed(input, diceSeed);
+    let ms = await this.#timed(input, diceSeed);
     for (let tries = 1; ms > inputMsMax && tries < slowTriesMax; tries++) {
-      ms = Math.min(ms, this.#timed(input, diceSeed));
+      ms = Math.min(ms, await this.#timed(input, diceSeed));
     }
     this.tally.longestMs = Math.max(this.tally.longestMs, ms);
     if (ms > inputMsMax) this.#found(`took ${ms.toFixed(0)} ms`, input, diceSeed);
   }
 
-  #timed(input: Uint8Array, diceSeed: number): number {
+  async #timed(input: Uint8Array, diceSeed: number): Promise<number> {
     // Most inputs end in an error, and most of an error's time goes to its stack.
     const stackLimit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
+    const cpu = process.cpuUsage();
     const began = performance.now();
+    let watch: LoopWatch | null = null;
     try {
-      if (this.target.run(input, new Dice(diceSeed))) this.tally.taken += 1;
-      else this.tally.refused += 1;
+      const running = this.target.run(input, new Dice(diceSeed));
+      if (typeof running === "boolean") this.#count(running);
+      else {
+        watch = new LoopWatch(began);
+        this.#count(await running);
+      }
     } catch (error) {
-      if (error instanceof ProtocolError) this.tally.refused += 1;
-      else
+      this.#count(false);
+      if (!(error instanceof ProtocolError)) {
         this.#found(error instanceof Error ? (error.stack ?? "") : String(error), input, diceSeed);
+      }
     }
+    const ms = watch === null ? performance.now() - began : watch.end();
     Error.stackTraceLimit = stackLimit;
-    return performance.now() - began;
+    return ms <= inputMsMax ? ms : this.#ownMs(ms, cpu, { input, diceSeed });
+  }
+
+  #count(wasTaken: boolean): void {
+    this.tally[wasTaken ? "taken" : "refused"] += 1;
+  }
+
+  /** Of a slow attempt: no more than the time that the processor worked for this process. */
+  #ownMs(
+    ms: number,
+    before: NodeJS.CpuUsage,
+    { input, diceSeed }: Pick<Find, "input" | "diceSeed">,
+  ): number {
+    const { user, system } = process.cpuUsage(before);
+    const ownMs = Math.min(ms, (user + system) / 1_000);
+    if (ownMs > attemptMsMax) this.#found(`took ${ownMs.toFixed(0)} ms once`, input, diceSeed);
+    return ownMs;
   }
 
   #found(why: string, input: Uint8Array, diceSeed: number): void {

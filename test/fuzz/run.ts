@@ -1,9 +1,18 @@
 import { Coverage } from "./coverage.js";
 import { decoderTargets } from "./decoder-targets.js";
+import { dumpTargets } from "./dump-targets.js";
+import { entryPieces } from "./entry-pieces-target.js";
 import { type Find, Fuzzer, type Tally, type Target } from "./fuzzer.js";
+import { text } from "./text-target.js";
 import { wireTargets } from "./wire-targets.js";
 
-export const targets: readonly Target[] = [...wireTargets, ...decoderTargets];
+export const targets: readonly Target[] = [
+  ...wireTargets,
+  ...decoderTargets,
+  ...dumpTargets,
+  entryPieces,
+  text,
+];
 
 export interface Plan {
   readonly targets: readonly Target[];
@@ -30,24 +39,28 @@ const turnInputs = 1_000;
 const covered = ["/dist/protocol/", "/dist/src/store/", "/dist/src/storage/"];
 
 /** Half of the guided inputs go to batches, the other half to finding which one it was. */
-function guided(fuzzer: Fuzzer, coverage: Coverage, executions: number): void {
+async function guided(fuzzer: Fuzzer, coverage: Coverage, executions: number): Promise<void> {
   while (fuzzer.tally.executions < executions) {
-    const inputs = Array.from({ length: batch }, () => fuzzer.step());
+    const inputs: Uint8Array[] = [];
+    while (inputs.length < batch) inputs.push(await fuzzer.step());
     if (coverage.take() === 0) continue;
     // What was new is not new any more: all that is known is that the batch leads somewhere.
     for (const input of inputs.filter((_, at) => at % 8 === 0)) fuzzer.keep(input);
   }
 }
 
-export function runPlan(plan: Plan): Report {
+export async function runPlan(plan: Plan): Promise<Report> {
   const { seed, onProgress } = plan;
-  const each = Math.ceil(plan.executions / plan.targets.length);
+  const shares = plan.targets.reduce((sum, { share = 1 }) => sum + share, 0);
+  const each = Math.ceil(plan.executions / shares);
   const fuzzers = plan.targets.map((target, at) => new Fuzzer(target, seed + at * 7_919));
   let blocks = 0;
   const coverage = new Coverage(covered);
   try {
     coverage.take();
-    for (const fuzzer of fuzzers) guided(fuzzer, coverage, each * plan.guidedShare);
+    for (const fuzzer of fuzzers) {
+      await guided(fuzzer, coverage, each * plan.guidedShare * (fuzzer.target.share ?? 1));
+    }
     blocks = coverage.blocks;
   } finally {
     coverage.close();
@@ -57,7 +70,8 @@ export function runPlan(plan: Plan): Report {
     goal = Math.min(each, goal + turnInputs);
     let total = 0;
     for (const fuzzer of fuzzers) {
-      while (fuzzer.tally.executions < goal) fuzzer.step();
+      const own = goal * (fuzzer.target.share ?? 1);
+      while (fuzzer.tally.executions < own) await fuzzer.step();
       total += fuzzer.tally.executions;
     }
     if (total - told < progressEvery) continue;

@@ -55,7 +55,9 @@ export const tokenSeeds = small(payloads("password"));
 export const messageSeeds = small(payloadSeeds.map((payload) => inflate(payload, messageBytesMax)));
 export const journalSeeds = small(files("journal").map((bytes) => bytes.subarray(0, seedBytesMax)));
 export const metaSeeds = small(files("meta"));
-export const dumpSeeds = small(files("dump").map((bytes) => gunzipSync(bytes)));
+/** As they lie on the disk, and what is in them. */
+export const dumpFileSeeds = small(files("dump"));
+export const dumpSeeds = small(dumpFileSeeds.map((bytes) => gunzipSync(bytes)));
 export const commandSeeds = small(
   versions.flatMap((version) =>
     vectorManifest<CommandsManifest>(version, "commands.json").commands.map(({ bytes }) =>

@@ -9,6 +9,7 @@ import { encodeFrame, FrameReader } from "../../protocol/wire/frame.js";
 import { SegmentPool } from "../../protocol/wire/segments.js";
 import { Session, type SessionEvent } from "../../protocol/wire/session.js";
 import { TokenStream } from "../../protocol/wire/token-stream.js";
+import { chunks } from "./chunks.js";
 import type { Dice } from "./dice.js";
 import type { Target } from "./fuzzer.js";
 import { messageSeeds, payloadSeeds, pickleSeeds, tokenSeeds } from "./seeds.js";
@@ -16,17 +17,6 @@ import { messageSeeds, payloadSeeds, pickleSeeds, tokenSeeds } from "./seeds.js"
 const frameBytesMax = 8_192;
 const inflatedBytesMax = 65_536;
 const password = deriveFernetKey("fuzz");
-
-/** In pieces as a socket might give them. */
-function chunks(bytes: Uint8Array, dice: Dice): Uint8Array[] {
-  const made: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const length = 1 + dice.below(dice.oneIn(3) ? 8 : 5_000);
-    made.push(bytes.subarray(at, at + length));
-    at += length;
-  }
-  return made;
-}
 
 /** What a reader without any cleverness finds; null where a length is refused. */
 function naiveFrames(bytes: Uint8Array): { payloads: Buffer[]; isRefused: boolean } {

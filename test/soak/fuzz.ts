@@ -10,7 +10,7 @@ Feeds every decoder with mutations of what real members have sent and written.
   --target NAME   ${targets.map(({ name }) => name).join(", ")}; default: all
   --seed N        default: a new one, which is printed
   --input BASE64  one input for --target instead, with --seed for its dice
-A find (anything but a value or a ProtocolError, or more than 100 ms) is printed: exit code 1.`;
+A find (anything but a value or a ProtocolError, or too long a step) is printed: exit code 1.`;
 
 const { values } = parseArgs({
   options: {
@@ -24,7 +24,7 @@ const { values } = parseArgs({
 });
 
 if (values.help) console.log(usage);
-else process.exitCode = values.input === undefined ? soak() : replay(values.input);
+else process.exitCode = await (values.input === undefined ? soak() : replay(values.input));
 
 function chosen() {
   const found = targets.filter(({ name }) => values.target === "all" || name === values.target);
@@ -32,11 +32,11 @@ function chosen() {
   return found;
 }
 
-function replay(input: string): number {
+async function replay(input: string): Promise<number> {
   let finds = 0;
   for (const target of chosen()) {
     const fuzzer = new Fuzzer({ ...target, seeds: [] }, 0);
-    fuzzer.execute(Buffer.from(input, "base64"), Number(values.seed ?? 0));
+    await fuzzer.execute(Buffer.from(input, "base64"), Number(values.seed ?? 0));
     for (const { why } of fuzzer.finds) console.log(`${target.name}: ${why}`);
     finds += fuzzer.finds.length;
     console.log(`${target.name}: ${JSON.stringify(fuzzer.tally)}`);
@@ -44,11 +44,11 @@ function replay(input: string): number {
   return finds === 0 ? 0 : 1;
 }
 
-function soak(): number {
+async function soak(): Promise<number> {
   const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
   console.log(`seed ${seed}`);
   const began = performance.now();
-  const { tallies, finds, blocks } = runPlan({
+  const { tallies, finds, blocks } = await runPlan({
     targets: chosen(),
     seed,
     executions: Number(values.executions),

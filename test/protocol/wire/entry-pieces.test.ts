@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Entry } from "../../../protocol/log/entry.js";
 import { EntryPieces } from "../../../protocol/wire/entry-pieces.js";
 import { encodeEntryTuple } from "../../../protocol/wire/message-codec.js";
+import { laterEntryPickle } from "./later-entry-pickle.js";
 
 const bytesMax = 1_000_000;
 
@@ -32,30 +33,6 @@ const lengths = fc.array(fc.oneof(fc.integer({ min: 0, max: 9 }), fc.nat(70_000)
   maxLength: 6,
 });
 
-/** As Python 3 writes it from protocol 3 on: bytes of their own opcode, in or behind a frame. */
-function laterPickle({ command: bytes, index, term }: Entry, protocol: 3 | 4): Uint8Array {
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(bytes.length);
-  const count = (n: number) => {
-    const int = Buffer.alloc(8);
-    int.writeBigInt64LE(BigInt(n));
-    return Buffer.concat([Buffer.of(0x8a, 8), int]);
-  };
-  const body = [
-    Buffer.from("B"),
-    length,
-    bytes,
-    count(index),
-    count(term),
-    Buffer.from("\x87.", "latin1"),
-  ];
-  if (protocol === 3) return Buffer.concat([Buffer.of(0x80, 3), ...body]);
-  const framed = Buffer.concat(body);
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(framed.length));
-  return Buffer.concat([Buffer.of(0x80, 4, 0x95), size, framed]);
-}
-
 test("an entry comes together wherever its pickle is cut", () => {
   fc.assert(
     fc.property(some, times, count, count, lengths, fc.constantFrom(2, 3, 4), (...given) => {
@@ -63,7 +40,7 @@ test("an entry comes together wherever its pickle is cut", () => {
       const command = new Uint8Array(Buffer.concat(Array.from({ length: repeats }, () => part)));
       const value = { index, term, command };
       const pickle =
-        protocol === 2 ? encodeEntryTuple(value) : laterPickle(value, protocol === 3 ? 3 : 4);
+        protocol === 2 ? encodeEntryTuple(value) : laterEntryPickle(value, protocol === 3 ? 3 : 4);
       const entry = taken(cut(pickle, at));
       assert.deepEqual([entry?.index, entry?.term], [index, term]);
       assert.ok(Buffer.from(entry?.command ?? []).equals(command), "its command is the same");
