@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, suite, test } from "node:test";
+import { after, before, suite, type TestContext, test } from "node:test";
 import type { Breakage } from "./support/broken-member.js";
 import { Chance } from "./support/chance.js";
 import type { NameOrder } from "./support/leftovers.js";
@@ -36,22 +36,34 @@ suite("a member under strace", () => {
     }
   });
   after(() => scene.close());
+  let whole: MemberTrace;
+  let moments = 0;
 
   test("sends no term, vote or confirmation before it is synced", async (t) => {
-    const trace = await played(cluster);
-    const { faults, checked } = trace.revealed;
+    whole = await played(cluster, () => {
+      moments += 1;
+    });
+    const { faults, checked } = whole.revealed;
     t.diagnostic(`checked: ${[...checked].map(([what, count]) => `${count} ${what}`).join(", ")}`);
     assert.deepEqual(faults, []);
     for (const what of [
       ...["request_vote", "a vote", "append_entries", "append_chunk", "a commit"],
       ...["next_node_idx", "entries confirmed", "apply_command_response", "a status"],
+      "a dump",
     ]) {
       assert.ok((checked.get(what) ?? 0) > 0, `no ${what} was seen`);
     }
   });
 
-  test("does nothing to its files but what was followed", async () => {
-    const { disk } = await played(cluster);
+  test("has its journal written by the pool, and by the thread that writes batches", (t) => {
+    const { thread, pool, figures } = whole.journal;
+    t.diagnostic(figures);
+    assert.ok(thread.syncs >= 10 && thread.writes >= thread.syncs, figures);
+    assert.ok(pool.syncs >= 1 && pool.writes >= pool.syncs, figures);
+  });
+
+  test("does nothing to its files but what was followed", () => {
+    const { disk } = whole;
     const { dataDir } = cluster.tracesOf(cluster.traced);
     assert.deepEqual([...disk.names.keys()].sort(), readdirSync(dataDir).sort());
     for (const [name, { cached }] of disk.names) {
@@ -61,7 +73,6 @@ suite("a member under strace", () => {
 
   for (const order of orders) {
     test(`finds all that it had told after a loss of power, names ${order}`, async (t) => {
-      const moments = await momentCount(cluster);
       const power = new PowerLoss({
         ...{ selfAddr: cluster.traced, order, statesMax: statesPerMoment },
         ...{ chance: new Chance(seed), share: momentsMax / moments },
@@ -72,18 +83,15 @@ suite("a member under strace", () => {
         power.close();
       }
       const different = power.opened.size;
-      t.diagnostic(
-        `POWER_SEED=${seed}: ${power.states} states of ${power.moments} of ${moments} moments, ` +
-          `${different} different`,
-      );
+      t.diagnostic(`POWER_SEED=${seed}: of ${moments} moments ${power.figures}`);
       assert.deepEqual(power.faults, []);
+      assert.ok(power.dumps.size > 1, power.figures);
       assert.ok(different >= momentsMax / 2, `only ${different} different directories`);
     });
   }
 
   test("runs on what a loss of power has left", async () => {
     const samples: Sample[] = [];
-    const moments = await momentCount(cluster);
     await played(cluster, sampling(samples, 8 / moments, new Chance(seed)));
     for (const [n, sample] of samples.slice(0, 8).entries()) {
       const place = { name: `rebuilt-${n}`, selfAddr: cluster.traced, partners: cluster.others };
@@ -121,29 +129,64 @@ const breakages: readonly (readonly [Breakage, string, readonly string[]])[] = [
   ["files", "no fdatasync", ["a vote", "append_entries", "apply_command_response", "a commit"]],
   ["names", "no fsync of the directory", ["a vote", "append_entries", "apply_command_response"]],
   ["early", "messages leave before the sync has ended", ["request_vote", "apply_command_response"]],
+  ["thread", "its thread answers before its sync", ["next_node_idx", "apply_command_response"]],
 ];
 
 for (const [how, what, kinds] of breakages) {
   test(`a member broken on purpose is found out: ${what}`, async (t) => {
-    const scene = new Scene();
-    t.after(() => scene.close());
-    const preload = new URL("support/broken-member.js", import.meta.url).href;
-    const env = { NODE_OPTIONS: `--import ${preload}`, BROKEN: how };
-    const cluster = await TracedCluster.start(scene, { env });
-    try {
-      await cluster.write(20);
-      await cluster.makeLead(cluster.traced);
-      await cluster.write(20);
-    } finally {
-      await cluster.close();
-    }
-    await cluster.stop("SIGKILL");
-    const { revealed } = await played(cluster);
-    const found = new Set(revealed.faults.map((fault) => fault.split(": ")[1]));
-    for (const kind of kinds) {
-      assert.ok(found.has(kind), `${kind} was not found: ${[...found].join(", ")}`);
-    }
+    const cluster = await brokenCluster(t, how, how === "thread");
+    assertFound(await played(cluster), kinds);
   });
+}
+
+test("a member broken on purpose is found out: other bytes in its journal and its dumps", async (t) => {
+  const cluster = await brokenCluster(t, "content", true);
+  const chance = new Chance(seed);
+  const power = new PowerLoss({
+    ...{ selfAddr: cluster.traced, order: "any", statesMax: 4, chance, share: 0.2 },
+  });
+  try {
+    const trace = await played(cluster, power.visit);
+    assertFound(trace, ["entries confirmed", "apply_command_response", "a dump"]);
+  } finally {
+    power.close();
+  }
+  for (const fault of [/entry \d+ of term \d+ is of other bytes/, /the dump: its value of /]) {
+    const found = power.faults.join("\n");
+    assert.match(found, fault);
+  }
+});
+
+/** It has led; where it is to follow as well, it has. */
+async function brokenCluster(
+  t: TestContext,
+  broken: Breakage,
+  follows = false,
+): Promise<TracedCluster> {
+  const scene = new Scene();
+  t.after(() => scene.close());
+  const cluster = await TracedCluster.start(scene, { broken });
+  try {
+    await cluster.write(20);
+    await cluster.makeLead(cluster.traced);
+    if (broken === "thread") await cluster.writeUntilThread();
+    await cluster.write(20);
+    if (follows) {
+      await cluster.makeLead(cluster.others[0] ?? "");
+      await cluster.write(20);
+    }
+  } finally {
+    await cluster.close();
+  }
+  await cluster.stop("SIGKILL");
+  return cluster;
+}
+
+function assertFound({ revealed }: MemberTrace, kinds: readonly string[]): void {
+  const found = new Set(revealed.faults.map((fault) => fault.split(": ")[1]));
+  for (const kind of kinds) {
+    assert.ok(found.has(kind), `${kind} was not found: ${[...found].join(", ")}`);
+  }
 }
 
 async function played(cluster: TracedCluster, visit?: Visit): Promise<MemberTrace> {
@@ -151,12 +194,4 @@ async function played(cluster: TracedCluster, visit?: Visit): Promise<MemberTrac
   const trace = new MemberTrace({ selfAddr, dataDir, majority: 2 });
   for (const file of files) await trace.play(file, visit);
   return trace;
-}
-
-async function momentCount(cluster: TracedCluster): Promise<number> {
-  let moments = 0;
-  await played(cluster, () => {
-    moments += 1;
-  });
-  return moments;
 }

@@ -67,8 +67,8 @@ async function rebuild(cluster: TracedCluster, order: NameOrder, seed: number): 
   const found = [...trace.revealed.faults, ...power.faults];
   faults += found.length;
   console.log(
-    `seed ${seed}, names ${order}: ${checks} checks of messages, ${power.moments} moments, ` +
-      `${power.states} states, ${power.opened.size} different, ${found.length} faults`,
+    `seed ${seed}, names ${order}: ${checks} checks of messages, ${trace.journal.figures}; ` +
+      `${power.figures}, ${found.length} faults`,
   );
   for (const fault of found.slice(0, 10)) console.log(`  ${fault}`);
 }

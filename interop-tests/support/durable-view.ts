@@ -1,5 +1,5 @@
 import { crc32, gunzipSync } from "node:zlib";
-import { parseDump } from "../../protocol/files/dump-format.js";
+import { type Dump, parseDump } from "../../protocol/files/dump-format.js";
 import {
   journalHeaderBytes,
   parseJournalHeader,
@@ -15,6 +15,7 @@ import type { TracedDisk } from "./traced-disk.js";
 export interface DurableLog {
   readonly entries: ReadonlyMap<number, Entry>;
   readonly lastIndex: number;
+  readonly dump: Dump | null;
   /** Everything up to here is in the dump. */
   readonly dumpIndex: number;
 }
@@ -30,7 +31,7 @@ export class DurableView {
   readonly #selfAddr: string;
   readonly #ballotOf = remember(readBallot);
   readonly #recordsOf = remember(readRecords);
-  readonly #dumpOf = remember(readDumpIndex);
+  readonly #dumpOf = remember(readDump);
 
   constructor(disk: TracedDisk, selfAddr: string) {
     this.#disk = disk;
@@ -43,9 +44,10 @@ export class DurableView {
 
   log(): DurableLog {
     const entries = this.#recordsOf(this.#durable(".journal"));
-    const dumpIndex = this.#dumpOf(this.#durable(".dump"));
+    const dump = this.#dumpOf(this.#durable(".dump"));
+    const dumpIndex = dump?.last.index ?? 0;
     const lastIndex = Math.max(dumpIndex, ...[...entries.keys()].slice(-1));
-    return { entries, lastIndex, dumpIndex };
+    return { entries, lastIndex, dump, dumpIndex };
   }
 
   #durable(suffix: string): Buffer {
@@ -77,7 +79,7 @@ function readRecords(content: Buffer): ReadonlyMap<number, Entry> {
   return new Map(walkRecords(content, range).entries.map((entry) => [entry.index, entry]));
 }
 
-function readDumpIndex(content: Buffer): number {
-  if (content.length === 0) return 0;
-  return parseDump(decodePickle(gunzipSync(content), pickleDumpLimits)).last.index;
+function readDump(content: Buffer): Dump | null {
+  if (content.length === 0) return null;
+  return parseDump(decodePickle(gunzipSync(content), pickleDumpLimits));
 }

@@ -21,21 +21,37 @@ export interface LeftoverOptions {
 /** More subsets than this are not listed. */
 const bitsMax = 12;
 
-/** What a loss of power may leave of a directory at this moment, each state once or more. */
-export function* leftovers(disk: TracedDisk, options: LeftoverOptions): Generator<DirectoryImage> {
+/** What a loss of power may leave of a directory, each state once or more. */
+export interface Leftovers extends Iterable<DirectoryImage> {
+  /** These are all that there can be; otherwise some of them, by chance. */
+  readonly isAll: boolean;
+}
+
+export function leftovers(disk: TracedDisk, options: LeftoverOptions): Leftovers {
   const { pendingNames } = disk;
-  const { order, statesMax, chance } = options;
-  if (!disk.isMade) yield new Map();
+  const { order, statesMax } = options;
   const namings = order === "ordered" ? prefixes(pendingNames) : subsets(pendingNames);
   let total = 0;
   for (const kept of namings ?? []) {
     total += stateCount(namesAfter(disk, kept));
     if (total > statesMax) break;
   }
-  if (namings !== null && total <= statesMax) {
-    for (const kept of namings) yield* everyState(namesAfter(disk, kept));
-    return;
-  }
+  const isAll = namings !== null && total <= statesMax;
+  const states = () => (isAll ? allStates(disk, namings) : someStates(disk, options));
+  return { isAll, [Symbol.iterator]: states };
+}
+
+function* allStates(disk: TracedDisk, namings: readonly NameChange[][]): Generator<DirectoryImage> {
+  if (!disk.isMade) yield new Map();
+  for (const kept of namings) yield* everyState(namesAfter(disk, kept));
+}
+
+function* someStates(
+  disk: TracedDisk,
+  { order, statesMax, chance }: LeftoverOptions,
+): Generator<DirectoryImage> {
+  const { pendingNames } = disk;
+  if (!disk.isMade) yield new Map();
   for (let state = 0; state < statesMax; state++) {
     const kept =
       order === "ordered"

@@ -1,4 +1,5 @@
 import { DurableView } from "./durable-view.js";
+import { JournalWriters } from "./journal-writers.js";
 import { Revealing } from "./revealed.js";
 import { readSystemCalls, type SystemCall } from "./system-calls.js";
 import { TracedDisk } from "./traced-disk.js";
@@ -35,6 +36,7 @@ export class MemberTrace {
   readonly #tap = new WireTap();
   /** Calls by name, to see that a trace is one. */
   readonly calls = new Map<string, number>();
+  readonly journal = new JournalWriters();
 
   constructor({ selfAddr, dataDir, majority }: TracedMember) {
     this.disk = new TracedDisk(dataDir);
@@ -49,7 +51,9 @@ export class MemberTrace {
     this.disk.restarted();
     this.#tap.restarted();
     this.revealed.restarted();
-    const steps = readSystemCalls(traceFile).flatMap((call) => this.#steps(call));
+    const calls = readSystemCalls(traceFile);
+    this.journal.add(calls);
+    const steps = calls.flatMap((call) => this.#steps(call));
     steps.sort((a, b) => a.at - b.at);
     let sec = steps[0]?.sec ?? 0;
     for (const step of steps) {

@@ -51,7 +51,7 @@ export async function blackouts(
 /**
  * Starts the members on what the moment left of their disks.
  *
- * @returns how many writes had been acknowledged by then, and which of them are gone.
+ * @returns how many writes had been acknowledged by then, and which of them are not there as they were written.
  */
 export async function relight(
   cluster: TracedCluster,
@@ -79,7 +79,9 @@ export async function relight(
       },
     }));
     const { entries } = await assertEqualData(applied, { timeoutMs: settleMsMax });
-    const lost = byThen.map(([key]) => key).filter((key) => entries[key] === undefined);
+    const isThere = ([key, { value, index }]: (typeof byThen)[number]) =>
+      entries[key]?.value === value && entries[key].index === index;
+    const lost = byThen.filter((write) => !isThere(write)).map(([key]) => key);
     return { acked: byThen.length, lost };
   } catch (error) {
     throw new Error(`${String(error)}\n${scene.report()}`, { cause: error });

@@ -1,9 +1,17 @@
 import type { Entry } from "../../protocol/log/entry.js";
-import { decodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { parseStatus } from "../../protocol/wire/utility.js";
-import type { DurableView } from "./durable-view.js";
+import type { DurableLog, DurableView } from "./durable-view.js";
+import { isSame, ToldLog } from "./told-log.js";
 import type { Tapped } from "./wire-tap.js";
+
+/** An entry that was confirmed. */
+export interface ToldEntry {
+  readonly index: number;
+  readonly term: number;
+  /** Null where nobody whose bytes were seen had asked for it. */
+  readonly command: Uint8Array | null;
+}
 
 /** What the others may rely on from a moment on, because the member has told them. */
 export interface Revealed {
@@ -11,14 +19,17 @@ export interface Revealed {
   readonly term: number;
   /** Whom the member has voted for, by term; null where the message did not say whom. */
   readonly votes: ReadonlyMap<number, string | null>;
-  /** Terms of the entries that it has confirmed to hold, by index. */
-  readonly entries: ReadonlyMap<number, number>;
+  /** The entries that it has confirmed to hold, by index. */
+  readonly entries: ReadonlyMap<number, ToldEntry>;
+  readonly log: ToldLog;
 }
 
-/** Entries of one leader that are not confirmed yet. */
-interface Received {
-  entries: Entry[];
-  pieces: Uint8Array[];
+/** What else `held` would have to be than the entry that was told; null: it is that one. */
+export function otherThanTold(told: ToldEntry, held: Entry | undefined): string | null {
+  if (held === undefined) return "gone";
+  if (held.term !== told.term) return `of term ${held.term}`;
+  if (told.command !== null && !isSame(told.command, held.command)) return "of other bytes";
+  return null;
 }
 
 /**
@@ -28,14 +39,20 @@ interface Received {
 export class Revealing implements Revealed {
   term = 0;
   readonly votes = new Map<number, string | null>();
-  readonly entries = new Map<number, number>();
+  readonly entries = new Map<number, ToldEntry>();
+  readonly log = new ToldLog();
   readonly faults: string[] = [];
   /** How many messages of a kind were held against the disk. */
   readonly checked = new Map<string, number>();
   readonly #selfAddr: string;
   readonly #view: DurableView;
   readonly #majority: number;
-  readonly #received = new Map<number, Received>();
+  /** Entries of a leader that are not confirmed yet, by connection. */
+  readonly #received = new Map<number, Entry[]>();
+  /** Commands that the member was asked to append, by connection and request. */
+  readonly #asked = new Map<string, Uint8Array>();
+  /** The dump that was held against the log last: it stays the same for long. */
+  #judgedDump: DurableLog["dump"] = null;
   /** Of this leadership: up to where each peer has confirmed. */
   #matches = new Map<string, number>();
   #leadsTerm = 0;
@@ -51,33 +68,33 @@ export class Revealing implements Revealed {
   /** A new process of the member. */
   restarted(): void {
     this.#received.clear();
+    this.#asked.clear();
+    this.log.restarted();
     this.#matches.clear();
     this.#leadsTerm = 0;
   }
 
   take(tapped: Tapped): void {
     const { message, direction } = tapped;
+    const entries = message === null ? [] : this.log.take(tapped, message);
     if (direction === "received") {
-      if (message !== null) this.#heard(tapped, message);
+      if (message !== null) this.#heard(tapped, message, entries);
     } else if (message === null) this.#replied(tapped);
     else this.#sent(tapped, message);
   }
 
-  #heard({ connection, peer }: Tapped, message: PeerMessage): void {
+  #heard({ connection, peer }: Tapped, message: PeerMessage, entries: readonly Entry[]): void {
     switch (message.type) {
       case "append_entries":
-        this.#toConfirm(connection, message.entries);
+        this.#toConfirm(connection, entries);
         this.#knownCommit = Math.max(this.#knownCommit, message.commitIndex);
         break;
-      case "append_chunk": {
-        const received = this.#of(connection);
-        if (message.transmission === "start") received.pieces = [];
-        received.pieces.push(message.data);
-        if (message.transmission === "finish") {
-          this.#toConfirm(connection, [decodeEntryTuple(Buffer.concat(received.pieces))]);
-        }
+      case "append_chunk":
+        this.#toConfirm(connection, entries);
         break;
-      }
+      case "apply_command":
+        this.#asked.set(`${connection} ${message.requestId}`, message.command);
+        break;
       case "install_snapshot":
         this.#knownCommit = Math.max(this.#knownCommit, message.commitIndex);
         break;
@@ -92,21 +109,15 @@ export class Revealing implements Revealed {
 
   /** A newer leader's entries may take the place of confirmed ones from here on. */
   #toConfirm(connection: number, entries: readonly Entry[]): void {
-    this.#of(connection).entries.push(...entries);
+    this.#received.set(connection, [...(this.#received.get(connection) ?? []), ...entries]);
     const conflict = entries.find(({ index, term }) => {
       const confirmed = this.entries.get(index);
-      return confirmed !== undefined && confirmed !== term;
+      return confirmed !== undefined && confirmed.term !== term;
     });
     if (conflict === undefined) return;
     for (const index of [...this.entries.keys()]) {
       if (index >= conflict.index) this.entries.delete(index);
     }
-  }
-
-  #of(connection: number): Received {
-    const known = this.#received.get(connection) ?? { entries: [], pieces: [] };
-    this.#received.set(connection, known);
-    return known;
   }
 
   #replied(tapped: Tapped): void {
@@ -144,10 +155,13 @@ export class Revealing implements Revealed {
         this.#checkHeld(tapped, message.type, message.nextNodeIdx - 1);
         if (message.success) this.#checkConfirmed(tapped, message.nextNodeIdx - 1);
         break;
-      case "apply_command_response":
+      case "apply_command_response": {
         if ("error" in message) break;
-        this.#checkEntry(tapped, message.type, { index: message.logIdx, term: message.logTerm });
+        const { logIdx: index, logTerm: term, requestId } = message;
+        const command = this.#asked.get(`${tapped.connection} ${requestId}`) ?? null;
+        this.#checkEntry(tapped, message.type, { index, term, command });
         break;
+      }
       default:
         break;
     }
@@ -170,28 +184,37 @@ export class Revealing implements Revealed {
   }
 
   #checkHeld(tapped: Tapped, what: string, index: number): void {
-    const { lastIndex } = this.#view.log();
+    const { lastIndex } = this.#durableLog(tapped);
     this.#check(tapped, what, lastIndex >= index, `index ${index}, on the disk ${lastIndex}`);
   }
 
-  #checkEntry(
-    tapped: Tapped,
-    what: string,
-    { index, term }: { index: number; term: number },
-  ): void {
-    const { entries, dumpIndex } = this.#view.log();
-    const held = index <= dumpIndex || entries.get(index)?.term === term;
-    this.#check(tapped, what, held, `entry ${index} of term ${term} is not on the disk`);
-    this.entries.set(index, term);
+  #checkEntry(tapped: Tapped, what: string, told: ToldEntry): void {
+    const { index, term } = told;
+    const { entries, dumpIndex } = this.#durableLog(tapped);
+    const other = index <= dumpIndex ? null : otherThanTold(told, entries.get(index));
+    this.#check(tapped, what, other === null, `entry ${index} of term ${term} is ${other}`);
+    this.entries.set(index, told);
+  }
+
+  /** What is on the disk; a dump that was not there before is held against the log. */
+  #durableLog(tapped: Tapped): DurableLog {
+    const log = this.#view.log();
+    if (log.dump !== null && log.dump !== this.#judgedDump) {
+      this.#judgedDump = log.dump;
+      const difference = this.log.differenceOf(log.dump);
+      this.#check(tapped, "a dump", difference === null, difference ?? "");
+    }
+    return log;
   }
 
   /** The leader takes the answer for everything up to `index`, as it has sent it. */
   #checkConfirmed(tapped: Tapped, index: number): void {
-    const received = this.#of(tapped.connection);
-    for (const entry of received.entries) {
+    const received = this.#received.get(tapped.connection) ?? [];
+    for (const entry of received) {
       if (entry.index <= index) this.#checkEntry(tapped, "entries confirmed", entry);
     }
-    received.entries = received.entries.filter((entry) => entry.index > index);
+    const left = received.filter((entry) => entry.index > index);
+    this.#received.set(tapped.connection, left);
   }
 
   /** A leader's own step: it holds the entries, and so do as many peers as make a majority with it. */
@@ -202,14 +225,15 @@ export class Revealing implements Revealed {
     }
     if (commitIndex <= this.#knownCommit) return;
     this.#knownCommit = commitIndex;
-    const { lastIndex, entries, dumpIndex } = this.#view.log();
+    const { lastIndex, dumpIndex } = this.#durableLog(tapped);
     const holders = [...this.#matches.values()].filter((match) => match >= commitIndex).length;
     const isHeld = lastIndex >= commitIndex && holders + 1 >= this.#majority;
     const said = `up to ${commitIndex}: ${holders} peers, own disk up to ${lastIndex}`;
     this.#check(tapped, "a commit", isHeld, said);
     for (let index = dumpIndex + 1; index <= commitIndex; index++) {
-      const entry = entries.get(index);
-      if (entry !== undefined) this.entries.set(index, entry.term);
+      const told = this.log.entry(index);
+      if (told === undefined || this.entries.get(index)?.term === told.term) continue;
+      this.#checkEntry(tapped, "entries committed", told);
     }
   }
 

@@ -29,6 +29,8 @@ export interface Descriptor {
 /** One system call that has ended; a call that the process's end cut short has `result` null. */
 export interface SystemCall {
   readonly name: string;
+  /** Id of the thread that made it. */
+  readonly thread: string;
   /** As strace prints them, strings in hexadecimal. */
   readonly args: readonly string[];
   readonly result: number | null;
@@ -46,6 +48,7 @@ export interface SystemCall {
 
 interface Open {
   readonly name: string;
+  readonly thread: string;
   readonly args: string;
   readonly begin: number;
   readonly beginSec: number;
@@ -67,7 +70,8 @@ export function readSystemCalls(traceFile: string): SystemCall[] {
     const whole = /^(\w+)\((.*)$/.exec(rest);
     if (begun !== null) {
       const [, name = "", args = ""] = begun;
-      open.set(pid, { name, args: args.replace(/, $/, ", "), begin: at, beginSec: sec });
+      const text = args.replace(/, $/, ", ");
+      open.set(pid, { name, thread: pid, args: text, begin: at, beginSec: sec });
       at += 1;
     } else if (resumed !== null) {
       const started = open.get(pid);
@@ -78,7 +82,7 @@ export function readSystemCalls(traceFile: string): SystemCall[] {
     } else if (whole !== null) {
       const [, name = "", args = ""] = whole;
       const durationSec = Number(/<([\d.]+)>$/.exec(args)?.[1] ?? 0);
-      const started = { name, args: "", begin: at, beginSec: sec };
+      const started = { name, thread: pid, args: "", begin: at, beginSec: sec };
       calls.push(finished(started, args, { end: at + 1, endSec: sec + durationSec }));
       at += 2;
     }
@@ -96,7 +100,7 @@ function otherPrograms(lines: readonly string[]): ReadonlySet<string> {
 }
 
 function finished(
-  { name, args, begin, beginSec }: Open,
+  { name, thread, args, begin, beginSec }: Open,
   rest: string,
   { end, endSec }: { end: number; endSec: number },
 ): SystemCall {
@@ -108,6 +112,7 @@ function finished(
   const [, list = "", value = "", target = "", error] = parsed;
   return {
     name,
+    thread,
     args: splitArguments(list),
     result: value === "?" ? null : Number(value),
     resultTarget: decoded(target),

@@ -5,12 +5,14 @@ import { encodeSet } from "../../protocol/log/kv-calls.js";
 import { encodeUtility, parseStatus } from "../../protocol/wire/utility.js";
 import { askUtility } from "../../src/net/utility-client.js";
 import { type Ack, AckObserver } from "./ack-observer.js";
+import type { Breakage } from "./broken-member.js";
 import { eventually } from "./eventually.js";
 import { freeAddresses } from "./free-ports.js";
 import { untilListening } from "./listening.js";
 import { type QuorateMember, spawnQuorate } from "./quorate-member.js";
 import type { Scene } from "./scene.js";
 import { strace } from "./system-calls.js";
+import { threadMark } from "./thread-mark.js";
 
 /** A log longer than this is compacted: a few dozen times in a scenario. */
 const compactAbove = 25;
@@ -18,10 +20,15 @@ const compactAbove = 25;
 const progressMsMax = 60_000;
 
 export interface TracedClusterOptions {
-  /** Of the traced member's processes: to break it on purpose. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** The traced member is broken on purpose. */
+  readonly broken?: Breakage;
   /** All three are traced, for what one moment leaves of a whole cluster. */
   readonly all?: boolean;
+}
+
+/** A write that was acknowledged. */
+export interface AckedWrite extends Ack {
+  readonly value: string;
 }
 
 /** The traces of one member's processes, one after the other. */
@@ -34,7 +41,7 @@ export interface Traces {
 /** Three members, one of them under strace, and what its processes' traces are. */
 export class TracedCluster {
   readonly traced: string;
-  readonly acked = new Map<string, Ack>();
+  readonly acked = new Map<string, AckedWrite>();
   readonly #scene: Scene;
   readonly #addresses: readonly string[];
   readonly #options: TracedClusterOptions;
@@ -86,6 +93,18 @@ export class TracedCluster {
       }
     };
     await Promise.all(Array.from({ length: Math.min(4, count) }, work));
+  }
+
+  /** Writes until the thread that writes the traced member's batches has begun. */
+  async writeUntilThread(): Promise<void> {
+    const mark = [...Buffer.from(threadMark)].map((byte) => `\\x${byte.toString(16)}`).join("");
+    const trace = this.tracesOf(this.traced).files.at(-1) ?? "";
+    const hasBegun = async () => {
+      if (readFileSync(trace, "latin1").includes(mark)) return true;
+      await this.write(4);
+      return false;
+    };
+    await eventually("its thread has begun", hasBegun, { timeoutMs: progressMsMax });
   }
 
   /** Begins writes that nobody can commit, and leaves them. */
@@ -157,7 +176,7 @@ export class TracedCluster {
     const now = Date.now() / 1000;
     const value = `${key} ${"v".repeat(valueBytes)}`;
     const ack = await this.#observer.write(encodeSet(key, { value, created: now, updated: now }));
-    if (ack !== null) this.acked.set(key, ack);
+    if (ack !== null) this.acked.set(key, { ...ack, value });
     return ack;
   }
 
@@ -168,7 +187,7 @@ export class TracedCluster {
       ...["--log-compaction-min-entries", String(compactAbove)],
     ];
     const options = { selfAddr, partners, http: null, extraArgs };
-    const { env = {}, all = false } = this.#options;
+    const { broken, all = false } = this.#options;
     if (all || selfAddr === this.traced) {
       const traces = this.#traces.get(selfAddr) ?? [];
       this.#traces.set(selfAddr, traces);
@@ -177,11 +196,18 @@ export class TracedCluster {
       traces.push(trace);
       // Not there yet: the member makes it.
       const dataDir = join(this.#scene.makeFolder(`traced-${name}`), "data");
-      const traced = { dataDir, under: strace(trace), env };
+      const traced = { dataDir, under: strace(trace), env: preloaded(broken) };
       this.#members.set(selfAddr, spawnQuorate(this.#scene, { ...options, ...traced }));
     } else this.#members.set(selfAddr, spawnQuorate(this.#scene, options));
     await untilListening(this.member(selfAddr).child, selfAddr);
   }
+}
+
+/** What a traced member loads before its own code. */
+function preloaded(broken: Breakage | undefined): Record<string, string> {
+  const names = ["eager-thread.js", ...(broken === undefined ? [] : ["broken-member.js"])];
+  const options = names.map((name) => `--import ${new URL(name, import.meta.url).href}`);
+  return { NODE_OPTIONS: options.join(" "), ...(broken === undefined ? {} : { BROKEN: broken }) };
 }
 
 /**
