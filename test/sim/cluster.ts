@@ -216,18 +216,23 @@ export class Cluster implements Bench {
   }
 
   #sent(from: string, to: string, message: PeerMessage): void {
-    const seat = this.seats.find(({ address }) => address === from);
+    this.#ask(from, (view) => this.judge.sent(view, to, message, this));
+  }
+
+  /** Has the judge look at a Quorate member that runs; thrown in here it would look like a fault of its own. */
+  #ask(address: string, judge: (view: MemberView) => void): void {
+    const seat = this.seats.find((each) => each.address === address);
     const view = seat instanceof Seat ? seat.view() : null;
     if (view === null) return;
     try {
-      this.judge.sent(view, to, message, this);
+      judge(view);
     } catch (error) {
-      // Thrown in here it would look like a fault of the member's own.
       this.fail(error);
     }
   }
 
   #delivered(from: string, to: string, message: PeerMessage): void {
+    this.#ask(to, (view) => this.judge.received(view, from, message));
     if (message.type.startsWith("quorate_p") && !message.type.includes("vote")) return;
     this.say(to, `from ${from}: ${shownMessage(message)}`);
   }

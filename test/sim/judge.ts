@@ -46,6 +46,8 @@ export interface Judge {
   /** A vanilla member has. */
   lookAtVanilla(standing: Standing, bench: Bench): void;
   sent(from: MemberView, to: string, message: PeerMessage, bench: Bench): void;
+  /** A message has reached a Quorate member, whoever sent it. */
+  received(member: MemberView, from: string, message: PeerMessage): void;
   told(told: Told, bench: Bench): void;
   lostDisk(address: string): void;
   linked(address: string, peer: string): void;
@@ -110,6 +112,10 @@ export class StrictJudge implements Judge {
 
   sent(from: MemberView, to: string, message: PeerMessage): void {
     for (const checker of this.#checkers) checker.sent?.(from, to, message);
+  }
+
+  received(member: MemberView, from: string, message: PeerMessage): void {
+    for (const checker of this.#checkers) checker.received?.(member, from, message);
   }
 
   told(told: Told): void {

@@ -58,7 +58,16 @@ if (profile !== undefined && profiles[profile] === undefined) {
   process.exit(2);
 }
 const common = { profile, faultsMs: number(values.faults, 25_000) };
-const sum = { runs: 0, failed: 0, steps: 0, acknowledged: 0, simulatedMs: 0, lost: 0, losing: 0 };
+const sum = {
+  runs: 0,
+  failed: 0,
+  steps: 0,
+  acknowledged: 0,
+  simulatedMs: 0,
+  lost: 0,
+  losing: 0,
+  folded: 0,
+};
 let isInterrupted = false;
 process.on("SIGINT", () => {
   isInterrupted = true;
@@ -92,6 +101,7 @@ function add(outcome: Outcome): void {
   sum.acknowledged += outcome.acknowledged;
   sum.simulatedMs += outcome.simulatedMs;
   sum.lost += lost;
+  if ((outcome.mixed?.folded ?? 0) > 0) sum.folded += 1;
   if (lost > 0) sum.losing += 1;
   if (outcome.failure !== null) sum.failed += 1;
 }
@@ -121,6 +131,8 @@ async function runMany(): Promise<void> {
       `${sum.steps} events traced, ${sum.acknowledged} writes acknowledged`,
   );
   print(`vanilla members lost ${sum.lost} acknowledged writes in ${sum.losing} runs`);
+  if (sum.folded > 0)
+    print(`stores were compared with all that was committed in ${sum.folded} mixed runs`);
 }
 
 async function report(outcome: Outcome, options: RunOptions): Promise<void> {

@@ -1,28 +1,20 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { failReason } from "../../protocol/wire/messages.js";
-import { Store } from "../../src/store/store.js";
+import type { Store } from "../../src/store/store.js";
+import { AnswerFirst } from "./checkers/answer-first.js";
 import type { Checker, MemberView, Told } from "./checkers/checker.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
 import { OneVoteATerm } from "./checkers/one-vote.js";
 import { ConfirmedIsKept } from "./checkers/promises.js";
 import { TermsNeverGoBack } from "./checkers/terms.js";
 import { FirstWords } from "./first-words.js";
-import { digestOf } from "./history.js";
+import { checkFold, compareStores, compareWithFold } from "./folds.js";
 import type { Bench, Judge } from "./judge.js";
+import { has, isHeldByMajority, isToBeKnown, type Kept, showsInStore } from "./kept.js";
 import type { Standing } from "./standing.js";
-import { listOf, type MemberList, Tears } from "./tears.js";
+import { listOf, Tears } from "./tears.js";
 import { Violation } from "./violation.js";
-
-/** A write that a client was told of as done. */
-interface Kept {
-  readonly index: number;
-  readonly term: number;
-  readonly command: Uint8Array;
-  /** The acknowledging member's own: it was committed in this term or before. */
-  readonly inTerm: number;
-  /** The acknowledging member's, in that moment. */
-  readonly members: MemberList;
-}
+import { Words } from "./words.js";
 
 /** A Quorate member's vote. */
 interface Vote {
@@ -31,6 +23,15 @@ interface Vote {
   readonly lastTerm: number;
   /** What the voter held, and knew as committed. */
   readonly knew: ReadonlySet<Kept>;
+}
+
+/** A Quorate member, as it was last looked at. */
+interface Looked {
+  readonly life: number;
+  commit: number;
+  looks: number;
+  store: Store | null;
+  owesFold: boolean;
 }
 
 export interface MixedSum {
@@ -44,6 +45,8 @@ export interface MixedSum {
   conflicts: number;
   /** Writes that a vanilla member told as done while no majority held them. */
   falselyTold: number;
+  /** Quorate members whose store was compared, in the end, with what all that was committed makes. */
+  folded: number;
 }
 
 /**
@@ -52,22 +55,30 @@ export interface MixedSum {
  * that must never be a Quorate member.
  */
 export class MixedJudge implements Judge {
-  readonly sum: MixedSum = { lost: { quorate: 0, vanilla: 0 }, conflicts: 0, falselyTold: 0 };
+  readonly sum: MixedSum = {
+    lost: { quorate: 0, vanilla: 0 },
+    conflicts: 0,
+    falselyTold: 0,
+    folded: 0,
+  };
   readonly #isStrict: boolean;
   readonly #kept: Kept[] = [];
   readonly #lost = new Set<Kept>();
-  readonly #ledIn = new Map<string, number>();
+  /** By leader: the term that it was looked at in, and where its log began then. */
+  readonly #ledIn = new Map<string, { readonly term: number; readonly firstIndex: number }>();
   /** How often each term was led: 0.3.15 forgets that it has voted. */
   readonly #leaderships = new Map<number, number>();
   readonly #votes: Vote[] = [];
   readonly #tears = new Tears();
+  readonly #words = new Words();
   readonly #firstWords: FirstWords | null;
-  readonly #commits = new Map<string, { life: number; commit: number; looks: number }>();
+  readonly #looked = new Map<string, Looked>();
   readonly #own: readonly Checker[] = [
     new TermsNeverGoBack(),
     new OneVoteATerm(),
     new ConfirmedIsKept(false),
     new DurableBeforeSent(),
+    new AnswerFirst(),
   ];
 
   /**
@@ -89,27 +100,41 @@ export class MixedJudge implements Judge {
 
   look(view: MemberView, bench: Bench): void {
     const { address, life, raft } = view;
-    let before = this.#commits.get(address);
+    let before = this.#looked.get(address);
     if (before?.life !== life) {
       for (const checker of this.#own) checker.started?.(view);
-      before = { life, commit: 0, looks: 0 };
-      this.#commits.set(address, before);
+      before = { life, commit: 0, looks: 0, store: null, owesFold: false };
+      this.#looked.set(address, before);
     }
     for (const checker of this.#own) checker.step?.(view);
     if (raft.commitIndex < before.commit) this.sum.conflicts += 1;
+    this.#lookAtStore(view, before);
     before.commit = raft.commitIndex;
-    before.looks += 1;
-    if (before.looks % 64 === 0) checkFold(view);
     if (raft.commitIndex > raft.log.lastIndex || raft.applyingTo > raft.commitIndex) {
       throw new Violation("index-order", `${address} commits ${raft.commitIndex}`);
     }
     for (const standing of bench.standings()) {
-      if (standing.address === address) this.#lookAtLeader(standing, bench);
+      if (standing.address !== address) continue;
+      this.#words.hear(standing);
+      this.#lookAtLeader(standing, bench);
     }
+  }
+
+  /** The fold of its own log: each 64th time, and whenever entries had to go or the store is another one. */
+  #lookAtStore(view: MemberView, before: Looked): void {
+    const { raft, store, appliedIndex } = view;
+    const isOther = store !== before.store || raft.commitIndex < before.commit;
+    before.looks += 1;
+    before.store = store;
+    before.owesFold ||= isOther || before.looks % 64 === 0;
+    if (!before.owesFold || appliedIndex === null) return;
+    before.owesFold = false;
+    checkFold(view);
   }
 
   lookAtVanilla(standing: Standing, bench: Bench): void {
     this.#tears.look(standing);
+    this.#words.hear(standing);
     this.#lookAtLeader(standing, bench);
   }
 
@@ -126,6 +151,10 @@ export class MixedJudge implements Judge {
     this.#votes.push(vote);
   }
 
+  received(member: MemberView, from: string, message: PeerMessage): void {
+    for (const checker of this.#own) checker.received?.(member, from, message);
+  }
+
   told({ by, command, error }: Told, bench: Bench): void {
     if (error !== failReason.success) return;
     for (const standing of bench.standings()) {
@@ -136,7 +165,8 @@ export class MixedJudge implements Judge {
         if (entry === undefined || Buffer.compare(entry.command, command) !== 0) continue;
         const { term: inTerm } = standing;
         const kept = { index, term: entry.term, command, inTerm, members: listOf(standing) };
-        if (standing.kind === "quorate" || isHeldByMajority(kept, bench)) this.#kept.push(kept);
+        const isTrue = standing.kind === "quorate" || isHeldByMajority(kept, bench, this.#words);
+        if (isTrue) this.#kept.push(kept);
         else this.sum.falselyTold += 1;
         return;
       }
@@ -154,9 +184,16 @@ export class MixedJudge implements Judge {
 
   end(bench: Bench): void {
     for (const view of bench.views()) checkFold(view);
+    for (const standing of bench.standings()) {
+      if (standing.leads) this.#lookFor(this.#kept, standing, bench);
+    }
     // Two entries of one index and term cannot be told apart by any member.
     const hasTwins = [...this.#leaderships.values()].some((count) => count > 1);
-    if (!hasTwins) compareStores(bench.standings());
+    if (!hasTwins) {
+      compareStores(bench.standings());
+      this.#lookAtFollowers(bench);
+      this.#compareWithCommitted(bench);
+    }
     const { quorate, vanilla } = this.sum.lost;
     if (quorate > 0 || (this.#isStrict && vanilla > 0)) {
       throw new Violation(
@@ -166,24 +203,63 @@ export class MixedJudge implements Judge {
     }
   }
 
-  /** Does it lead without something that was acknowledged? */
+  /** What no leader has lacked each of our members has applied, as far as it has come. */
+  #lookAtFollowers(bench: Bench): void {
+    for (const standing of bench.standings()) {
+      const { kind, address, appliedIndex, mustRefetch } = standing;
+      if (kind !== "quorate" || mustRefetch || appliedIndex === null) continue;
+      for (const kept of this.#kept) {
+        if (this.#lost.has(kept) || kept.index > appliedIndex) continue;
+        if (has(standing, kept, this.#words) && showsInStore(standing, kept, this.#words)) continue;
+        const what = `has applied all up to ${appliedIndex} without entry ${kept.index}/${kept.term}`;
+        throw new Violation("acknowledged-stays", `${address} ${what}, acknowledged`);
+      }
+    }
+  }
+
+  /** Dumps and all: where nobody has lost anything every store of ours is what was committed makes. */
+  #compareWithCommitted(bench: Bench): void {
+    const { lost, conflicts } = this.sum;
+    const { contradiction } = this.#words;
+    if (this.#isStrict && contradiction?.isOurs === true) {
+      const { index, by } = contradiction;
+      const what = `${by} have committed different entries ${index}`;
+      throw new Violation("state-machine-safety", what);
+    }
+    if (lost.quorate + lost.vanilla + conflicts > 0 || contradiction !== null) return;
+    this.sum.folded = compareWithFold(bench.standings(), this.#words);
+  }
+
+  /** Does it lead without something that was acknowledged, now that it leads or that its log begins later? */
   #lookAtLeader(standing: Standing, bench: Bench): void {
-    const { address, term, kind } = standing;
+    const { address, term, leads, firstIndex } = standing;
+    const before = this.#ledIn.get(address);
     // A member that forgot its term may lead the same one again.
-    if (!standing.leads) this.#ledIn.delete(address);
-    if (!standing.leads) return;
-    if (this.#ledIn.get(address) === term) return;
-    this.#ledIn.set(address, term);
+    if (!leads) this.#ledIn.delete(address);
+    if (!leads || (before?.term === term && before.firstIndex === firstIndex)) return;
+    this.#ledIn.set(address, { term, firstIndex });
+    if (before?.term === term) {
+      const hidden = this.#kept.filter(({ index }) => index < firstIndex);
+      this.#lookFor(
+        hidden.filter(({ index }) => index >= before.firstIndex),
+        standing,
+        bench,
+      );
+      return;
+    }
     this.#leaderships.set(term, (this.#leaderships.get(term) ?? 0) + 1);
-    for (const kept of this.#kept) {
+    this.#lookFor(this.#kept, standing, bench);
+  }
+
+  #lookFor(all: readonly Kept[], standing: Standing, bench: Bench): void {
+    const { address, term, kind } = standing;
+    for (const kept of all) {
       // A leader of an earlier term that only learns of its votes now does no harm.
       if (kept.inTerm >= term && (kind === "quorate" || this.#isStrict)) continue;
-      if (this.#lost.has(kept) || kept.index < standing.firstIndex) continue;
-      const entry = standing.entryAt(kept.index);
-      if (entry !== undefined && Buffer.compare(entry.command, kept.command) === 0) continue;
+      if (this.#lost.has(kept) || has(standing, kept, this.#words)) continue;
       this.#lost.add(kept);
       const isGone =
-        entry?.term === kept.term ||
+        standing.entryAt(kept.index)?.term === kept.term ||
         !isToBeKnown(kept, standing, bench) ||
         this.#tears.part(kept.members, listOf(standing));
       const isOurs = kind === "quorate" || this.#wasVotedAway(standing, kept);
@@ -212,52 +288,4 @@ export class MixedJudge implements Judge {
         (last < kept.index || lastTerm < vote.lastTerm),
     );
   }
-}
-
-/**
- * Could this leader, which lacks the entry, know of it? Not where no majority holds it any more. Nor where
- * logs that hold it end in the index and term of an entry of the leader's: then vanilla members have led
- * that term for the second time, and whoever asks how those logs end takes them for the beginning of his.
- */
-function isToBeKnown({ index, term }: Kept, leader: Standing, bench: Bench): boolean {
-  const telling = bench.holders(index, term).filter((holder) => {
-    const end = holder.lastEntry();
-    return end === null || leader.entryAt(end.index)?.term !== end.term;
-  });
-  return 2 * telling.length > bench.size;
-}
-
-/** Members that are as far as each other; where their lists of members differ some never get so far. */
-function compareStores(standings: Iterable<Standing>): void {
-  const known = new Map<number | null, { address: string; digest: string }>();
-  for (const { address, kind, store, appliedIndex } of standings) {
-    if (kind !== "quorate") continue;
-    const digest = digestOf(store);
-    const other = known.get(appliedIndex);
-    if (other !== undefined && other.digest !== digest) {
-      throw new Violation("store-is-fold", `the stores of ${other.address},${address} differ`);
-    }
-    known.set(appliedIndex, { address, digest });
-  }
-}
-
-/** The store of a member that holds all of its log is the fold of it. */
-function checkFold({ address, raft, store, appliedIndex }: MemberView): void {
-  if (raft.log.firstIndex !== 1 || appliedIndex === null) return;
-  const fold = new Store();
-  for (const { command, index } of raft.log.slice(1, appliedIndex)) fold.apply(command, index);
-  if (digestOf(fold) === digestOf(store)) return;
-  throw new Violation("store-is-fold", `${address}'s store is not what its log makes`);
-}
-
-/**
- * A vanilla member that gets a dump in pieces takes its own uncommitted tail for committed meanwhile, and
- * says so to its callers: nobody can keep such a promise.
- */
-function isHeldByMajority({ index, term }: Kept, bench: Bench): boolean {
-  const standings = [...bench.standings()];
-  const holders = standings.filter(
-    (each) => index < each.firstIndex || each.entryAt(index)?.term === term,
-  );
-  return 2 * holders.length > standings.length;
 }

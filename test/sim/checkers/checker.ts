@@ -34,6 +34,8 @@ export interface Checker {
   step?(member: MemberView): void;
   /** A member has put a message on the wire. */
   sent?(from: MemberView, to: string, message: PeerMessage): void;
+  /** A message has reached a member. */
+  received?(member: MemberView, from: string, message: PeerMessage): void;
   /** Somebody is the first to know that an entry is committed. */
   committed?(committed: Committed, members: Iterable<MemberView>): void;
   /** A member has a new link to a peer. */

@@ -1,3 +1,4 @@
+import type { Store } from "../../../src/store/store.js";
 import { digestOf, type History } from "../history.js";
 import { Violation } from "../violation.js";
 import type { Checker, MemberView } from "./checker.js";
@@ -6,21 +7,20 @@ import type { Checker, MemberView } from "./checker.js";
 export class StoreIsFold implements Checker {
   readonly name = "store-is-fold";
   readonly #history: History;
-  readonly #looked = new Map<string, { life: number; index: number; looks: number }>();
+  readonly #looked = new Map<string, { store: Store; index: number }>();
 
   constructor(history: History) {
     this.#history = history;
   }
 
+  /** Each time that something was applied, or that the store is another one. */
   step(member: MemberView): void {
-    const { address, life, appliedIndex } = member;
-    if (appliedIndex === null) return;
+    const { address, store, appliedIndex: index } = member;
+    if (index === null) return;
     const before = this.#looked.get(address);
-    if (before?.life === life && before.index === appliedIndex) return;
-    const looks = before?.life === life ? before.looks + 1 : 0;
-    this.#looked.set(address, { life, index: appliedIndex, looks });
-    // Whatever is once wrong stays wrong: each fourth look is enough, and the first of each life.
-    if (looks % 4 === 0) this.#look(member, appliedIndex);
+    if (before?.store === store && before.index === index) return;
+    this.#looked.set(address, { store, index });
+    this.#look(member, index);
   }
 
   end(members: Iterable<MemberView>): void {

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodeNoOp } from "../../protocol/log/commands.js";
+import { encodeSet } from "../../protocol/log/kv-calls.js";
+import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { Store } from "../../src/store/store.js";
+import type { MemberView } from "./checkers/checker.js";
+import { DurableBeforeSent } from "./checkers/durable-first.js";
+import { StoreIsFold } from "./checkers/store-fold.js";
+import { History } from "./history.js";
+
+/** A member in term 5, by the terms of the entries that it holds from 1 on. */
+function member(parts: {
+  readonly memory?: readonly number[];
+  readonly disk?: readonly number[];
+  readonly votedFor?: string | null;
+}): MemberView {
+  const { memory = [], disk = [], votedFor = null } = parts;
+  const view = {
+    address: "a:1",
+    life: 1,
+    raft: { log: { termAt: (index: number) => memory[index - 1] ?? null } },
+    durable: {
+      meta: () => ({ term: 5, votedFor }),
+      journal: () => ({ first: 1, terms: disk }),
+      lastIndex: () => disk.length,
+      termAt: (index: number) => disk[index - 1] ?? null,
+      holds: (index: number, term: number) => disk[index - 1] === term,
+    },
+  };
+  return view as unknown as MemberView;
+}
+
+function asksForVotes(lastLogIndex: number): PeerMessage {
+  return { type: "request_vote", term: 5, lastLogIndex, lastLogTerm: 1 };
+}
+
+test("a member that asks for votes has its own on its disk", () => {
+  const checker = new DurableBeforeSent();
+  const voted = member({ votedFor: "a:1" });
+  checker.sent(voted, "b:1", asksForVotes(3));
+  assert.throws(() => checker.sent(member({}), "b:1", asksForVotes(3)), /votes for a:1 in 5/);
+  assert.throws(() => checker.sent(member({ votedFor: "c:1" }), "b:1", asksForVotes(3)), /has c:1/);
+  // A term beacon is no campaign.
+  checker.sent(member({}), "b:1", asksForVotes(0));
+});
+
+const confirms: PeerMessage = {
+  type: "next_node_idx",
+  nextNodeIdx: 3,
+  reset: false,
+  success: true,
+};
+
+test("an entry that a member confirms is on its disk with the term that its leader has told", () => {
+  const checker = new DurableBeforeSent();
+  const after = member({ memory: [1, 5], disk: [1, 4] });
+  checker.sent(after, "b:1", confirms);
+  const entry = { index: 2, term: 5, command: encodeNoOp() };
+  checker.received(after, "b:1", {
+    ...{ type: "append_entries", term: 5, commitIndex: 1, prevLogIdx: 1, prevLogTerm: 1 },
+    entries: [entry],
+  });
+  assert.throws(() => checker.sent(after, "b:1", confirms), /entry 2 of term 5.*one of term 4/);
+  checker.sent(member({ memory: [1, 5], disk: [1, 5] }), "b:1", confirms);
+  // To an earlier leader it had confirmed the earlier entry.
+  checker.sent(after, "c:1", confirms);
+  // Another leader has had it replaced meanwhile.
+  checker.sent(member({ memory: [1, 6], disk: [1, 4] }), "b:1", confirms);
+});
+
+test("an entry of which a leader tells who has proposed it is on its disk", () => {
+  const checker = new DurableBeforeSent();
+  const answer: PeerMessage = {
+    ...{ type: "apply_command_response", requestId: 1, logIdx: 2, logTerm: 5 },
+  };
+  checker.sent(member({ memory: [1, 5], disk: [1, 5] }), "b:1", answer);
+  const early = member({ memory: [1, 5], disk: [1, 4] });
+  assert.throws(() => checker.sent(early, "b:1", answer), /tells b:1 of entry 2 of term 5/);
+});
+
+test("a store that is wrong for the time of one entry is found", () => {
+  const history = new History();
+  const store = new Store();
+  const checker = new StoreIsFold(history);
+  const look = (appliedIndex: number) => checker.step({ ...member({}), store, appliedIndex });
+  const commit = (index: number, value: string, applied = value) => {
+    const set = (what: string) => encodeSet("/k", { value: what, created: 1, updated: 1 });
+    history.commit({ index, term: 1, command: set(value) }, "a:1", 1);
+    store.apply(set(applied), index);
+  };
+  for (let index = 1; index <= 5; index += 1) {
+    commit(index, `${index}`);
+    look(index);
+  }
+  commit(6, "6", "another");
+  assert.throws(() => look(6), /store is not what entries 1…6 make/);
+  commit(7, "7");
+  look(7);
+});
