@@ -1,9 +1,11 @@
 import type { Cluster } from "./cluster.js";
+import { goneOn } from "./gone-on.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
 import { ledAgain } from "./led-again.js";
 import { ledTwice } from "./led-twice.js";
 import { lostDiskDeeds } from "./lost-disk-deeds.js";
 import { allWhole, loseDisk } from "./lost-disks.js";
+import { takeOutAndLead, takeOutBesideEmptied } from "./removal-deeds.js";
 import { Seat } from "./seat.js";
 import type { AnySeat } from "./stage.js";
 import {
@@ -88,6 +90,9 @@ const acts = {
   "asks-for-vote": asksForVote,
   "led-again": ledAgain,
   "led-twice": ledTwice,
+  "gone-on": goneOn,
+  "take-out-beside-emptied": takeOutBesideEmptied,
+  "take-out-and-lead": takeOutAndLead,
   "sent-again": sentAgain,
   "lose-link": (cluster, deed) => {
     const [, to] = pair(cluster, deed);

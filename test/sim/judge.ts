@@ -2,6 +2,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { AcknowledgedStays } from "./checkers/acknowledged.js";
 import { AnswerFirst } from "./checkers/answer-first.js";
+import { AskedFirst } from "./checkers/asked-first.js";
 import type { Checker, MemberView, Told } from "./checkers/checker.js";
 import { DurableCommit } from "./checkers/durable-commit.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
@@ -72,6 +73,7 @@ export class StrictJudge implements Judge {
     new DurableBeforeSent(),
     new DurableCommit(this.#history),
     new AnswerFirst(),
+    new AskedFirst(),
     new MajorityHolds(this.#disks),
   ];
   readonly #looked = new Map<string, { life: number; commit: number }>();

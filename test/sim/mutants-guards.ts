@@ -58,6 +58,25 @@ export const guardMutants: readonly Mutant[] = [
     profile: "dips",
   },
   {
+    name: "covered-claim-unbounded",
+    rule: "a covered claim also of a last term above all of our log's: others may have gone on in it without what is committed here",
+    file: "src/raft/guards/covered-claim.js",
+    edits: [
+      [
+        "const isCovered = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);",
+        "const isCovered = known.lastIndex <= state.commitIndex;",
+      ],
+    ],
+    profile: "gone-on",
+  },
+  {
+    name: "covered-vote-of-older-term",
+    rule: "a covered vote also where what is committed here ends in a later term than the candidate's log",
+    file: "src/raft/guards/covered-vote.js",
+    edits: [["if (committedTerm(state) > known.lastTerm)", "if (false)"]],
+    profile: "gone-on",
+  },
+  {
     name: "led-twice-believed",
     rule: "a log that ends in a term which was led twice is taken for the beginning of ours",
     file: "src/raft/guards/forgetful-voters.js",

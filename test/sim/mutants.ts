@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.js";
 import { fileMutants } from "./mutants-files.js";
 import { guardMutants } from "./mutants-guards.js";
 import { lostDiskMutants } from "./mutants-lost-disk.js";
+import { memberMutants } from "./mutants-members.js";
 import { raftMutants } from "./mutants-raft.js";
 
 /** All safety rules that can be taken out. */
@@ -10,4 +11,5 @@ export const mutants: readonly Mutant[] = [
   ...fileMutants,
   ...lostDiskMutants,
   ...guardMutants,
+  ...memberMutants,
 ];

@@ -301,6 +301,22 @@ export const profiles: Readonly<Record<string, Profile>> = {
     compactionMs: 10 ** 9,
     weights: { "led-again": 1, "led-twice": 1 },
   },
+  /** Members are taken out beside one that has lost its disk, and by a leader that is cut off amid that. */
+  removals: {
+    ...plain,
+    members: [quorate(3), quorate(4)],
+    gapMs: 1_500,
+    weights: { "take-out-beside-emptied": 1, "take-out-and-lead": 1 },
+  },
+  /** Two members lose with the power what was committed, and go on without it in a later term. */
+  "gone-on": {
+    ...plain,
+    members: beside("0.3.17").slice(0, 2),
+    gapMs: 2_500,
+    compactionEntries: 5_000,
+    compactionMs: 10 ** 9,
+    weights: { "gone-on": 1 },
+  },
 };
 
 /** What happens in a run, from the chance of its seed. */
