@@ -97,3 +97,77 @@ test("it is not where one of the two has a log that ends in index and term of an
 test("it is not where only one machine still holds the entry", () => {
   assert.deepEqual(lostWith(honest, honest.slice(0, 3), ours), { quorate: 0, vanilla: 1 });
 });
+
+/** A member that has applied all of its entries, and of which a dump holds those before `firstIndex`. */
+function dumpedOf(log: Log, firstIndex: number, term: number | null = null): Standing {
+  const store = new Store();
+  for (const { command, index } of log.entries) store.apply(command, index);
+  const entryAt = (index: number) => (index < firstIndex ? undefined : log.entries[index - 1]);
+  return { ...standingOf(log, term), store, firstIndex, entryAt };
+}
+
+/** The first member tells that each of its entries is done, all others hold them; then they are these. */
+function toldThen(entries: readonly Entry[], later: readonly Standing[]) {
+  const judge = new MixedJudge(false);
+  const bench = {
+    views: () => [],
+    standings: () => later,
+    holders: () => later.map(() => ({ lastEntry: () => null })),
+    size: later.length,
+    say: () => {},
+  };
+  const first = dumpedOf({ address: "a:1", kind: "vanilla", entries }, 1);
+  judge.lookAtVanilla(first, bench);
+  for (const { command } of entries) {
+    const told = { by: "a:1", command, error: failReason.success };
+    judge.told(told, { ...bench, standings: () => [first] });
+  }
+  assert.equal(judge.acknowledged, entries.length);
+  return { judge, bench };
+}
+
+function each(...keys: readonly string[]): Entry[] {
+  return keys.map((key, at) => {
+    const command = encodeSet(key, { value: key, created: 1, updated: 1 });
+    return { index: at + 1, term: 1, command };
+  });
+}
+
+const told = each("/a", "/b", "/c", "/d");
+const without = each("/a", "/other", "/c", "/d");
+
+test("a leader's dump that lacks an acknowledged write is found by its store", () => {
+  for (const [entries, lost] of [
+    [told, 0],
+    [without, 1],
+  ] as const) {
+    const leader = dumpedOf({ address: "c:1", kind: "quorate", entries }, 4, 9);
+    const { judge, bench } = toldThen(told, [leader]);
+    judge.lookAtVanilla(leader, bench);
+    assert.deepEqual(judge.sum.lost, { quorate: lost, vanilla: 0 });
+  }
+});
+
+test("a dump that a leader makes later is looked at as well", () => {
+  const leader = dumpedOf({ address: "c:1", kind: "quorate", entries: told }, 1, 9);
+  const { judge, bench } = toldThen(told, [leader]);
+  judge.lookAtVanilla(leader, bench);
+  assert.deepEqual(judge.sum.lost, { quorate: 0, vanilla: 0 });
+  const worse = dumpedOf({ address: "c:1", kind: "quorate", entries: without }, 4, 9);
+  judge.lookAtVanilla(worse, { ...bench, standings: () => [worse] });
+  assert.deepEqual(judge.sum.lost, { quorate: 1, vanilla: 0 });
+});
+
+test("at the end each Quorate member has what was acknowledged, and what all that was committed makes", () => {
+  const well = dumpedOf({ address: "c:1", kind: "quorate", entries: told }, 4);
+  const kept = toldThen(told, [well]);
+  kept.judge.end(kept.bench);
+  assert.equal(kept.judge.sum.folded, 1);
+  const lacking = dumpedOf({ address: "c:1", kind: "quorate", entries: without }, 4);
+  const lost = toldThen(told, [lacking]);
+  assert.throws(() => lost.judge.end(lost.bench), /without entry 2\/1, acknowledged/);
+  const more = dumpedOf({ address: "c:1", kind: "quorate", entries: told }, 4);
+  more.store.apply(encodeSet("/e", { value: "e", created: 1, updated: 1 }), 4);
+  const wrong = toldThen(told, [more]);
+  assert.throws(() => wrong.judge.end(wrong.bench), /not what the committed entries 1…4 make/);
+});
