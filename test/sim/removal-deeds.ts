@@ -30,18 +30,27 @@ export function takeOutBesideEmptied(cluster: Cluster, deed: Deed): void {
   const [emptied, away] = turned(others(cluster, leader), deed.other);
   if (emptied === undefined || away === undefined || !loseDisk(cluster, emptied)) return;
   cluster.quietUntilMs = timeline.nowMs + storyMsMax;
-  leader.admin({ command: "remove", address: away.address }, () => {});
-  timeline.after(20, () => {
-    const known = leader.standing()?.others ?? [];
-    const isOut = leads(leader) && !known.includes(away.address);
-    emptied.start();
-    if (!isOut) {
-      cluster.quietUntilMs = timeline.nowMs + 1_000;
-      return;
-    }
+  // Before the leader sees the link end it cannot know.
+  timeline.after(50, () => {
+    leader.admin({ command: "remove", address: away.address }, () => {});
+    timeline.after(20, () => startWithout(cluster, { leader, emptied, away }));
+  });
+}
+
+interface Parts {
+  readonly leader: AnySeat;
+  readonly emptied: AnySeat;
+  readonly away: AnySeat;
+}
+
+function startWithout(cluster: Cluster, { leader, emptied, away }: Parts): void {
+  const known = leader.standing()?.others ?? [];
+  const isOut = leads(leader) && !known.includes(away.address);
+  emptied.start();
+  if (isOut) {
     away.kill();
     mustGoOn(cluster, leader);
-  });
+  } else cluster.quietUntilMs = cluster.timeline.nowMs + 1_000;
 }
 
 /** A write to this leader is acknowledged in time, if it goes on to run. */
