@@ -16,13 +16,11 @@ BorrowedThread.prototype.forBatch = function (this: BorrowedThread) {
   return forBatch.call(this);
 };
 
-const preloads = ["marked-thread.js"];
-if (process.env["BROKEN"] === "thread") {
-  preloads.push("early-thread.js");
-  // It is to stay, however few batches come.
-  BorrowedThread.prototype.look = () => {};
-}
-const execArgv = preloads.flatMap((name) => ["--import", new URL(name, import.meta.url).href]);
+const isBroken = process.env["BROKEN"] === "thread";
+// It is to stay then, however few batches come.
+if (isBroken) BorrowedThread.prototype.look = () => {};
+const preload = new URL(isBroken ? "early-thread.js" : "marked-thread.js", import.meta.url);
+const execArgv = ["--import", preload.href];
 
 class MarkedWorker extends workerThreads.Worker {
   constructor(program: string | URL, options: WorkerOptions = {}) {

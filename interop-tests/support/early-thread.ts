@@ -1,9 +1,10 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
+import { markThread } from "./thread-mark.js";
 
 /*
  * Loaded into the thread that writes batches, breaks it on purpose: it says of each batch that it is
- * durable, and makes the sync only then.
+ * durable, and makes the sync only then. The trace names it once it has done so.
  */
 
 /** By then whoever waited has told others of it. */
@@ -13,6 +14,7 @@ const { fdatasyncSync } = fs;
 const { wait } = Atomics;
 const nothing = new Int32Array(new SharedArrayBuffer(4));
 let owed: number | null = null;
+let isMarked = false;
 
 fs.fdatasyncSync = (descriptor) => {
   owed = descriptor;
@@ -26,6 +28,8 @@ Object.defineProperty(Atomics, "wait", {
       wait(nothing, 0, 0, lateMs);
       syncLate(owed);
       owed = null;
+      if (!isMarked) markThread();
+      isMarked = true;
     }
     return wait(memory, at, value, timeoutMs);
   },

@@ -16,6 +16,7 @@ import { threadMark } from "./thread-mark.js";
 
 /** A log longer than this is compacted: a few dozen times in a scenario. */
 const compactAbove = 25;
+const neverAbove = 1_000_000;
 /** Under strace, on a busy machine. */
 const progressMsMax = 60_000;
 
@@ -95,16 +96,16 @@ export class TracedCluster {
     await Promise.all(Array.from({ length: Math.min(4, count) }, work));
   }
 
-  /** Writes until the thread that writes the traced member's batches has begun. */
+  /** Writes until the thread that writes the traced member's batches has named itself. */
   async writeUntilThread(): Promise<void> {
     const mark = [...Buffer.from(threadMark)].map((byte) => `\\x${byte.toString(16)}`).join("");
     const trace = this.tracesOf(this.traced).files.at(-1) ?? "";
-    const hasBegun = async () => {
+    const isNamed = async () => {
       if (readFileSync(trace, "latin1").includes(mark)) return true;
       await this.write(4);
       return false;
     };
-    await eventually("its thread has begun", hasBegun, { timeoutMs: progressMsMax });
+    await eventually("its thread has named itself", isNamed, { timeoutMs: progressMsMax });
   }
 
   /** Begins writes that nobody can commit, and leaves them. */
@@ -182,12 +183,14 @@ export class TracedCluster {
 
   async #start(selfAddr: string): Promise<void> {
     const partners = this.#addresses.filter((address) => address !== selfAddr);
+    const { broken, all = false } = this.#options;
+    // A compaction gives the thread back; this one is to stay.
+    const above = broken === "thread" ? neverAbove : compactAbove;
     const extraArgs = [
       ...["--min-timeout", "0.4", "--max-timeout", "1.0", "--connection-retry-time", "0.1"],
-      ...["--log-compaction-min-entries", String(compactAbove)],
+      ...["--log-compaction-min-entries", String(above)],
     ];
     const options = { selfAddr, partners, http: null, extraArgs };
-    const { broken, all = false } = this.#options;
     if (all || selfAddr === this.traced) {
       const traces = this.#traces.get(selfAddr) ?? [];
       this.#traces.set(selfAddr, traces);
