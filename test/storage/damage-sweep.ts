@@ -47,9 +47,11 @@ export async function sweep(files: MemberFileSet, options: SweepOptions): Promis
   const length = Math.min(bytes.length, options.bytesMax ?? bytes.length);
   const before = healthy(await openFileSet(files));
   assert(before !== null, "the files are whole before they are damaged");
+  const { [kind]: _damaged, ...others } = files;
+  const toldTerm = (await openFileSet(others)).recovered?.term ?? 0;
   const tally: Tally = new Map();
   const note = async (damage: Damage, region: string, where: string) => {
-    const outcome = await outcomeOf(files, { kind, damage, before, where });
+    const outcome = await outcomeOf(files, { kind, damage, before, toldTerm, where });
     const line = `${region}: ${outcome}`;
     tally.set(line, (tally.get(line) ?? 0) + 1);
   };
@@ -69,10 +71,12 @@ async function outcomeOf(
     readonly kind: FileKind;
     readonly damage: Damage;
     readonly before: Recovered;
+    /** The term that the files tell which are not damaged. */
+    readonly toldTerm: number;
     readonly where: string;
   },
 ): Promise<Outcome> {
-  const { kind, damage, before, where } = given;
+  const { kind, damage, before, toldTerm, where } = given;
   const damaged: MemberFileSet = { ...files, [kind]: damage(files[kind] ?? new Uint8Array()) };
   const opened = await openFileSet(damaged);
   assertNothingIsLost(damaged, opened, where);
@@ -91,13 +95,23 @@ async function outcomeOf(
       recovered.findings.some((finding) => finding.kind === "lost"),
       where,
     );
-    // It never votes again in a term of which the vote may be lost.
-    assert(recovered.term >= 0, where);
+    assertVotesOnce(before, recovered, where);
+    assert(recovered.term >= toldTerm, `${where}: term ${recovered.term}, once ${toldTerm}`);
     return "refetch";
   }
   if (isSame(recovered, before)) return "unharmed";
   assertOneDifference(before, recovered, where);
   return "unnoticed";
+}
+
+/** It never votes again in a term of which the vote may be lost: where it does not know it, it knows that. */
+function assertVotesOnce(before: Recovered, after: Recovered, where: string): void {
+  const isVoteKnown =
+    after.term > before.term || (after.term === before.term && after.votedFor === before.votedFor);
+  assert(isVoteKnown || after.forgotTerm, `${where}: a vote is lost, and it does not know`);
+  const terms = [...after.entries, ...(after.dump === null ? [] : [after.dump.last])];
+  const highest = Math.max(...terms.map(({ term }) => term));
+  assert(after.term >= highest, `${where}: term ${after.term} below an entry's ${highest}`);
 }
 
 function isSame(a: Recovered, b: Recovered): boolean {

@@ -139,6 +139,8 @@ export async function quorateFiles(options: {
   }
   await storage.write([{ kind: "append", entries: [entry(5, 7)] }]);
   await storage.write([{ kind: "append", entries: [entry(6, 7), entry(7, 7)] }]);
+  // A vote in a term of which no entry tells.
+  await storage.write([{ kind: "meta", term: 9, votedFor: "b:2" }]);
   if (options.close) await storage.close();
   const files: Partial<Record<FileKind, Uint8Array>> = {};
   for (const kind of kinds) {
