@@ -19,6 +19,7 @@ import { assertEqualData } from "./support/compare.js";
 import { eventually } from "./support/eventually.js";
 import { fill } from "./support/fill.js";
 import { freeAddresses } from "./support/free-ports.js";
+import { quorateCli } from "./support/quorate-cli.js";
 import { startQuorate } from "./support/quorate-member.js";
 import { openScene } from "./support/scene.js";
 import { startSeat, writerOf } from "./support/seats.js";
@@ -177,8 +178,31 @@ test("a member alone whose dump is gone, cut or garbage waits, and says what to 
       assert.equal((await fetch(`http://${member.http}${asked}`)).status, 503, what);
     }
     assert.match(member.child.log(), /no other member to take it from.*put the right files back/);
+    assert.ok(member.child.log().includes(`quorate repair ${member.dataDir}/${selfAddr} --alone`));
     await member.stop("SIGTERM");
     // The operator puts a backup back.
+    for (const [name, content] of files) writeFileSync(name, content);
+  }
+  // Without a backup: what the log names, and what helps where nothing was left to be repaired.
+  const config = join(scene.makeFolder("config"), "patroni.yml");
+  writeFileSync(config, `raft:\n  self_addr: "${selfAddr}"\n`);
+  const recover = ["recover", writer.dataDir, "--force-new-cluster", "--accept-incomplete"];
+  for (const command of [
+    ["repair", join(writer.dataDir, selfAddr), "--alone", "--yes"],
+    [...recover, "--config", config, "--yes"],
+  ]) {
+    writeFileSync(path, "x".repeat(500));
+    writeFileSync(join(writer.dataDir, `${selfAddr}.journal`), "x".repeat(500));
+    const isStarted = command[0] === "repair";
+    if (isStarted) await (await startQuorate(scene, given)).stop("SIGTERM");
+    const { code, err } = await quorateCli(command);
+    assert.deepEqual([code, err], [0, ""], command[0]);
+    const freed = await startQuorate(scene, given);
+    await eventually(`it leads after ${command[0]}`, async () => {
+      return (await freed.httpStatus())["role"] === "leader";
+    });
+    assert.equal((await fetch(`http://${freed.http}/health`)).status, 200, command[0]);
+    await freed.stop("SIGTERM");
     for (const [name, content] of files) writeFileSync(name, content);
   }
   const member = await startQuorate(scene, given);

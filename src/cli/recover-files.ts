@@ -124,13 +124,13 @@ async function makeAlone(context: CliContext, survivor: Survivor): Promise<Force
 }
 
 /**
- * All others that files and configuration name.
+ * All others that files and configuration name. None: the member was its whole cluster.
  *
  * @throws CliError where some may be named by neither: one of them could be alive.
  */
 function formerMembersOf(
   context: CliContext,
-  { plan: { address, formerMembers, knowsAll }, earlier }: Survivor,
+  { plan: { address, formerMembers, knowsAll }, earlier, isBegun }: Survivor,
   flags: RecoverFlags,
 ): readonly string[] {
   const configured = loadClientConfig({
@@ -141,14 +141,17 @@ function formerMembersOf(
   }).addresses;
   const others = new Set([...formerMembers, ...configured]);
   others.delete(address);
-  if (others.size > 0 && (knowsAll || configured.length > 0)) return [...others].sort();
-  if (knowsAll && earlier !== null) {
+  if (others.size === 0 && knowsAll && earlier !== null && !isBegun) {
     throw new CliError(
       `these files name no other member: a recovery has made them a cluster of one already, and the member ` +
         `has run since (what was done: ${earlier.setAsideTo}). Start the member. Nothing was changed`,
       { code: exitCode.usage },
     );
   }
+  // The environment may hold one member's own address alone, beside a file that names the others.
+  const saysAlone = flags.config !== undefined && configured.length > 0;
+  const isKnown = others.size > 0 ? knowsAll || configured.length > 0 : isBegun || saysAlone;
+  if (isKnown) return [...others].sort();
   const reason =
     others.size === 0
       ? "these files name no other member"

@@ -10,14 +10,20 @@ export function planText(plan: ForcedPlan): string {
       ["log ends at", `${lastIndex}${uncertain(plan)}`],
       ["term", `${term}, then ${newTerm}`],
       ["keys", String(keys)],
-      ["gives up", formerMembers.join(", ")],
+      ["gives up", namesOf(formerMembers)],
       ...(room === null
         ? []
         : [["room", `${room.neededBytes} bytes needed, ${room.freeBytes} free`] as const]),
       ...findings.map((finding) => ["found", finding] as const),
       ...(plan.refusal === null ? [] : [["--yes", "would refuse, see below"] as const]),
-    ]) + warningText
+    ]) + warningText(formerMembers)
   );
+}
+
+function namesOf(formerMembers: readonly string[]): string {
+  return formerMembers.length === 0
+    ? "nobody: files and configuration name no other member"
+    : formerMembers.join(", ");
 }
 
 /** What the last entry does not say of the rest of them. */
@@ -32,14 +38,21 @@ function uncertain({ lastIndex, commitIndex, unusedUpTo }: ForcedPlan): string {
   return `${unused}; the commit index is ${commitIndex}: UP TO ${-open} ACKNOWLEDGED ENTRIES ARE NOT HERE`;
 }
 
-const warningText =
-  "WARNING: what the lost members had acknowledged and this one has not received is lost, and nobody\n" +
-  "can tell how much. Never start one of them again on its old files, and do this on one member only.\n";
+function warningText(formerMembers: readonly string[]): string {
+  return formerMembers.length === 0
+    ? "WARNING: what these files have lost stays lost: nobody else has it. Where there is a backup with more in it,\n" +
+        "start on the backup's files instead, or bring it back afterwards: quorate restore --help.\n"
+    : "WARNING: what the lost members had acknowledged and this one has not received is lost, and nobody\n" +
+        "can tell how much. Never start one of them again on its old files, and do this on one member only.\n";
+}
 
-const nextText =
-  "Next: start this member with no partner_addrs; move the files of the others away, all of them;\n" +
-  "start each with this member among its partner_addrs: it adds itself. Then give all of them the\n" +
-  "full list again.\n";
+function nextText(formerMembers: readonly string[]): string {
+  return formerMembers.length === 0
+    ? "Next: start this member.\n"
+    : "Next: start this member with no partner_addrs; move the files of the others away, all of them;\n" +
+        "start each with this member among its partner_addrs: it adds itself. Then give all of them the\n" +
+        "full list again.\n";
+}
 
 export function madeText(made: ForcedCluster, plan: ForcedPlan): string {
   const { address, lastIndex, oldTerm, newTerm, keys, setAsideTo, formerMembers } = made;
@@ -49,12 +62,12 @@ export function madeText(made: ForcedCluster, plan: ForcedPlan): string {
       ["log ended at", `${lastIndex}${uncertain(plan)}`],
       ["term", `${oldTerm}, now ${newTerm}`],
       ["keys", String(keys)],
-      ["gave up", formerMembers.join(", ")],
+      ["gave up", namesOf(formerMembers)],
       ["old files", setAsideTo],
       ...made.findings.map((finding) => ["found", finding] as const),
     ]) +
-    warningText +
-    nextText
+    warningText(formerMembers) +
+    nextText(formerMembers)
   );
 }
 
@@ -64,8 +77,8 @@ export function doneText(address: string, { setAsideTo, newTerm, formerMembers }
     formatPairs([
       ["member", `${address} is a cluster of its own already: nothing was changed now`],
       ["term", String(newTerm)],
-      ["gave up", formerMembers.join(", ")],
+      ["gave up", namesOf(formerMembers)],
       ["old files", setAsideTo],
-    ]) + nextText
+    ]) + nextText(formerMembers)
   );
 }

@@ -126,7 +126,9 @@ export class Member implements MemberHandle {
       logger.error(
         "acknowledged state may be missing, and there is no other member to take it from: this one " +
           "does not lead. Stop it, put the right files back in the data directory (a backup, or " +
-          "those named *.damaged-* where they are whole after all), and start it again",
+          "those named *.damaged-* where they are whole after all), and start it again. Where there " +
+          "are none, and this member is its whole cluster, let it go on with what is left: " +
+          `quorate repair ${config.dataDir}/${config.selfAddr} --alone`,
       );
     }
     const self = config.selfAddr;

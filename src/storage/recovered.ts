@@ -48,7 +48,8 @@ function findingText({ file, kind, message, setAsideTo }: Finding, files: Member
     kind === "lost"
       ? ". The member neither votes nor leads, and serves nothing, until it has taken what may be missing from " +
         "the others. Check the disk; nothing else is to be done while one of them leads. Where none of them " +
-        "has it, see `quorate recover`; where there are no others, put a backup's files back"
+        "has it, see `quorate recover`; where there are no others, put a backup's files back, or let it go on " +
+        "with what is left: `quorate repair --alone`"
       : "";
   return `${files[file]}: ${message}${kept}${outcome}`;
 }

@@ -38,6 +38,8 @@ export interface Survivor {
   readonly codeVersion: number;
   /** The newest recovery that was begun on these files, finished or not; null: there was none. */
   readonly earlier: ForcedCluster | null;
+  /** It was stopped amid its last steps: some of the files are the new ones. */
+  readonly isBegun: boolean;
   /** The files are exactly what that one makes: nothing is left to be done. */
   readonly isDone: boolean;
 }
@@ -72,7 +74,7 @@ export async function readSurvivor(
   // Names of an unfinished one: its new dump may be in place already, and names nobody else.
   const known = earlier !== null && !isDone && isHalfOutcomeOf(earlier, found) ? earlier : null;
   return {
-    ...{ member, last, store, codeVersion, earlier, isDone },
+    ...{ member, last, store, codeVersion, earlier, isBegun: known !== null, isDone },
     meta: found.loadedMeta.kind === "meta" ? found.loadedMeta.meta : emptyMeta,
     commitIndex: found.plan.commitIndex,
     plan: planOf(member.address, found, {
