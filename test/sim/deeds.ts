@@ -1,4 +1,5 @@
 import type { Cluster } from "./cluster.js";
+import { dumpAmidConflict } from "./conflict-deeds.js";
 import { goneOn } from "./gone-on.js";
 import { leaveBehind, removeOthers, seeSaw, stopAtCut, strike } from "./leader-deeds.js";
 import { ledAgain } from "./led-again.js";
@@ -93,6 +94,7 @@ const acts = {
   "gone-on": goneOn,
   "take-out-beside-emptied": takeOutBesideEmptied,
   "take-out-and-lead": takeOutAndLead,
+  "dump-amid-conflict": dumpAmidConflict,
   "sent-again": sentAgain,
   "lose-link": (cluster, deed) => {
     const [, to] = pair(cluster, deed);

@@ -73,9 +73,9 @@ export const fileMutants: readonly Mutant[] = [
   },
   {
     name: "dump-of-replaced-store",
-    rule: "a dump begun before a leader's dump came is put in place",
+    rule: "a dump begun before committed entries had to go is put in place",
     file: "src/node/compaction.js",
     edits: [["this.#abort.abort();\n        if (dumpIndex", "if (dumpIndex"]],
-    profile: "dumps",
+    profile: "conflicts",
   },
 ];

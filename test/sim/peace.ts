@@ -2,6 +2,7 @@ import { failReason } from "../../protocol/wire/messages.js";
 import type { Workload } from "./clients.js";
 import type { Cluster } from "./cluster.js";
 import { Seat } from "./seat.js";
+import type { DiskFaults } from "./sim-disk.js";
 import type { AnySeat, Standing } from "./standing.js";
 import { isUnproven, stancesOf } from "./unproven.js";
 import { VanillaSeat } from "./vanilla-seat.js";
@@ -13,7 +14,10 @@ const peaceMsMax = 60_000;
 /** How long members that do not agree on who is one, or whose log is the right one, have to find together. */
 const tornMsMax = 20_000;
 
-const soundDisk = { isFull: false, failSyncs: 0, failWrites: 0, failReads: 0, slowness: 1 };
+const soundDisk: DiskFaults = {
+  ...{ isFull: false, failSyncs: 0, failWrites: 0, failReads: 0 },
+  ...{ slowness: 1, holdsDumps: false },
+};
 
 /** All faults end. Then every member must take a write, and all must come to agree. */
 export async function makePeace(cluster: Cluster, workload: Workload): Promise<void> {

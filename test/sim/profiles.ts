@@ -317,6 +317,16 @@ export const profiles: Readonly<Record<string, Profile>> = {
     compactionMs: 10 ** 9,
     weights: { "gone-on": 1 },
   },
+  /** Vanilla members lose committed entries with the power, while ours writes a dump that holds them. */
+  conflicts: {
+    ...plain,
+    members: beside("0.3.17").slice(0, 2),
+    gapMs: 1_500,
+    writeGapMs: 50,
+    compactionEntries: 400,
+    compactionMs: 8_000,
+    weights: { "dump-amid-conflict": 1 },
+  },
 };
 
 /** What happens in a run, from the chance of its seed. */

@@ -14,6 +14,8 @@ export interface DiskFaults {
   failReads: number;
   /** Times that each operation takes longer than usual. */
   slowness: number;
+  /** A dump that is being written is not on the disk before this ends. */
+  holdsDumps: boolean;
 }
 
 /** A member's disk: each operation takes its time, and what was not synced may be lost. */
@@ -25,6 +27,7 @@ export class SimDisk {
     failWrites: 0,
     failReads: 0,
     slowness: 1,
+    holdsDumps: false,
   };
   /** Called once, when a file has just been given its new name. */
   afterRename: (() => void) | null = null;
@@ -64,7 +67,7 @@ export class SimDisk {
           if (mode === "create") {
             // A directory entry needs room as well, but that is found by chance only.
             if (this.faults.isFull && this.#chance.is(0.5)) throw systemError("ENOSPC");
-            return new SimHandle(this, life, image.create(path));
+            return new SimHandle(this, life, image.create(path), path.includes(".dump."));
           }
           const inode = image.find(path);
           if (inode === undefined) throw systemError("ENOENT");
@@ -165,9 +168,11 @@ class SimHandle implements FileHandle {
   readonly #disk: SimDisk;
   readonly #life: Life;
   readonly #inode: Inode;
+  readonly #isNewDump: boolean;
 
-  constructor(disk: SimDisk, life: Life, inode: Inode) {
+  constructor(disk: SimDisk, life: Life, inode: Inode, isNewDump = false) {
     this.#disk = disk;
+    this.#isNewDump = isNewDump;
     this.#life = life;
     this.#inode = inode;
   }
@@ -190,6 +195,9 @@ class SimHandle implements FileHandle {
   }
 
   sync(): Promise<void> {
+    if (this.#isNewDump && this.#disk.faults.holdsDumps) {
+      return this.#disk.perform(this.#life, 10, () => {}).then(() => this.sync());
+    }
     return this.#disk.perform(this.#life, 2, () => {
       this.#disk.failSync(this.#inode);
       this.#inode.sync();
