@@ -7,6 +7,7 @@ import { DataBound, type HeldBack } from "./data-bound.js";
 import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
 import type { Proposals } from "./proposals.js";
+import { SlicedApply } from "./sliced-apply.js";
 
 export interface ApplierHost {
   readonly clock: Clock;
@@ -40,6 +41,8 @@ export class Applier {
   /** Given out, and not applied yet, from `#nextAt` on. */
   #waiting: Entry[] = [];
   #nextAt = 0;
+  /** Of the next one. */
+  readonly #slices = new SlicedApply();
   #isWorking = false;
   #isScheduled = false;
   /** Entries given out while the store is being built again; null at all other times. */
@@ -149,11 +152,14 @@ export class Applier {
     appliedBefore: number,
   ): Generator<void, Rebuilt> {
     const late: Rebuilt["late"] = [];
+    const slices = new SlicedApply();
     for (const [i, entry] of entries.entries()) {
       const { command, index } = entry;
+      while (store.sweep()) yield;
       if (this.#bound.refusal(store, command, index) !== null)
         return { late, rest: entries.slice(i) };
-      const applied = this.#applyTo(store, entry);
+      let applied = this.#applyTo(store, entry, slices);
+      for (; applied === null; applied = this.#applyTo(store, entry, slices)) yield;
       if (index > appliedBefore) late.push([entry, applied]);
       yield;
     }
@@ -181,19 +187,24 @@ export class Applier {
     let index = 0;
     this.#isWorking = true;
     do {
+      if (this.#store.sweep()) continue;
       const entry = this.#waiting[this.#nextAt];
       if (entry === undefined) break;
-      this.#heldBack = this.#bound.refusal(this.#store, entry.command, entry.index);
-      if (this.#heldBack !== null) break;
+      if (!this.#slices.isUnderWay) {
+        this.#heldBack = this.#bound.refusal(this.#store, entry.command, entry.index);
+        if (this.#heldBack !== null) break;
+      }
+      const applied = this.#applyTo(this.#store, entry, this.#slices);
+      if (applied === null) continue;
       this.#nextAt += 1;
-      const applied = this.#applyTo(this.#store, entry);
       this.#appliedIndex = entry.index;
       proposals.pending.applied(entry, applied);
       index = entry.index;
     } while (!this.#nextIsLarge && clock.monotonicMs() < untilMs);
     this.#isWorking = false;
     this.#forgetApplied();
-    if (this.#waiting.length > 0 && this.#heldBack === null) this.#schedule();
+    const isWaiting = this.#waiting.length > 0 && this.#heldBack === null;
+    if (isWaiting || this.#store.isSweeping) this.#schedule();
     if (index > 0) this.#host.applied(index);
     if (this.#heldBack !== null) this.#host.heldBack(this.#heldBack);
   }
@@ -227,11 +238,14 @@ export class Applier {
   #clearWaiting(): void {
     this.#waiting = [];
     this.#nextAt = 0;
+    this.#slices.drop();
   }
 
-  #applyTo(store: Store, entry: Entry): Pick<Applied, "result"> {
+  /** @returns null where it is not applied yet: to be called again. */
+  #applyTo(store: Store, entry: Entry, slices: SlicedApply): Pick<Applied, "result"> | null {
     if (entry.command[0] === commandType.version) this.#applyVersion(entry);
-    const outcome = store.apply(entry.command, entry.index);
+    const outcome = slices.next(store, entry);
+    if (outcome === null) return null;
     if (!("raised" in outcome)) return outcome;
     this.#host.notes.say({
       level: "warn",

@@ -9,7 +9,7 @@ import type { Proposals } from "./proposals.js";
 
 export interface ExpiryHost {
   readonly clock: Clock;
-  readonly proposals: Pick<Proposals, "submit">;
+  readonly proposals: Pick<Proposals, "submit" | "room">;
   store(): Store;
   state(): RaftState;
 }
@@ -72,12 +72,26 @@ export class Expiry {
     if (leadTerm !== this.#leadTerm) this.#underWay.clear();
     this.#leadTerm = leadTerm;
     if (leadTerm === null) return;
-    for (const { key, value } of store.expired(clock.wallSec(), monotonicSec)) {
+    this.#submitDue(store, clock.wallSec(), monotonicSec);
+  }
+
+  /** As many as there is room for: hundreds of thousands may be due at once. */
+  #submitDue(store: Store, wallSec: number, monotonicSec: number): void {
+    const { proposals } = this.#host;
+    const room = nodeLimits.removalsUnderWayMax - this.#underWay.size;
+    const max = Math.min(nodeLimits.expiredPerLook, room, proposals.room);
+    if (max <= 0) return;
+    const retrySec = nodeLimits.expiryRetryMs / 1000;
+    for (const expired of store.expired(wallSec, monotonicSec, max)) {
+      const { key, value } = expired;
+      store.postpone(expired, wallSec + retrySec, monotonicSec + retrySec);
       const submitted = this.#underWay.get(key);
       if (submitted !== undefined && pyEquals(submitted, value)) continue;
       this.#underWay.set(key, value);
-      this.#host.proposals.submit(encodeExpire(key, value), () => {
+      proposals.submit(encodeExpire(key, value), (outcome) => {
         if (this.#underWay.get(key) === value) this.#underWay.delete(key);
+        // It is there still, where its value equals nothing (nan) or cannot be named in a command.
+        if (outcome.ok || outcome.reason === "REQUEST_DENIED") store.leave(expired);
       });
     }
   }

@@ -83,6 +83,12 @@ export const nodeLimits = {
   expiryPeriodMs: 90,
   /** How often it looks where no heartbeat wakes it. */
   expiryTimerMs: 500,
+  /** Keys whose removal is submitted in one look: about ten milliseconds, for the leader and for who waits behind. */
+  expiredPerLook: 1_000,
+  /** Removals under way: what comes beyond them waits for its turn, also where nothing is committed. */
+  removalsUnderWayMax: 4_000,
+  /** Until a key is looked at again whose removal was submitted: others have their turn first. */
+  expiryRetryMs: 1_000,
   /** After a longer time without a look, what came meanwhile is not taken for new. */
   expiryLookMsMax: 1_000,
   /**

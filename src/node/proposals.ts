@@ -100,6 +100,11 @@ export class Proposals {
     this.pending = new PendingWrites(() => host.appliedIndex());
   }
 
+  /** How many more commands of our own may wait: as many places are left to others. */
+  get room(): number {
+    return Math.floor((nodeLimits.gatheredMax - this.#gathered.length) / 2);
+  }
+
   /** A command from another member or an observer. */
   receive(from: string, command: Uint8Array, requestId: number | null): void {
     const origin: ProposalOrigin =

@@ -1,100 +1,103 @@
-import { staleDeadlinesMin } from "./limits.js";
-import type { StoredRecord } from "./record.js";
+/** A time, and where in its index it is. */
+export interface Placed {
+  at: number;
+  /** The index's own. */
+  place: number;
+}
 
-interface Deadline {
-  /** Seconds of the leader's wall clock. */
-  readonly at: number;
-  readonly id: string;
-  readonly record: StoredRecord;
+interface Candidate<T> extends Placed {
+  readonly item: T;
 }
 
 /**
- * The records that have a deadline, as a binary heap with the earliest first, so that a look costs
- * what is due and not what is stored. Records are never changed, so a deadline whose record is no
- * longer the stored one is stale; stale ones stay until they come to the top or outnumber the rest.
+ * Times as a binary heap with the earliest first, so that a look costs what is asked for and not what there
+ * is. Each knows its place, so that it can go at once: nothing is ever sorted, or looked through.
  */
-export class ExpiryIndex {
-  #heap: Deadline[] = [];
-  #live = 0;
-  readonly #isStored: (id: string, record: StoredRecord) => boolean;
+export class ExpiryIndex<T extends Placed> {
+  readonly #heap: T[] = [];
 
-  constructor(isStored: (id: string, record: StoredRecord) => boolean) {
-    this.#isStored = isStored;
-  }
-
-  /** Number of stored records with a deadline. */
   get size(): number {
-    return this.#live;
+    return this.#heap.length;
   }
 
-  add(id: string, record: StoredRecord, at: number): void {
-    this.#live += 1;
-    this.#push({ at, id, record });
+  add(item: T): void {
+    this.#rise(item, this.#heap.length);
   }
 
-  /** To be called once for each added record that is no longer stored, after it went. */
-  removed(): void {
-    this.#live -= 1;
-    if (this.#heap.length > 2 * this.#live + staleDeadlinesMin) this.#rebuild();
+  /** One that is not here is none. */
+  remove(item: T): void {
+    const heap = this.#heap;
+    if (heap[item.place] !== item) return;
+    const last = heap.pop();
+    if (last === undefined || last === item) return;
+    this.#settle(last, item.place);
   }
 
-  /** All stored records whose deadline is at or before `nowSec`, in no certain order. */
-  due(nowSec: number): Deadline[] {
-    for (let top = this.#heap[0]; top !== undefined && top.at <= nowSec; top = this.#heap[0]) {
-      if (this.#isLive(top)) break;
-      this.#popTop();
-    }
-    const due: Deadline[] = [];
-    const open = [0];
-    for (let at = open.pop(); at !== undefined; at = open.pop()) {
-      const deadline = this.#heap[at];
-      // A heap: where this one is not due, nothing below it is.
-      if (deadline === undefined || deadline.at > nowSec) continue;
-      if (this.#isLive(deadline)) due.push(deadline);
-      open.push(2 * at + 1, 2 * at + 2);
+  /** One that is not here is none. */
+  move(item: T, at: number): void {
+    if (this.#heap[item.place] !== item) return;
+    item.at = at;
+    this.#settle(item, item.place);
+  }
+
+  /** Those that are at or before `now`: the earliest first, `max` of them at most. */
+  due(now: number, max: number): T[] {
+    const due: T[] = [];
+    const open = new ExpiryIndex<Candidate<T>>();
+    this.#offer(open, 0, now);
+    for (let next = open.#heap[0]; next !== undefined && due.length < max; next = open.#heap[0]) {
+      open.remove(next);
+      const { item } = next;
+      due.push(item);
+      // A heap: only now can one of these be the next one.
+      this.#offer(open, 2 * item.place + 1, now);
+      this.#offer(open, 2 * item.place + 2, now);
     }
     return due;
   }
 
-  #isLive(deadline: Deadline): boolean {
-    return this.#isStored(deadline.id, deadline.record);
+  #offer(open: ExpiryIndex<Candidate<T>>, place: number, now: number): void {
+    const item = this.#heap[place];
+    if (item !== undefined && item.at <= now) open.add({ at: item.at, place: 0, item });
   }
 
-  #rebuild(): void {
-    const live = this.#heap.filter((deadline) => this.#isLive(deadline));
-    // A sorted array is a heap.
-    this.#heap = live.sort((a, b) => a.at - b.at);
+  /** Puts it where it belongs, from a place that is free. */
+  #settle(item: T, place: number): void {
+    const parent = this.#heap[(place - 1) >> 1];
+    if (place > 0 && parent !== undefined && parent.at > item.at) this.#rise(item, place);
+    else this.#sink(item, place);
   }
 
-  #push(deadline: Deadline): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(deadline);
-    while (at > 0) {
-      const parentAt = (at - 1) >> 1;
-      const parent = heap[parentAt];
-      if (parent === undefined || parent.at <= deadline.at) break;
-      heap[at] = parent;
-      at = parentAt;
+  #rise(item: T, from: number): void {
+    let place = from;
+    while (place > 0) {
+      const above = (place - 1) >> 1;
+      const parent = this.#heap[above];
+      if (parent === undefined || parent.at <= item.at) break;
+      this.#put(parent, place);
+      place = above;
     }
-    heap[at] = deadline;
+    this.#put(item, place);
   }
 
-  #popTop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
+  #sink(item: T, from: number): void {
+    let place = from;
     for (;;) {
-      const left = heap[2 * at + 1];
-      const right = heap[2 * at + 2];
+      const below = 2 * place + 1;
+      const left = this.#heap[below];
+      const right = this.#heap[below + 1];
       if (left === undefined) break;
-      const goesRight = right !== undefined && right.at < left.at;
-      const child = goesRight ? right : left;
-      if (child.at >= last.at) break;
-      heap[at] = child;
-      at = 2 * at + (goesRight ? 2 : 1);
+      const child = right !== undefined && right.at < left.at ? right : left;
+      if (child.at >= item.at) break;
+      const next = child.place;
+      this.#put(child, place);
+      place = next;
     }
-    heap[at] = last;
+    this.#put(item, place);
+  }
+
+  #put(item: T, place: number): void {
+    this.#heap[place] = item;
+    item.place = place;
   }
 }

@@ -9,12 +9,8 @@ import { CompactRecord, type StoredRecord } from "./record.js";
 /** What the rules ask of a state: the store's own, or that state with the tail of the log on top. */
 export interface KvState {
   record(id: string): StoredRecord | undefined;
-  /**
-   * The ids of all keys that start with the prefix.
-   *
-   * @throws PythonRaise where one of the keys makes Python raise (see startsWith).
-   */
-  idsStartingWith(prefix: PyValue): string[];
+  /** How many keys are no str: with one, a recursive delete raises (see startsWith). */
+  readonly oddKeys: number;
 }
 
 /** What a call does to the state, worked out before anything is changed. */
@@ -23,7 +19,9 @@ export type Effect =
   | { readonly kind: "set"; readonly key: PyValue; readonly id: string; readonly dict: PyDict }
   /** The same where the record is made already; the key is a str and its own id. */
   | { readonly kind: "put"; readonly id: string; readonly record: CompactRecord }
-  | { readonly kind: "pop"; readonly ids: readonly string[]; readonly result: PyValue };
+  | { readonly kind: "pop"; readonly id: string; readonly result: PyValue }
+  /** All keys go that start with the prefix, where asking them does not raise: that is not looked at here. */
+  | { readonly kind: "sweep"; readonly prefix: PyValue };
 
 const noEffect: Effect = { kind: "none", result: null };
 const refused: Effect = { kind: "none", result: false };
@@ -87,13 +85,13 @@ function evaluateSet(call: KvCall & { kind: "set" }, state: KvState, index: numb
 
 function evaluateDelete(call: KvCall & { kind: "delete" }, state: KvState): Effect {
   const { key, recursive, extra } = call;
-  if (recursive) return { kind: "pop", ids: state.idsStartingWith(key), result: true };
+  if (recursive) return { kind: "sweep", prefix: key };
   const id = keyId(key);
   const old = state.record(id);
   if (!meetsConditions(old, extra)) return refused;
   // What stops every vanilla member for good: a plain delete of a key that is not there.
   if (old === undefined) throw new PythonRaise("KeyError: _delete of a key that does not exist");
-  return { kind: "pop", ids: [id], result: true };
+  return { kind: "pop", id, result: true };
 }
 
 function evaluateExpire(call: KvCall & { kind: "expire" }, state: KvState): Effect {
@@ -108,7 +106,7 @@ function evaluateExpire(call: KvCall & { kind: "expire" }, state: KvState): Effe
     // A field that is missing and one that is None are the same here, as they are to dict.get.
     pyEquals(current.field(name) ?? null, asked.get(name) ?? null),
   );
-  return matches ? { kind: "pop", ids: [id], result: null } : noEffect;
+  return matches ? { kind: "pop", id, result: null } : noEffect;
 }
 
 /** `KVStoreTTL.__check_requirements`, condition by condition in its order. */

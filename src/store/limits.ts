@@ -7,9 +7,6 @@
 export const acceptedCallsMax = 4096;
 export const acceptedCallBytesMax = 32 * 1024 * 1024;
 
-/** Stale deadlines that the expiry index holds beside the live ones before it is rebuilt. */
-export const staleDeadlinesMin = 1024;
-
 /** Nesting that the JSON view shows; what lies deeper is shown as an ellipsis (cycles end here). */
 export const jsonDepthMax = 32;
 
@@ -22,6 +19,9 @@ export const growthSpareBytes = 40 * 1024 * 1024;
 
 /** Keys that `Store.fromDumpSteps` takes over between two yields: about a millisecond's work. */
 export const restoreKeysPerStep = 2048;
+
+/** Keys that are looked at, or go, in one slice of a recursive delete: about a millisecond's work. */
+export const keysPerSlice = 1024;
 
 /** Values with a time to live whose coming is noted at once: a few milliseconds, after a large dump. */
 export const lifetimesNotedMax = 10_000;

@@ -31,6 +31,12 @@ export function keyId(key: PyValue): string {
   return `${mark}x${loneKeys}`;
 }
 
+/** The str that the id stands for; null where it stands for something else. */
+export function textOfId(id: string): string | null {
+  if (!isMarked(id)) return id;
+  return id.startsWith(strMark) ? id.slice(strMark.length) : null;
+}
+
 /** True where the id alone does not tell the key, so that the record has to hold it. */
 export function isMarked(id: string): boolean {
   return id.charCodeAt(0) === 0;
@@ -70,6 +76,18 @@ export function prefixMatcher(prefix: PyValue): (key: PyValue) => boolean {
     if (typeof key !== "string") return startsWith(key, prefix);
     return startsWithAny(key, plain) || rest.some((item) => startsWithOne(key, item));
   };
+}
+
+/** About how many times as long as with one prefix it takes to ask a key. */
+export function matchCost(prefix: PyValue): number {
+  if (!(prefix instanceof PyTuple)) return 1;
+  return 1 + prefix.items.filter((item) => typeof item !== "string" || endsInPair(item)).length;
+}
+
+/** A str, or a tuple of them: what keys that are all str can be asked for without raising. */
+export function isTextPrefix(prefix: PyValue): boolean {
+  if (!(prefix instanceof PyTuple)) return isStr(prefix);
+  return prefix.items.length > 0 && prefix.items.every(isStr);
 }
 
 /** Its last character may be half of one in a key. */

@@ -1,10 +1,11 @@
 import { type PyDict, PyFloat, type PyValue } from "../../protocol/pickle/values.js";
+import type { Timed } from "./lifetimes.js";
 import { isMarked } from "./python-key.js";
 
 /**
  * What the store holds of one key: the usual shape of a value in five fields, so that a million
  * keys fit in a few hundred megabytes, or the dict itself where it has another shape. Immutable but
- * for the position and the weight, which are the store's.
+ * for the position, the weight and the times, which are the store's.
  */
 export type StoredRecord = CompactRecord | GeneralRecord;
 
@@ -14,6 +15,8 @@ export class CompactRecord {
   position = 0;
   /** What it counts for in the store's `bytes`. */
   weight = 0;
+  /** Null where it has no time to live, or is not stored. */
+  timed: Timed | null = null;
   readonly value: string;
   readonly updated: number;
   readonly created: number;
@@ -71,6 +74,7 @@ interface CompactFields {
 export class GeneralRecord {
   position: number;
   weight = 0;
+  timed: Timed | null = null;
   readonly key: PyValue;
   readonly dict: PyDict;
 

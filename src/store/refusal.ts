@@ -2,7 +2,7 @@ import { pyEquals } from "../../protocol/pickle/py-equal.js";
 import type { Effect, KvState } from "./kv-rules.js";
 import { evaluate } from "./kv-rules.js";
 import type { KvCall } from "./python-call.js";
-import { isStr } from "./python-key.js";
+import { isStr, isTextPrefix } from "./python-key.js";
 import { numberOf } from "./record.js";
 
 /**
@@ -15,7 +15,16 @@ export function refusalOf(call: KvCall, state: KvState): string | null {
   if (call.kind === "resubmitted") return "every vanilla member would submit the call again";
   // The index only becomes a value's field: what raises does not depend on it.
   const effect = evaluate(call, state, 0);
+  if (effect.kind === "sweep") return sweepRefusal(effect, state);
   return effect.kind === "set" ? poisonOf(effect) : null;
+}
+
+/** Without a look at the keys, of which there may be a million. */
+function sweepRefusal({ prefix }: Effect & { kind: "sweep" }, state: KvState): string | null {
+  if (!isTextPrefix(prefix)) {
+    return "a recursive delete takes a str or a tuple of them: others raise where there are keys";
+  }
+  return state.oddKeys === 0 ? null : "AttributeError: a key that is no str has no startswith";
 }
 
 /** What raises in a vanilla process on account of a value that `_set` itself stores. */

@@ -20,6 +20,7 @@ export interface StoreSnapshot {
  */
 export class SnapshotCursor {
   readonly #lastPosition: number;
+  readonly #isGone: (id: string, record: StoredRecord) => boolean;
   readonly #walk: Iterator<[string, StoredRecord]>;
   /** Position up to which the Map has been read. */
   #readUpTo = 0;
@@ -27,8 +28,14 @@ export class SnapshotCursor {
   readonly #saved = new Map<string, StoredRecord>();
   #ended = false;
 
-  constructor(records: ReadonlyMap<string, StoredRecord>, lastPosition: number) {
+  /** @param isGone Whether a record of them is none of the store's any more. */
+  constructor(
+    records: ReadonlyMap<string, StoredRecord>,
+    lastPosition: number,
+    isGone: (id: string, record: StoredRecord) => boolean,
+  ) {
     this.#lastPosition = lastPosition;
+    this.#isGone = isGone;
     this.#walk = records.entries();
   }
 
@@ -36,6 +43,7 @@ export class SnapshotCursor {
   save(id: string, record: StoredRecord): void {
     const position = record.position;
     if (position > this.#lastPosition || position <= this.#readUpTo) return;
+    if (this.#isGone(id, record)) return;
     if (!this.#saved.has(id)) this.#saved.set(id, record);
   }
 
@@ -49,6 +57,7 @@ export class SnapshotCursor {
     for (let step = this.#step(); step !== null; step = this.#step()) {
       const [id, record] = step;
       this.#readUpTo = record.position;
+      if (this.#isGone(id, record)) continue;
       const saved = this.#saved.get(id);
       if (saved !== undefined) this.#saved.delete(id);
       yield pair(id, saved ?? record);

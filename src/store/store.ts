@@ -2,65 +2,28 @@ import { ProtocolError } from "../../protocol/errors.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { AcceptedCalls } from "./accepted-calls.js";
 import { otherCommandRefusal, parseCommand } from "./command.js";
-import { ExpiryIndex } from "./expiry-index.js";
 import { type Growth, growthOf } from "./growth.js";
 import { type Effect, evaluate } from "./kv-rules.js";
+import { findKeys, LeavingKeys } from "./leaving-keys.js";
 import { Lifetimes } from "./lifetimes.js";
 import { restoreKeysPerStep } from "./limits.js";
+import { AppliedPut, AppliedRemoval, type ApplyOutcome, unchanged } from "./outcome.js";
 import { PlainRun } from "./plain-run.js";
 import { parsePlainSet } from "./plain-set.js";
-import { isStr, keyId, prefixMatcher, pyTypeName, startsWith } from "./python-key.js";
-import {
-  type CompactRecord,
-  deadlineOf,
-  GeneralRecord,
-  keyOf,
-  makeRecord,
-  type StoredRecord,
-} from "./record.js";
+import { isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
+import { deadlineOf, GeneralRecord, keyOf, makeRecord, type StoredRecord } from "./record.js";
 import { refusalOf } from "./refusal.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
-import { type LogTail, TailOverlay } from "./tail-overlay.js";
+import { type LogTail, type OverlaidStore, TailOverlay } from "./tail-overlay.js";
 import { weightOf } from "./weight.js";
 
-export interface Applied {
-  /** What vanilla's method returns: the value dict, True, False or None. Not to be changed. */
-  readonly result: PyValue;
-  /** The str keys that were set or removed, as Patroni's on_set and on_delete would hear of them. */
-  readonly changed: readonly string[];
-}
-
-/** Vanilla would have raised, and stopped for good, and this is why. Nothing has changed here. */
-export interface Raised {
-  readonly raised: string;
-}
-
-export type ApplyOutcome = Applied | Raised;
+export type { Applied, ApplyOutcome, Raised } from "./outcome.js";
 
 export interface ExpiredKey {
   readonly key: PyValue;
   readonly value: PyDict;
-}
-
-const unchanged: readonly string[] = [];
-
-/** Mostly nobody waits for the result: it is made for who asks. */
-class AppliedPut implements Applied {
-  readonly #key: string;
-  readonly #record: CompactRecord;
-
-  constructor(key: string, record: CompactRecord) {
-    this.#key = key;
-    this.#record = record;
-  }
-
-  get result(): PyValue {
-    return this.#record.toDict();
-  }
-
-  get changed(): readonly string[] {
-    return [this.#key];
-  }
+  readonly id: string;
+  readonly record: StoredRecord;
 }
 
 /**
@@ -79,21 +42,28 @@ export class Store {
   #expiringBytes = 0;
   /** Position of the last insertion into `#records`. */
   #lastPosition = 0;
-  readonly #isStored = (id: string, record: StoredRecord) => this.#records.get(id) === record;
-  readonly #deadlines = new ExpiryIndex(this.#isStored);
-  readonly #lifetimes = new Lifetimes(this.#isStored);
-  readonly #state = {
-    record: (id: string) => this.#records.get(id),
-    idsStartingWith: (prefix: PyValue) => this.#idsStartingWith(prefix),
-    all: () => this.#records,
-  };
+  #oddKeys = 0;
+  readonly #lifetimes = new Lifetimes();
+  /** Removed, and in `#records` still; null where there are none. */
+  #leaving: LeavingKeys | null = null;
+  readonly #state: OverlaidStore;
   readonly #calls = new AcceptedCalls();
-  readonly #overlay = new TailOverlay(
-    this.#state,
-    (command) => this.#calls.get(command) ?? parseCommand(command),
-  );
+  readonly #overlay: TailOverlay;
   readonly #plainRun = new PlainRun();
   readonly #snapshots = new Set<SnapshotCursor>();
+
+  constructor() {
+    const store = this;
+    this.#state = {
+      record: (id) => this.#record(id),
+      ids: () => this.#records.keys(),
+      get oddKeys() {
+        return store.#oddKeys;
+      },
+    };
+    const parse = (command: Uint8Array) => this.#calls.get(command) ?? parseCommand(command);
+    this.#overlay = new TailOverlay(this.#state, parse);
+  }
 
   /**
    * The store of a dump's dictionary (`_KVStoreTTL__data`), each value as it stands there.
@@ -131,7 +101,12 @@ export class Store {
   }
 
   get size(): number {
-    return this.#records.size;
+    return this.#records.size - (this.#leaving?.count ?? 0);
+  }
+
+  /** Keys that a recursive delete has removed are in memory still: see `sweep`. */
+  get isSweeping(): boolean {
+    return this.#leaving !== null;
   }
 
   /** What all of it counts for in a bound on the data: see weight.ts. */
@@ -146,13 +121,13 @@ export class Store {
 
   /** Number of keys that have a time to live. */
   get expiring(): number {
-    return this.#deadlines.size;
+    return this.#lifetimes.size;
   }
 
   /** The value dict (a copy) of the key, null where there is none. */
   get(key: PyValue): PyDict | null {
     try {
-      return this.#records.get(keyId(key))?.toDict() ?? null;
+      return this.#record(keyId(key))?.toDict() ?? null;
     } catch {
       // A value that Python cannot hash is no key.
       return null;
@@ -163,6 +138,7 @@ export class Store {
   *entries(prefix = ""): IterableIterator<readonly [PyValue, PyDict]> {
     for (const [id, record] of this.#records) {
       const key = keyOf(id, record);
+      if (this.#leaving?.has(id, record)) continue;
       if (prefix === "" || (isStr(key) && startsWith(key, prefix))) yield [key, record.toDict()];
     }
   }
@@ -173,6 +149,23 @@ export class Store {
    * @param index The entry's log index, which becomes the `index` of a value that it sets.
    */
   apply(command: Uint8Array, index: number): ApplyOutcome {
+    while (this.#leaving !== null) this.sweep();
+    const begun = this.begin(command, index);
+    if (!("next" in begun)) return begun;
+    for (let step = begun.next(); ; step = begun.next()) {
+      if (step.done !== true) continue;
+      while (this.#leaving !== null) this.sweep();
+      return step.value;
+    }
+  }
+
+  /**
+   * As `apply`, but for a command that looks at every key: that one takes so long with a million of them that
+   * it is left to be done in slices. Nothing has changed before the last one, and nothing may be applied.
+   * With it all is as it is to be, but there may be more to `sweep` before the next command is begun.
+   */
+  begin(command: Uint8Array, index: number): ApplyOutcome | Generator<void, ApplyOutcome> {
+    if (this.#leaving !== null) throw new Error("the last command has left something to sweep");
     let effect: Effect;
     try {
       const known = this.#calls.get(command);
@@ -183,7 +176,19 @@ export class Store {
     } catch (error) {
       return { raised: reasonOf(error) };
     }
-    return this.#carryOut(effect);
+    return effect.kind === "sweep" ? this.#removal(effect.prefix) : this.#carryOut(effect);
+  }
+
+  /**
+   * Takes a slice of the keys out of memory that a recursive delete has removed. Nobody sees a difference.
+   *
+   * @returns true where there are more.
+   */
+  sweep(): boolean {
+    if (this.#leaving === null) return false;
+    for (const id of this.#leaving.take()) this.#take(id);
+    if (this.#leaving.count === 0) this.#leaving = null;
+    return this.#leaving !== null;
   }
 
   /**
@@ -214,7 +219,7 @@ export class Store {
   isAdmittedAtSight(command: Uint8Array, tail: LogTail): boolean {
     if (!this.#plainRun.covers(tail)) return false;
     const call = parsePlainSet(command);
-    if (call === null || this.#records.get(call.key) instanceof GeneralRecord) return false;
+    if (call === null || this.#record(call.key) instanceof GeneralRecord) return false;
     this.#plainRun.add(command, tail);
     this.#calls.remember(command, call);
     return true;
@@ -281,8 +286,8 @@ export class Store {
   }
 
   /**
-   * The keys that a leader should expire now, again at each call until their `_expire` has been
-   * applied. Costs what is due, whatever the store holds.
+   * The keys that a leader should expire now, `max` of them at most, again at each call until their `_expire` has
+   * been applied, or they are postponed. Costs what is given, whatever the store holds and however much is due.
    *
    * Upstream (`KVStoreTTL.__expire_keys`) takes those whose `expire` its wall clock has reached. So do
    * we, but not before a value that was seen to come has lived for its ttl; and whatever the wall clock
@@ -291,13 +296,25 @@ export class Store {
    * @param wallSec The leader's wall clock, seconds since 1970 with a fraction.
    * @param monotonicSec The clock that `noteTime` is given.
    */
-  expired(wallSec: number, monotonicSec: number): readonly ExpiredKey[] {
-    const due = new Map<string, StoredRecord>();
-    for (const { id, record } of this.#deadlines.due(wallSec)) {
-      if (!this.#lifetimes.isYoung(record, monotonicSec)) due.set(id, record);
-    }
-    for (const { id, record } of this.#lifetimes.over(monotonicSec)) due.set(id, record);
-    return [...due].map(([id, record]) => ({ key: keyOf(id, record), value: record.toDict() }));
+  expired(
+    wallSec: number,
+    monotonicSec: number,
+    max = Number.POSITIVE_INFINITY,
+  ): readonly ExpiredKey[] {
+    return this.#lifetimes
+      .due(wallSec, monotonicSec, max)
+      .filter(([record, id]) => !this.#leaving?.has(id, record))
+      .map(([record, id]) => ({ key: keyOf(id, record), value: record.toDict(), id, record }));
+  }
+
+  /** What `expired` has given is not due again before these times. */
+  postpone({ record }: ExpiredKey, wallSec: number, monotonicSec: number): void {
+    this.#lifetimes.postpone(record, wallSec, monotonicSec);
+  }
+
+  /** An `_expire` does not remove it: it is not due any more, until it is set again. */
+  leave({ id, record }: ExpiredKey): void {
+    this.#lifetimes.leave(id, record);
   }
 
   /**
@@ -305,11 +322,13 @@ export class Store {
    * changes before it is read, so callers bound how many there are.
    */
   beginSnapshot(): StoreSnapshot {
-    const cursor = new SnapshotCursor(this.#records, this.#lastPosition);
+    const leaving = this.#leaving;
+    const isGone = (id: string, record: StoredRecord) => leaving?.has(id, record) === true;
+    const cursor = new SnapshotCursor(this.#records, this.#lastPosition, isGone);
     this.#snapshots.add(cursor);
     return {
       records: cursor.records(),
-      size: this.#records.size,
+      size: this.size,
       end: () => {
         cursor.end();
         this.#snapshots.delete(cursor);
@@ -317,16 +336,24 @@ export class Store {
     };
   }
 
-  #idsStartingWith(prefix: PyValue): string[] {
-    const ids: string[] = [];
-    const matches = prefixMatcher(prefix);
-    for (const [id, record] of this.#records) {
-      if (matches(keyOf(id, record))) ids.push(id);
-    }
-    return ids;
+  #record(id: string): StoredRecord | undefined {
+    const record = this.#records.get(id);
+    return record !== undefined && this.#leaving?.has(id, record) ? undefined : record;
   }
 
-  #carryOut(effect: Effect): Applied {
+  *#removal(prefix: PyValue): Generator<void, ApplyOutcome> {
+    try {
+      const found = yield* findKeys(this.#records, prefix);
+      if (found.ids.length > 0) this.#leaving = new LeavingKeys(found);
+      this.#bytes -= found.bytes;
+      this.#expiringBytes -= found.expiringBytes;
+      return new AppliedRemoval(found.ids);
+    } catch (error) {
+      return { raised: reasonOf(error) };
+    }
+  }
+
+  #carryOut(effect: Exclude<Effect, { kind: "sweep" }>): ApplyOutcome {
     switch (effect.kind) {
       case "none":
         return { result: effect.result, changed: unchanged };
@@ -339,12 +366,8 @@ export class Store {
         this.#put(effect.id, effect.record);
         return new AppliedPut(effect.id, effect.record);
       case "pop": {
-        const changed: string[] = [];
-        for (const id of effect.ids) {
-          const key = this.#pop(id);
-          if (typeof key === "string") changed.push(key);
-        }
-        return { result: effect.result, changed };
+        const key = this.#pop(effect.id);
+        return { result: effect.result, changed: typeof key === "string" ? [key] : unchanged };
       }
     }
   }
@@ -362,35 +385,44 @@ export class Store {
     if (old === undefined) {
       this.#lastPosition += 1;
       record.position = this.#lastPosition;
+      if (isOdd(record)) this.#oddKeys += 1;
     } else {
       for (const snapshot of this.#snapshots) snapshot.save(id, old);
       record.position = old.position;
     }
     this.#records.set(id, record);
-    if (old !== undefined) this.#forgetDeadline(id, old);
+    if (old !== undefined) {
+      if (old.timed !== null) this.#expiringBytes -= old.weight;
+      this.#lifetimes.removed(id, old);
+    }
     const deadline = deadlineOf(record);
     if (deadline === null) return;
     this.#expiringBytes += record.weight;
-    this.#deadlines.add(id, record, deadline);
-    this.#lifetimes.add(id, record);
+    this.#lifetimes.add(id, record, deadline);
   }
 
   #pop(id: string): PyValue {
     const record = this.#records.get(id);
     if (record === undefined) throw new Error("the rules pop only keys that are stored");
-    for (const snapshot of this.#snapshots) snapshot.save(id, record);
-    this.#records.delete(id);
     this.#bytes -= record.weight;
-    this.#forgetDeadline(id, record);
+    if (record.timed !== null) this.#expiringBytes -= record.weight;
+    this.#take(id);
     return keyOf(id, record);
   }
 
-  #forgetDeadline(id: string, record: StoredRecord): void {
-    if (deadlineOf(record) === null) return;
-    this.#expiringBytes -= record.weight;
-    this.#deadlines.removed();
+  /** Out of all that holds it; what it counts for is taken off already. */
+  #take(id: string): void {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    for (const snapshot of this.#snapshots) snapshot.save(id, record);
+    this.#records.delete(id);
     this.#lifetimes.removed(id, record);
+    if (isOdd(record)) this.#oddKeys -= 1;
   }
+}
+
+function isOdd(record: StoredRecord): boolean {
+  return record instanceof GeneralRecord && !isStr(record.key);
 }
 
 function reasonOf(error: unknown): string {

@@ -2,7 +2,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { type Effect, evaluate, type KvState } from "./kv-rules.js";
 import type { KvCall } from "./python-call.js";
-import { prefixMatcher } from "./python-key.js";
+import { isStr, isTextPrefix, prefixMatcher } from "./python-key.js";
 import { keyOf, makeRecord, type StoredRecord } from "./record.js";
 
 /** The entries of the log that are not applied yet, in order; an array of them will do. */
@@ -13,8 +13,8 @@ export interface LogTail {
 
 /** The store that the overlay lies on. */
 export interface OverlaidStore extends KvState {
-  /** All stored records with their ids. */
-  all(): Iterable<readonly [string, StoredRecord]>;
+  /** The ids of all stored records, and perhaps of some that are none any more. */
+  ids(): Iterable<string>;
 }
 
 interface Touched {
@@ -22,6 +22,12 @@ interface Touched {
   readonly record: StoredRecord | null;
   /** Log index of the last entry that touched the key. */
   readonly index: number;
+}
+
+/** A recursive delete in the tail: all keys that begin so are gone which no later entry has set. */
+interface Sweep {
+  readonly index: number;
+  readonly matches: (key: PyValue) => boolean;
 }
 
 /**
@@ -36,6 +42,10 @@ export class TailOverlay implements KvState {
   /** What was touched by which entry, oldest first; from `#queueHead` on. */
   #queue: { readonly id: string; readonly index: number }[] = [];
   #queueHead = 0;
+  /** Oldest first. */
+  #sweeps: Sweep[] = [];
+  /** The ids of touched keys that are no str. */
+  readonly #touchedOdd = new Set<string>();
   /**
    * The last entry evaluated, which stands for all before it. Its index and term would not: what was
    * judged as if it were appended may have been refused after all, and another entry of the same
@@ -77,22 +87,24 @@ export class TailOverlay implements KvState {
 
   record(id: string): StoredRecord | undefined {
     const touched = this.#touched.get(id);
-    return touched === undefined ? this.#store.record(id) : (touched.record ?? undefined);
+    const record = touched === undefined ? this.#store.record(id) : (touched.record ?? undefined);
+    if (record === undefined || this.#sweeps.length === 0) return record;
+    return this.#isSwept(keyOf(id, record), touched?.index ?? 0) ? undefined : record;
   }
 
-  idsStartingWith(prefix: PyValue): string[] {
-    const ids: string[] = [];
-    const matches = prefixMatcher(prefix);
-    const take = (id: string, record: StoredRecord): void => {
-      if (matches(keyOf(id, record))) ids.push(id);
-    };
-    for (const [id, record] of this.#store.all()) {
-      if (!this.#touched.has(id)) take(id, record);
+  get oddKeys(): number {
+    let count = this.#store.oddKeys;
+    for (const id of this.#touchedOdd) {
+      const isThere = this.record(id) !== undefined;
+      const wasThere = this.#store.record(id) !== undefined;
+      count += Number(isThere) - Number(wasThere);
     }
-    for (const [id, { record }] of this.#touched) {
-      if (record !== null) take(id, record);
-    }
-    return ids;
+    return count;
+  }
+
+  /** @param index Of the last entry that has touched the key. */
+  #isSwept(key: PyValue, index: number): boolean {
+    return this.#sweeps.some((sweep) => sweep.index > index && sweep.matches(key));
   }
 
   /** How many of the tail's entries are evaluated already; 0 where the overlay is of another tail. */
@@ -113,7 +125,9 @@ export class TailOverlay implements KvState {
     } else if (effect?.kind === "put") {
       this.#touch(effect.id, effect.record, entry.index);
     } else if (effect?.kind === "pop") {
-      for (const id of effect.ids) this.#touch(id, null, entry.index);
+      this.#touch(effect.id, null, entry.index);
+    } else if (effect?.kind === "sweep") {
+      this.#sweep(effect.prefix, entry.index);
     }
     this.#last = { index: entry.index, command: entry.command };
   }
@@ -128,7 +142,31 @@ export class TailOverlay implements KvState {
     }
   }
 
+  #sweep(prefix: PyValue, index: number): void {
+    if (!isTextPrefix(prefix)) this.#sweepByLook(prefix, index);
+    // With a key that is no str it raises.
+    else if (this.oddKeys === 0) this.#sweeps.push({ index, matches: prefixMatcher(prefix) });
+  }
+
+  /** A Quorate leader appends no such command: another one has. */
+  #sweepByLook(prefix: PyValue, index: number): void {
+    const gone: string[] = [];
+    const matches = prefixMatcher(prefix);
+    try {
+      for (const id of new Set([...this.#store.ids(), ...this.#touched.keys()])) {
+        const record = this.record(id);
+        if (record !== undefined && matches(keyOf(id, record))) gone.push(id);
+      }
+    } catch {
+      // It raises, and removes nothing.
+      return;
+    }
+    for (const id of gone) this.#touch(id, null, index);
+  }
+
   #touch(id: string, record: StoredRecord | null, index: number): void {
+    const present = record ?? this.record(id);
+    if (present !== undefined && !isStr(keyOf(id, present))) this.#touchedOdd.add(id);
     this.#touched.set(id, { record, index });
     this.#queue.push({ id, index });
   }
@@ -137,10 +175,14 @@ export class TailOverlay implements KvState {
     const queue = this.#queue;
     for (let oldest = queue[this.#queueHead]; oldest !== undefined; ) {
       if (oldest.index >= firstIndex) break;
-      if (this.#touched.get(oldest.id)?.index === oldest.index) this.#touched.delete(oldest.id);
+      if (this.#touched.get(oldest.id)?.index === oldest.index) {
+        this.#touched.delete(oldest.id);
+        this.#touchedOdd.delete(oldest.id);
+      }
       this.#queueHead += 1;
       oldest = queue[this.#queueHead];
     }
+    this.#sweeps = this.#sweeps.filter(({ index }) => index >= firstIndex);
     // Cutting when half is used up keeps the cost of each entry constant.
     if (this.#queueHead * 2 > queue.length) {
       this.#queue = queue.slice(this.#queueHead);
@@ -152,6 +194,8 @@ export class TailOverlay implements KvState {
     this.#touched.clear();
     this.#queue = [];
     this.#queueHead = 0;
+    this.#sweeps = [];
+    this.#touchedOdd.clear();
     this.#last = null;
   }
 }

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { decodeCommand } from "../../protocol/log/commands.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
 import { systemClock } from "../../src/clock.js";
-import { Expiry } from "../../src/node/expiry.js";
+import { Expiry, type ExpiryHost } from "../../src/node/expiry.js";
 import { nodeLimits } from "../../src/node/limits.js";
+import type { OutcomeCallback } from "../../src/node/write-outcome.js";
 import { RaftState } from "../../src/raft/state.js";
 import { Store } from "../../src/store/store.js";
 import { logOf } from "../raft/solo.js";
@@ -53,6 +54,7 @@ class Stage {
       },
     },
     proposals: {
+      room: Number.POSITIVE_INFINITY,
       submit: (command, done) => {
         const decoded = decodeCommand(command);
         assert.equal(decoded.kind, "regular");
@@ -267,5 +269,78 @@ suite("keys with a time to live", () => {
       ),
       { numRuns: 200 },
     );
+  });
+});
+
+suite("very many keys that are over at once", () => {
+  /** A leader with so many keys, whose removals wait until they are taken. */
+  function crowd(count: number) {
+    const store = new Store();
+    const waiting: { command: Uint8Array; done: OutcomeCallback }[] = [];
+    const state = new Stage().leads().state;
+    let nowSec = 1_000;
+    for (let n = 0; n < count; n += 1) {
+      store.apply(encodeSet(`/${n}`, { value: "x", updated: 5, created: 5, expire: 10 }), n);
+    }
+    const proposals: ExpiryHost["proposals"] & { room: number } = {
+      room: nodeLimits.gatheredMax,
+      submit: (command: Uint8Array, done: OutcomeCallback) => void waiting.push({ command, done }),
+    };
+    const expiry = new Expiry({
+      clock: { ...systemClock, monotonicMs: () => nowSec * 1000, wallSec: () => 1_000_000 },
+      ...{ proposals, store: () => store, state: () => state },
+    });
+    return {
+      ...{ store, state, waiting, proposals },
+      look: () => {
+        nowSec += 0.1;
+        expiry.look();
+      },
+      done: () => {
+        for (const { command, done } of waiting.splice(0)) {
+          store.apply(command, count);
+          done({ ok: true, error: 0, result: null, index: count, term: 1 });
+        }
+      },
+    };
+  }
+
+  test("so many go in one look, and all in the end", () => {
+    const count = 200_000;
+    const { store, look, done, waiting } = crowd(count);
+    let looks = 0;
+    for (; store.size > 0 && looks < 1_000; looks += 1) {
+      look();
+      assert(waiting.length <= nodeLimits.expiredPerLook, `${waiting.length} in one look`);
+      done();
+    }
+    assert.equal(looks, count / nodeLimits.expiredPerLook);
+  });
+
+  test("none is submitted again while it is under way, and no more than there is room for", () => {
+    const count = 10_000;
+    const { look, waiting, proposals, done, store } = crowd(count);
+    for (let n = 0; n < 30; n += 1) look();
+    assert.equal(waiting.length, nodeLimits.removalsUnderWayMax);
+    done();
+    proposals.room = 7;
+    look();
+    assert.equal(waiting.length, 7);
+    proposals.room = 0;
+    look();
+    assert.equal(waiting.length, 7);
+    assert.equal(store.size, count - nodeLimits.removalsUnderWayMax);
+  });
+
+  test("those that cannot be removed keep no other waiting", () => {
+    const { store, look, done } = crowd(10_000);
+    const nan = { value: "x", updated: 5, created: Number.NaN, expire: 1 };
+    for (let n = 0; n < 5_000; n += 1) store.apply(encodeSet(`/nan/${n}`, nan), n);
+    for (let looks = 0; looks < 1_000 && store.size > 5_000; looks += 1) {
+      look();
+      done();
+    }
+    assert.equal(store.size, 5_000);
+    assert.deepEqual(store.expired(1e9, 1e9), [], "and are not tried again and again");
   });
 });

@@ -58,7 +58,7 @@ function recordOf(created: number) {
 
 /** The record that comes of it, or what Python would raise. */
 function outcome(call: KvCall, old: StoredRecord | undefined): unknown {
-  const state: KvState = { record: () => old, idsStartingWith: () => [] };
+  const state: KvState = { record: () => old, oddKeys: 0 };
   try {
     const effect = evaluate(call, state, 7);
     if (effect.kind === "put") return [effect.id, effect.record.toDict()];
