@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clockCases, hourSec, renewals, ttlSec } from "./support/clock-cases.js";
 import { ClockCluster } from "./support/clock-cluster.js";
+import { eventually } from "./support/eventually.js";
 import { QuorateMember } from "./support/quorate-member.js";
 import { openScene } from "./support/scene.js";
 
@@ -60,7 +61,47 @@ test("wall clocks that are wrong, and jump, under real members", async (t) => {
     assert.ok(passedMs > 2_000 && passedMs < 60_000, `${passedMs} ms of uptime`);
     for (const { node } of ours.members) assert.ok(node.child.isRunning);
   });
+
+  for (const skewSec of [-hourSec, hourSec]) {
+    const [side, isAhead] = skewSec > 0 ? ["ahead", true] : ["behind", false];
+    await t.test(
+      `all start again with clocks an hour ${side}: a key ${isAhead ? "goes" : "has its ttl once more"}`,
+      async () => {
+        await ours.reset();
+        await ours.write(ttlSec);
+        const lived = await lifeAfterStart(ours, skewSec);
+        console.log(`started again an hour ${side}: ${lived.text}`);
+        // Who has read a value believes its wall clock, but keeps nothing for more than a ttl from its start.
+        const longestSec = lateSecMax + (isAhead ? 0 : ttlSec);
+        assert.ok(lived.sinceLeaderSec < longestSec, `too long: ${lived.text}`);
+        assert.ok(isAhead || lived.sinceStartSec > ttlSec, `too short: ${lived.text}`);
+      },
+    );
+  }
 });
+
+interface LifeAfterStart {
+  /** From before the first member started. */
+  readonly sinceStartSec: number;
+  /** From when all knew who leads. */
+  readonly sinceLeaderSec: number;
+  readonly text: string;
+}
+
+async function lifeAfterStart(cluster: ClockCluster, aheadSec: number): Promise<LifeAfterStart> {
+  const began = performance.now();
+  await cluster.startAgain(aheadSec);
+  const leader = await cluster.leader();
+  const led = performance.now();
+  await eventually("the key is gone", async () => !(await cluster.isHeldBy(leader)), {
+    timeoutMs: 30_000,
+    everyMs: 50,
+  });
+  const now = performance.now();
+  const [sinceStartSec, sinceLeaderSec] = [(now - began) / 1_000, (now - led) / 1_000];
+  const text = `gone ${sinceStartSec.toFixed(1)} s after the start, ${sinceLeaderSec.toFixed(1)} s after all had a leader`;
+  return { sinceStartSec, sinceLeaderSec, text };
+}
 
 function shown(seconds: number | null): string {
   return seconds === null ? "still there" : `${seconds.toFixed(1)} s`;

@@ -12,8 +12,11 @@ import { type ControlledMember, startVanillaMemberWithControl } from "./vanilla-
 
 export interface ClockMember {
   readonly selfAddr: string;
-  readonly node: QuorateMember | ControlledMember;
+  /** The present process. */
+  node: QuorateMember | ControlledMember;
   readonly clock: WallClock;
+  /** Starts it on the files that it has. */
+  readonly start: () => Promise<QuorateMember | ControlledMember>;
 }
 
 const membersCount = 3;
@@ -42,11 +45,11 @@ export class ClockCluster {
         const clock = new WallClock(scene, String(n));
         const partners = addresses.filter((address) => address !== selfAddr);
         const seat = { selfAddr, partners };
-        const node =
+        const start = async () =>
           kind === "quorate"
             ? await startQuorate(scene, { ...seat, env: clock.env })
             : await startVanillaMemberWithControl(scene, { ...seat, version, extraEnv: clock.env });
-        return { selfAddr, node, clock };
+        return { selfAddr, clock, start, node: await start() };
       }),
     );
     return new ClockCluster(members, await startObserver(scene, { version, partners: addresses }));
@@ -88,6 +91,17 @@ export class ClockCluster {
     );
   }
 
+  /** All members are killed at once, and start again with other clocks: of the time they know nothing more. */
+  async startAgain(aheadSec: number): Promise<void> {
+    await Promise.all(this.members.map(({ node }) => node.child.stop("SIGKILL")));
+    await Promise.all(
+      this.members.map(async (member) => {
+        member.clock.set(aheadSec);
+        member.node = await member.start();
+      }),
+    );
+  }
+
   /** All clocks are right again, and the key is gone. */
   async reset(): Promise<void> {
     for (const { clock } of this.members) clock.set(0);
@@ -104,6 +118,12 @@ export class ClockCluster {
 
   async has(): Promise<boolean> {
     return (await this.observer.get(key)) !== null;
+  }
+
+  /** The same of a member's own applied state, which an observer learns of a moment later. */
+  async isHeldBy({ node }: ClockMember): Promise<boolean> {
+    if (!(node instanceof QuorateMember)) throw new Error("only Quorate's members tell");
+    return (await node.get(key)) !== null;
   }
 
   /** Until it is acknowledged: on a machine that stands still for a second there is no leader for a moment. */
