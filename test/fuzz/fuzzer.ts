@@ -38,7 +38,10 @@ export interface Tally {
 /** One input may keep the loop no longer than this: of so many attempts the shortest counts. */
 export const inputMsMax = 100;
 const slowTriesMax = 4;
-/** And no attempt may take longer than this, whatever the collector of garbage does meanwhile. */
+/**
+ * And no two attempts may take longer than this, whatever the collector of garbage does meanwhile. One may: a
+ * virtual machine that is halted for a moment counts that as its own work.
+ */
 export const attemptMsMax = 250;
 /** Inputs that guidance has found worth to go on from. */
 const poolMax = 4_000;
@@ -85,12 +88,17 @@ export class Fuzzer {
 
   async execute(input: Uint8Array, diceSeed: number): Promise<void> {
     this.tally.executions += 1;
-    let ms = await this.#timed(input, diceSeed);
-    for (let tries = 1; ms > inputMsMax && tries < slowTriesMax; tries++) {
-      ms = Math.min(ms, await this.#timed(input, diceSeed));
+    let [bestMs, longOnes] = [Number.POSITIVE_INFINITY, 0];
+    for (let tries = 0; tries < slowTriesMax && bestMs > inputMsMax; tries++) {
+      const ms = await this.#timed(input, diceSeed);
+      bestMs = Math.min(bestMs, ms);
+      if (ms > attemptMsMax) longOnes += 1;
     }
-    this.tally.longestMs = Math.max(this.tally.longestMs, ms);
-    if (ms > inputMsMax) this.#found(`took ${ms.toFixed(0)} ms`, input, diceSeed);
+    this.tally.longestMs = Math.max(this.tally.longestMs, bestMs);
+    if (bestMs > inputMsMax) this.#found(`took ${bestMs.toFixed(0)} ms`, input, diceSeed);
+    else if (longOnes > 1) {
+      this.#found(`took more than ${attemptMsMax} ms, ${longOnes} times`, input, diceSeed);
+    }
   }
 
   async #timed(input: Uint8Array, diceSeed: number): Promise<number> {
@@ -115,26 +123,20 @@ export class Fuzzer {
     }
     const ms = watch === null ? performance.now() - began : watch.end();
     Error.stackTraceLimit = stackLimit;
-    return ms <= inputMsMax ? ms : this.#ownMs(ms, cpu, { input, diceSeed });
+    return ms <= inputMsMax ? ms : ownMs(ms, cpu);
   }
 
   #count(wasTaken: boolean): void {
     this.tally[wasTaken ? "taken" : "refused"] += 1;
   }
 
-  /** Of a slow attempt: no more than the time that the processor worked for this process. */
-  #ownMs(
-    ms: number,
-    before: NodeJS.CpuUsage,
-    { input, diceSeed }: Pick<Find, "input" | "diceSeed">,
-  ): number {
-    const { user, system } = process.cpuUsage(before);
-    const ownMs = Math.min(ms, (user + system) / 1_000);
-    if (ownMs > attemptMsMax) this.#found(`took ${ownMs.toFixed(0)} ms once`, input, diceSeed);
-    return ownMs;
-  }
-
   #found(why: string, input: Uint8Array, diceSeed: number): void {
     if (this.finds.length < 20) this.finds.push({ target: this.target.name, why, input, diceSeed });
   }
+}
+
+/** Of a slow attempt: no more than the time that the processor worked for this process. */
+function ownMs(ms: number, before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return Math.min(ms, (user + system) / 1_000);
 }
