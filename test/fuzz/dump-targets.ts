@@ -90,12 +90,15 @@ const dump: Target = {
 const garbage = [Buffer.alloc(8), Buffer.from("garbage"), Buffer.of(0x1f, 0x8b)] as const;
 /** What one more member of the file inflates to: some of it is beyond the bound. */
 const paddings = [0, 1_000, 100_000, bounds.inflatedBytesMax, 4 * 1024 * 1024] as const;
+/** Makes a value and drops it, again and again: larger than what the last member's end promises. */
+const longBeginning = gzipSync(Buffer.from("N0".repeat(9_000)), { level: 1 });
 const promises = [0, 1, 0x7fff_ffff, 0xffff_ffff, bounds.inflatedBytesMax + 1] as const;
 
 /** A file of one or more members, with what gzip allows and what it does not. */
 function packed(pickle: Uint8Array, dice: Dice): Uint8Array {
   const parts = dice.oneIn(2) ? [pickle] : chunks(pickle, dice).slice(0, 6);
   const members = parts.map((part) => gzipSync(part, { level: dice.below(2) }));
+  if (dice.oneIn(8)) members.unshift(longBeginning);
   // Python passes over what stands behind a pickle's end.
   if (dice.oneIn(64)) members.push(gzipSync(Buffer.alloc(dice.pick(paddings)), { level: 1 }));
   if (dice.oneIn(8)) members.push(dice.pick(garbage));

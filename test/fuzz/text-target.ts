@@ -14,9 +14,9 @@ import {
 import type { Dice } from "./dice.js";
 import type { Target } from "./fuzzer.js";
 
-/** Longer texts are converted in a way of their own, from 32 KiB on, and in pieces of 256 KiB. */
+/** Longer texts than 32 KiB are converted in a way of their own, in pieces of 256 KiB. */
 const longBytes = 33 * 1024;
-const piecesBytes = 257 * 1024;
+const pieceBytes = 256 * 1024;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -28,12 +28,14 @@ function wellFormed(bytes: Uint8Array): string | null {
   }
 }
 
-/** The input, now and then behind so much else that long ways are taken, and its middle is where they cut. */
+/** The input, now and then behind so much else that long ways are taken, and where a piece ends. */
 function madeLong(input: Uint8Array, dice: Dice): Uint8Array {
   if (!dice.oneIn(16)) return input;
-  const before = (dice.oneIn(16) ? piecesBytes : longBytes) - dice.below(2 * input.length + 1);
-  const filler = dice.oneIn(2) ? "x" : "é";
-  return Buffer.concat([Buffer.alloc(before, filler), input]);
+  const before = (dice.oneIn(4) ? pieceBytes : longBytes) - dice.below(input.length + 2);
+  // Of two bytes each, with and without one of them cut at the end of a piece.
+  const filler = dice.oneIn(4) ? "x" : "é";
+  const first = dice.oneIn(2) ? "x" : "";
+  return Buffer.concat([Buffer.from(first), Buffer.alloc(before - (before % 2), filler), input]);
 }
 
 function checkUtf8(bytes: Uint8Array, expected: string | null): boolean {
