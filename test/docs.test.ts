@@ -196,6 +196,24 @@ describe("README", () => {
       new RegExp(`in use \\| ${attackedMibMax} MiB: the sum`),
     );
   });
+
+  it("names all that a member may hold, part by part, and the sums", async () => {
+    const { memoryParts, memorySumMib } = await import("../interop-tests/support/memory-parts.js");
+    const { unreadMibMax } = await import("../interop-tests/support/attack-bounds.js");
+    const { dataBytesDefault, dataBytesLeast } = await import("../src/node/config-limits.js");
+    const security = read("docs/security.md");
+    const sizes = [dataBytesDefault, dataBytesLeast];
+    const [usual = [], least = []] = sizes.map(memoryParts);
+    for (const [n, { name, mib }] of usual.entries()) {
+      assert.ok(security.includes(`\n| ${name} | ${mib} | ${least[n]?.mib} |`), name);
+    }
+    const [all = 0, some = 0] = sizes.map(memorySumMib);
+    assert.ok(security.includes(`| **sum** | **${all}** | **${some}** |`));
+    const gib = (mib: number) => (Math.round((mib / 1024) * 10) / 10).toFixed(1);
+    const readme = read("README.md").replaceAll(/\s+/g, " ");
+    assert.ok(readme.includes(`is ${gib(all)} GiB with the defaults, and ${gib(some)} GiB with`));
+    assert.ok(security.includes(`The bound is ${unreadMibMax} MiB there`));
+  });
 });
 
 describe("protocol/divergences.md", () => {
