@@ -53,11 +53,12 @@ async function openPair(t: TestContext): Promise<{ leader: QuorateMember; other:
     return startQuorate(scene, { selfAddr, partners, extraArgs: times });
   };
   const [one, two] = await Promise.all([start(addresses[0] ?? ""), start(addresses[1] ?? "")]);
-  return eventually("one of them leads", async () => {
+  const hasLeader = async () => {
     const roles = await Promise.all([standing(one), standing(two)]);
     const leads = roles.findIndex(({ role }) => role === "leader");
     return leads >= 0 && (leads === 0 ? { leader: one, other: two } : { leader: two, other: one });
-  });
+  };
+  return eventually("one of them leads", hasLeader, { timeoutMs: 60_000 });
 }
 
 test("observers that never read are cut before they fill a member's memory, whatever is written meanwhile", {

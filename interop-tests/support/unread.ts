@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { deflateSync } from "node:zlib";
+import { promisify } from "node:util";
+import { deflate, deflateSync, type ZlibOptions } from "node:zlib";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
 import { encodeFrame } from "../../protocol/wire/frame.js";
 import { encodeMessage } from "../../protocol/wire/message-codec.js";
@@ -11,6 +12,7 @@ import { Intruder } from "./intruder.js";
 /** Those who ask and never read, and those who write what is valid and large. No password is set. */
 
 const mib = 1024 * 1024;
+const deflateAside = promisify<Uint8Array, ZlibOptions, Buffer>(deflate);
 /** Requests that are refused at once, each time. */
 const requestsEach = 100;
 /**
@@ -23,8 +25,7 @@ const askEveryMs = 500;
 const writeMsMax = 120_000;
 
 function frameOf(message: PeerMessage): Uint8Array {
-  // Random text: to look for more takes time and finds nothing.
-  return encodeFrame(deflateSync(encodeMessage(message), { level: 1 }));
+  return encodeFrame(deflateSync(encodeMessage(message)));
 }
 
 /** What all of them know of the log, from an observer that does read. */
@@ -99,12 +100,12 @@ async function overwriteOne(
   times: number,
   known: Known,
 ): Promise<void> {
-  const guise = { kind: "observer" } as const;
-  const intruder = await Intruder.connect({ target, guise });
-  await intruder.untilOpen();
   const now = Date.now() / 1_000;
   const command = encodeSet(key, { value: noise(size * mib), updated: now, created: now });
-  const frame = frameOf({ type: "apply_command", command, requestId: 1 });
+  const message = { type: "apply_command", command, requestId: 1 } as const;
+  // Beside this process's loop, which the others need, and before anybody waits for it.
+  const frame = encodeFrame(await deflateAside(encodeMessage(message), { level: 1 }));
+  const intruder = await arrived(target);
   const pings = setInterval(() => intruder.say({ type: "quorate_ping" }), 500);
   try {
     for (let done = 0; done < times; ) {
@@ -128,6 +129,17 @@ async function overwriteOne(
   } finally {
     clearInterval(pings);
     intruder.leave();
+  }
+}
+
+/** An observer that has been heard: on a busy machine one is cut before its first bytes have come. */
+async function arrived(target: string): Promise<Intruder> {
+  for (;;) {
+    const intruder = await Intruder.connect({ target, guise: { kind: "observer" } });
+    intruder.say({ type: "quorate_ping" });
+    const isHeard = () => intruder.closed || intruder.heard().includes("quorate_pong");
+    await eventually("an observer is heard", isHeard, { everyMs: 5, timeoutMs: writeMsMax });
+    if (!intruder.closed) return intruder;
   }
 }
 
