@@ -38,6 +38,8 @@ export const raftLimits = {
    * from there on: whoever leads with as many of an earlier leader gets them committed in the end, and its own on top.
    */
   followedRetryMs: 10_000,
+  followedSpareShare: 5 / 4,
+  followedLittleBytes: 4 * 1024,
   /**
    * Bytes of the whole log that is held, so counted, unless configured otherwise: memory, and the journal's,
    * which ends for good at 4 GiB. Beyond it nothing is appended before a dump has made the log shorter.
@@ -49,8 +51,6 @@ export const raftLimits = {
   logFullShare: 15 / 16,
   /** A dump makes a log shorter of which so much is applied. */
   logAppliedShare: 1 / 4,
-  followedSpareShare: 5 / 4,
-  followedLittleBytes: 4 * 1024,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
   /**
