@@ -1,12 +1,14 @@
 import { createInterface } from "node:readline";
 import { processContext, runCommandLine } from "../../src/cli/main.js";
+import { systemEnvironment } from "../../src/node/environment.js";
 import { Member } from "../../src/node/member.js";
 import { isRecord } from "./line-channel.js";
 
 /**
  * `quorate run`, the real one, that also takes writes on its standard input: each line is {"id",
  * "do": "set" | "delete" | "submit", …}, each answer {"id", "result"} with the outcome, or {"id",
- * "error"}. The log goes to standard error as ever.
+ * "error"}. The log goes to standard error as ever. `QUORATE_TEST_LOG_BYTES` is what the raft log may come to,
+ * which is not an option of the program since it follows from others.
  *
  *     node quorate-control.js run --self-addr …
  */
@@ -59,7 +61,9 @@ process.exitCode = await runCommandLine(
     // Standard output is for the answers.
     out: (text) => void process.stderr.write(text),
     startMember: async (config, logger) => {
-      const member = await Member.start(config, logger);
+      const logBytes = process.env["QUORATE_TEST_LOG_BYTES"];
+      const bound = logBytes === undefined ? {} : { logBytesMax: Number(logBytes) };
+      const member = await Member.start(config, logger, { ...systemEnvironment, ...bound });
       resolveMember(member);
       say({ started: true });
       return member;
