@@ -164,7 +164,7 @@ export class Connection implements ByteHolder, TurnTaker {
 
   /** False where the connection is closed, or is closed now since the receiver is too slow. */
   send(message: SharedMessage): boolean {
-    if (!this.#mayWait(message.bytes)) return false;
+    if (!this.#mayWait(message.waitingBytes)) return false;
     this.#unsent.push(message);
     this.lastSentAt = this.#now();
     this.#countUnsent();

@@ -38,6 +38,12 @@ export const utilityPendingMax = 16;
  */
 export const sendBufferBytesMax = 64 * 1024 * 1024;
 
+/**
+ * What a message that waits counts for beside its commands, and each of its entries: answers carry nothing,
+ * and whoever asks on and on without reading them could pile up millions.
+ */
+export const waitingCostBytes = 160;
+
 /** A message that carries more waits for its turn: compressing it takes a millisecond or two. */
 export const atOnceBytesMax = 8 * 1024;
 

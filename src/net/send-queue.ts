@@ -29,7 +29,7 @@ export class SendQueue implements TurnTaker {
     this.#turns = turns;
   }
 
-  /** Carried by messages that have not been framed yet. */
+  /** Of messages that have not been framed yet. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -41,7 +41,7 @@ export class SendQueue implements TurnTaker {
       return;
     }
     this.#messages.push(message);
-    this.#bytes += message.bytes;
+    this.#bytes += message.waitingBytes;
     if (this.#messages.length === 1) this.#goOn();
   }
 
@@ -64,7 +64,7 @@ export class SendQueue implements TurnTaker {
       const message = this.#messages.shift();
       if (message === undefined) return;
       const began = performance.now();
-      this.#bytes -= message.bytes;
+      this.#bytes -= message.waitingBytes;
       this.#sink.write(message.frameFor(this.#sink.session));
       this.#turns.spend(performance.now() - began);
       if (this.#messages.length === 0) {

@@ -1,6 +1,7 @@
 import { encodeMessage } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { Session } from "../../protocol/wire/session.js";
+import { waitingCostBytes } from "./limits.js";
 
 /**
  * A message on its way to one receiver or many: pickled when its turn has come and once for all, and
@@ -9,6 +10,8 @@ import type { Session } from "../../protocol/wire/session.js";
 export class SharedMessage {
   /** What it carries: about as much as it takes on the wire. */
   readonly bytes: number;
+  /** What it counts for while it waits: with what itself and each of its entries take in memory. */
+  readonly waitingBytes: number;
   readonly #message: PeerMessage;
   #pickle: Uint8Array | null = null;
   #frame: Uint8Array | null = null;
@@ -16,6 +19,8 @@ export class SharedMessage {
   constructor(message: PeerMessage) {
     this.#message = message;
     this.bytes = carried(message);
+    const entries = message.type === "append_entries" ? message.entries.length : 0;
+    this.waitingBytes = this.bytes + (1 + entries) * waitingCostBytes;
   }
 
   frameFor(session: Session): Uint8Array {

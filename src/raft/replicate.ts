@@ -199,7 +199,8 @@ function piecesOf(state: RaftState, entry: Entry, prevLogTerm: number): AppendCh
     pieces.push({
       type: "append_chunk",
       transmission: at === 0 ? "start" : isLast ? "finish" : "process",
-      data: pickle.subarray(at, at + size),
+      // A copy: a piece that waits for a slow receiver must not keep all of them in memory.
+      data: new Uint8Array(pickle.subarray(at, at + size)),
       term,
       commitIndex,
       prevLogIdx: entry.index - 1,

@@ -200,6 +200,24 @@ test("observers that never read are cut where all together have too much waiting
   assert.ok(node.network.isConnected("z.example:1"), "a member has a bound of its own");
 });
 
+test("an observer that never reads is cut for answers that carry nothing as well", async (t) => {
+  const node = await startNetwork(t, {
+    address: await freeAddress("127.0.0.41"),
+    limits: { sendBufferBytesMax: 1024 * 1024 },
+  });
+  const observer = await barePeer(t, node.address, "readonly");
+  observer.raw.socket.pause();
+  await until(() => node.network.counters()["observers"] === 1, "up");
+  const isCut = () => node.network.counters()["closed_send-buffer-full"] === 1;
+  // A few megabytes are the kernel's.
+  for (let requestId = 0; requestId < 1_000_000 && !isCut(); requestId += 1) {
+    const answer = { type: "apply_command_response", requestId, error: 1 } as const;
+    node.network.sendMany(["observer:1"], answer);
+    if (requestId % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(isCut(), "a million answers wait");
+});
+
 test("a utility client that asks and never reads is closed", async (t) => {
   const node = await startNetwork(t, { address: await freeAddress("127.0.0.41") });
   const asked = await rawConnect(t, node.address);

@@ -65,3 +65,15 @@ test("those that lack the same get it together", () => {
   for (const id of ["b:1", "c:1", "o1", "o2"]) behind(solo, id, lastIndex);
   assert.deepEqual(round(solo, false).pieces, ["b:1", "c:1", "o1", "o2"]);
 });
+
+test("a piece that waits for a slow receiver keeps no other piece in memory", () => {
+  const solo = scene();
+  behind(solo, "o1", solo.state.log.lastIndex);
+  replicate(solo.state, true);
+  const pieces = solo.state.takeEffects().flatMap((effect) => {
+    const isPiece = effect.kind === "send" && effect.message.type === "append_chunk";
+    return isPiece ? [effect.message.data] : [];
+  });
+  assert.ok(pieces.length > 10);
+  for (const piece of pieces) assert.equal(piece.buffer.byteLength, piece.length);
+});
