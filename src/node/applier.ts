@@ -135,7 +135,7 @@ export class Applier {
     if (rebuilt === null) return;
     const { late, rest } = rebuilt;
     this.#store = store;
-    this.#appliedIndex = fresh.at(fresh.length - rest.length - 1)?.index ?? from;
+    this.#appliedIndex = fresh[fresh.length - rest.length - 1]?.index ?? from;
     // They waited for their turn when the conflict came, and so do those who wrote them.
     for (const [entry, applied] of late) this.#host.proposals.pending.applied(entry, applied);
     // What this brings about still comes behind what was postponed.

@@ -201,6 +201,19 @@ test("a store that is built again holds no more either, and goes on where it may
   assert.equal(applier.store.size, lastHeld - 1);
 });
 
+test("a store that is built again from a full dump holds the very first entry behind it", async () => {
+  const full = new Store();
+  for (const { command, index } of kilobytes(2, lastHeld)) full.apply(command, index);
+  const [previous, last] = kilobytes(lastHeld - 1, lastHeld);
+  assert.ok(previous !== undefined && last !== undefined);
+  const data = new Map(full.entries());
+  const dump: Dump = { data, previous, last, members: ["a:1"], codeVersion: 0 };
+  const { applier, soon } = bounded(async () => dump);
+  applier.rebuild(kilobytes(lastHeld - 3, lastHeld + 5));
+  await turns(soon);
+  assert.deepEqual([applier.appliedIndex, applier.heldBack?.index], [lastHeld, lastHeld + 1]);
+});
+
 test("where a member's own dump holds more it may be as much, and no more", () => {
   const store = new Store();
   for (const { command, index } of kilobytes(2, 300)) store.apply(command, index);
