@@ -6,7 +6,7 @@ import { encodeSet } from "../../protocol/log/kv-calls.js";
 import { systemClock } from "../../src/clock.js";
 import { Expiry, type ExpiryHost } from "../../src/node/expiry.js";
 import { nodeLimits } from "../../src/node/limits.js";
-import type { OutcomeCallback } from "../../src/node/write-outcome.js";
+import { type OutcomeCallback, writeFailure } from "../../src/node/write-outcome.js";
 import { RaftState } from "../../src/raft/state.js";
 import { Store } from "../../src/store/store.js";
 import { logOf } from "../raft/solo.js";
@@ -287,7 +287,11 @@ suite("very many keys that are over at once", () => {
       submit: (command: Uint8Array, done: OutcomeCallback) => void waiting.push({ command, done }),
     };
     const expiry = new Expiry({
-      clock: { ...systemClock, monotonicMs: () => nowSec * 1000, wallSec: () => 1_000_000 },
+      clock: {
+        ...systemClock,
+        monotonicMs: () => nowSec * 1000,
+        wallSec: () => 1_000_000 + nowSec,
+      },
       ...{ proposals, store: () => store, state: () => state },
     });
     return {
@@ -330,6 +334,23 @@ suite("very many keys that are over at once", () => {
     look();
     assert.equal(waiting.length, 7);
     assert.equal(store.size, count - nodeLimits.removalsUnderWayMax);
+  });
+
+  test("those whose removal failed are tried again when others had their turn", () => {
+    const { look, waiting } = crowd(5_000);
+    const seen = new Set<string>();
+    for (let looks = 1; looks <= 5; looks += 1) {
+      look();
+      for (const { command, done } of waiting.splice(0)) {
+        seen.add(Buffer.from(command).toString("hex"));
+        done(writeFailure("QUEUE_FULL"));
+      }
+      assert.equal(seen.size, looks * nodeLimits.expiredPerLook);
+    }
+    look();
+    assert.equal(waiting.length, 0, "not within a second");
+    for (let looks = 0; looks < 10; looks += 1) look();
+    assert(waiting.length > 0);
   });
 
   test("those that cannot be removed keep no other waiting", () => {

@@ -84,6 +84,9 @@ describe("a recursive delete of many keys", () => {
     while (steps.next().done !== true);
     store.sweep();
     const expected = contentOf(store);
+    const whole = store.beginSnapshot();
+    assert.deepEqual(new Map<PyValue, PyValue>(whole.records), expected);
+    whole.end();
     const snapshot = store.beginSnapshot();
     assert.equal(snapshot.size, 2 * keysPerSlice);
     const read: (readonly [PyValue, PyValue])[] = [];
