@@ -34,6 +34,12 @@ function set(key: string, value: string | Uint8Array): Uint8Array {
   return encodeSet(key, { value, updated: now, created: now });
 }
 
+/** To be removed by the leader at once. */
+function over(key: string): Uint8Array {
+  const now = Date.now() / 1_000;
+  return encodeSet(key, { value: "x", updated: now, created: now, expire: now - 1 });
+}
+
 function length4(length: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(length);
@@ -203,6 +209,16 @@ const floods: readonly HoldingAttack[] = [
     "a recursive delete of 20,000 keys",
     "observer",
     many(1, () => apply(encodeDelete("/flood", { recursive: true }))),
+  ),
+  messages(
+    "60,000 keys that are over when they come",
+    "observer",
+    many(60_000, (n) => apply(over(`/over/${n}`))),
+  ),
+  messages(
+    "a recursive delete of them",
+    "observer",
+    many(1, () => apply(encodeDelete("/over", { recursive: true }))),
   ),
   messages(
     "24 commands of 1 MiB",
