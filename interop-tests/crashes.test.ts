@@ -67,6 +67,26 @@ test("the same finds what PySyncObj 0.3.17 loses", async (t) => {
   assert.fail("no write was lost in 8 clusters: then the tests above show nothing");
 });
 
+/** What PySyncObj members forget they can elect one without: see "Two PySyncObj members and a Quorate one". */
+test("SIGKILL beside two of 0.3.17: ours does nothing wrong, and what is lost they had forgotten", async (t) => {
+  const mixed: readonly Kind[] = ["vanilla", "vanilla", "quorate"];
+  const common = { kinds: mixed, kills: 12, compactAbove: 50, writers: 16 } as const;
+  const lives = [
+    { ...common, victims: "some", moment: "random" },
+    { ...common, victims: "all", moment: "dump" },
+  ] as const;
+  for (const [life, options] of lives.entries()) {
+    const result = await run(options, life);
+    const { cleared, unexplained, faults, differing, lost } = result;
+    t.diagnostic(`CRASH_SEED=${seed}: ${figures(result)}; ${cleared} times both journals cleared`);
+    assert.deepEqual(faults, [], figures(result));
+    assert.deepEqual(unexplained, [], figures(result));
+    // A PySyncObj member that has applied what the others forgot keeps it.
+    if (lost.length === 0) assert.deepEqual(differing, [], figures(result));
+    assert.ok(result.kills >= options.kills, figures(result));
+  }
+});
+
 function run(options: Omit<LifeOptions, "seed" | "version">, life = 0): Promise<LifeResult> {
   return new CrashLife({ ...options, seed: seed + life, version: "0.3.17" }).run();
 }

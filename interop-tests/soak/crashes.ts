@@ -25,7 +25,9 @@ no vote changed. A new cluster begins every few dozen kills, compaction forced i
   --losses         count losses instead of failing: for clusters with vanilla members.
                    clustersCleared: those in which a kill found most members, all vanilla, between the
                    dump's rename and the journal's; stuck: those that acknowledged nothing any more,
-                   although all members ran; keptBeside: lost, but in a file of a Quorate member
+                   although all members ran; keptBeside: lost, but in a file of a Quorate member;
+                   unexplained: lost, and acknowledged after the last kill that found a vanilla member
+                   between the renames, or its dump under way
   --help`;
 
 const options = {
@@ -60,6 +62,7 @@ const total = {
   ...{ kills: 0, wipes: 0, clusters: 0, acked: 0, byClient: 0, unknown: 0 },
   ...{
     lost: 0,
+    unexplained: 0,
     clustersThatLost: 0,
     clustersCleared: 0,
     keptBeside: 0,
@@ -111,6 +114,7 @@ async function runLife(seed: number, life: number): Promise<void> {
   total.undead += result.undead.length;
   total.stuck += result.stuck === null ? 0 : 1;
   total.lost += result.lost.length;
+  total.unexplained += result.unexplained.length;
   total.clustersThatLost += result.lost.length > 0 ? 1 : 0;
   total.differing += result.differing.length;
   total.faults += result.faults.length;

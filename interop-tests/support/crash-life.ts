@@ -55,6 +55,11 @@ export interface LifeResult {
   /** Keys of acknowledged writes that one member or more does not have, a line each. */
   readonly lost: readonly string[];
   /**
+   * Of the lost ones, those acknowledged after the last kill by which a vanilla member can have forgotten
+   * anything: it was between the renames, or its dump was on the way.
+   */
+  readonly unexplained: readonly string[];
+  /**
    * Of the lost ones, those that a Quorate member holds in a file beside its journal, because a leader
    * without them made it drop them.
    */
@@ -83,6 +88,8 @@ const doomMsMax = 6_000;
 /** For the last one of three, which soon has nobody left to write with. */
 const restMs = 250;
 const settleMsMax = 60_000;
+/** An acknowledgement that was under way when its member was killed is taken for one of before it. */
+const ackMsMax = 200;
 
 /** All that were to run do run, and no write is acknowledged for long. */
 class Standstill extends Error {}
@@ -116,6 +123,8 @@ export class CrashLife {
   readonly #notDone = new Map<string, string>();
   #byClient = 0;
   #cleared = 0;
+  /** When a vanilla member was started again that can have forgotten something: milliseconds since 1970. */
+  #forgottenAtMs = Number.NEGATIVE_INFINITY;
   #witnesses: readonly CrashWitness[] = [];
   #unknown = 0;
   #kills = 0;
@@ -308,6 +317,7 @@ export class CrashLife {
     await Promise.all(
       chosen.map(async (witness) => {
         await witness.look();
+        if (witness.seat.kind === "vanilla" && witness.mayForget) this.#forgottenAtMs = Date.now();
         if (witness === loser) witness.loseDisk();
         await sleep(this.#chance.is(0.5) ? 0 : this.#chance.pick(120));
         await witness.seat.start();
@@ -366,14 +376,16 @@ export class CrashLife {
   async #judge(seats: readonly CrashSeat[]): Promise<LifeResult> {
     const { all, differing } = await this.#settled(seats);
     const lost: string[] = [];
+    const unexplained: string[] = [];
     const beside = new Set(seats.flatMap(conflictEntries));
     let keptBeside = 0;
-    for (const [key, { index, term }] of this.#acked) {
+    for (const [key, { index, term, atMs }] of this.#acked) {
       const without = seats.filter((_, at) => all[at]?.entries[key]?.value !== key);
       if (without.length === 0) continue;
       if (beside.has(`${index} ${term}`)) keptBeside += 1;
       const where = without.map(({ name }) => name).join(", ");
       lost.push(`${key}, acknowledged at index ${index} of term ${term}, is not on ${where}`);
+      if (atMs > this.#forgottenAtMs + ackMsMax) unexplained.push(lost.at(-1) ?? key);
     }
     const undead = [...this.#notDone]
       .filter(([key]) => all.some(({ entries }) => key in entries))
@@ -404,7 +416,8 @@ export class CrashLife {
       cleared: this.#cleared,
       vanillaFaults,
     };
-    return { ...counts, lost, keptBeside, undead, stuck: this.#stuck, differing, faults, windows };
+    const gone = { lost, unexplained, keptBeside, undead };
+    return { ...counts, ...gone, stuck: this.#stuck, differing, faults, windows };
   }
 
   /** What all members hold once they have applied the same, or what they hold when they never do. */

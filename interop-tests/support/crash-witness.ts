@@ -44,6 +44,8 @@ export class CrashWitness {
   readonly found = new Map<Window, number>();
   /** It was between the two renames at the last kill: a vanilla member clears its journal then. */
   wasBetween = false;
+  /** The same, or a dump was on its way there: PySyncObj's is written by a child, which a kill leaves. */
+  mayForget = false;
   #looks = 0;
   #term = 0;
   readonly #votes = new Map<number, string>();
@@ -75,6 +77,7 @@ export class CrashWitness {
   async look(): Promise<void> {
     this.#looks += 1;
     this.wasBetween = false;
+    this.mayForget = false;
     const { dataDir, selfAddr } = this.seat;
     const path = (suffix: string) => join(dataDir, `${selfAddr}${suffix}`);
     const names = readdirSync(dataDir);
@@ -86,6 +89,7 @@ export class CrashWitness {
     if (names.some((name) => name.endsWith(".meta.tmp"))) this.#count("storing a term or vote");
     if (names.some((name) => name.includes(".dump.quorate-tmp") || name.endsWith(".dump.tmp"))) {
       this.#count("writing a dump, or before it is put in place");
+      this.mayForget = true;
     }
     if (names.some((name) => name.includes(".journal.quorate-tmp"))) {
       this.#count("making the new journal");
@@ -97,6 +101,7 @@ export class CrashWitness {
     if (dump !== null && !isSame(entries[1], dump.last)) {
       this.#count("between the dump's rename and the journal's");
       this.wasBetween = true;
+      this.mayForget = true;
     }
   }
 
