@@ -51,11 +51,20 @@ export class Applier {
   /** The first entry that waits is not applied before there is another store; null at all other times. */
   #heldBack: HeldBack | null = null;
 
-  /** @param dataBytesMax `quorate.max_data_bytes`. */
-  constructor(host: ApplierHost, dump: Dump | null, dataBytesMax = Number.POSITIVE_INFINITY) {
+  /**
+   * @param dataBytesMax `quorate.max_data_bytes`.
+   * @param lastIndex Of the log at the start.
+   */
+  constructor(
+    host: ApplierHost,
+    dump: Dump | null,
+    dataBytesMax = Number.POSITIVE_INFINITY,
+    lastIndex = 0,
+  ) {
     this.#host = host;
     this.#store = dump === null ? new Store() : Store.fromDump(dump.data);
-    this.#bound = new DataBound(dataBytesMax, this.#store.bytes - this.#store.expiringBytes);
+    const stayingBytes = this.#store.bytes - this.#store.expiringBytes;
+    this.#bound = new DataBound(dataBytesMax, { stayingBytes, lastIndex });
     this.codeVersion = dump?.codeVersion ?? 0;
     this.#appliedIndex = dump?.last.index ?? 1;
   }

@@ -52,15 +52,12 @@ export class Compaction {
 
   /** Starts a dump where the log has grown long or old enough. */
   consider(): void {
-    const { clock, storage, notes, state } = this.#host;
+    const { clock, storage, notes } = this.#host;
     const isOld = clock.monotonicMs() - this.#lastMs > this.#thresholds.minTimeMs;
     const isDue = this.#isLong() || isOld || storage.needsDump;
     if (storage.needsDump)
       notes.degrade("dump-damaged", "the dump on disk is damaged: check the disk");
     if (this.#hasJustFailed() || this.#isWaitedFor()) return;
-    // The next dump would take this one's place before the journal is cut behind it: on a slow disk under load
-    // that would go on and on, and the journal grow without end.
-    if (state.compactSeq > state.durableSeq) return;
     if (!isDue || this.#running !== null || !this.#isPossible()) return;
     // What was applied while the dump was written may be due already, and nothing more may follow.
     this.now().then(
@@ -172,6 +169,11 @@ export class Compaction {
   #isPossible(): boolean {
     const { state, applier } = this.#host;
     const index = applier.appliedIndex;
+    // The next dump would take the last one's place before the journal is cut behind it: on a slow disk under load
+    // that would go on and on, and the journal grow without end.
+    if (state.compactSeq > state.durableSeq) return false;
+    // It would have to pass over all keys that are still to be taken out.
+    if (applier.store.isSweeping) return false;
     if (index === null || index < this.#lastIndex) return false;
     if (index === this.#lastIndex && !this.#host.storage.needsDump) return false;
     if (index > state.durableIndex || !state.diskUsable) return false;

@@ -2,6 +2,14 @@ import { type Growth, growthBytesMost } from "../store/growth.js";
 import type { Store } from "../store/store.js";
 import { nodeLimits } from "./limits.js";
 
+/** What a member's own files hold at its start. */
+export interface OwnData {
+  /** Of its dump, but for what goes by itself. */
+  readonly stayingBytes: number;
+  /** The last entry of its log. */
+  readonly lastIndex: number;
+}
+
 /** What the bound asks of a store. */
 export type BoundedStore = Pick<Store, "bytes" | "expiringBytes" | "size" | "growthBy" | "forget">;
 
@@ -19,13 +27,19 @@ export interface HeldBack {
  * only under one that knows no bound, has a larger one, or is none at all.
  */
 export class DataBound {
-  readonly #bytesMax: number;
+  #bytesMax: number;
+  /**
+   * Where the dump is beyond the bound, all that the log held at the start is taken, as the dump is: it may have been
+   * committed, or applied, before the setting was what it is, and nobody could lead. 0: nothing.
+   */
+  readonly #takenTo: number;
   /** Of what goes by itself so much is held in any case: Patroni's leader key has to come again. */
   readonly #fleetingBytesMax: number;
 
-  /** @param stayingBytes What a member's own dump holds at its start that does not go by itself. */
-  constructor(dataBytesMax: number, stayingBytes: number) {
-    this.#bytesMax = Math.max(Math.floor(dataBytesMax * nodeLimits.takenShare), stayingBytes);
+  constructor(dataBytesMax: number, { stayingBytes, lastIndex }: OwnData) {
+    const bytesMax = Math.floor(dataBytesMax * nodeLimits.takenShare);
+    this.#bytesMax = Math.max(bytesMax, stayingBytes);
+    this.#takenTo = stayingBytes > bytesMax ? lastIndex : 0;
     this.#fleetingBytesMax = dataBytesMax * nodeLimits.keptUnderWayShare;
   }
 
@@ -41,14 +55,18 @@ export class DataBound {
     const growth = store.growthBy(command, true);
     if (growth === null) return null;
     const isOfKeys = growth.isNew && size >= nodeLimits.heldKeysMax;
+    if (!isOfKeys && index <= this.#takenTo) {
+      this.#bytesMax = Math.max(this.#bytesMax, bytes + growth.delta);
+      return null;
+    }
     if (!isOfKeys && this.#takes(growth, store)) return null;
     // It may be never, or in a day: nothing of it is kept decoded.
     store.forget(command);
     return { index, dataBytes: bytes, bytesMax: this.#bytesMax, isOfKeys };
   }
 
-  #takes({ bytes, expires }: Growth, store: BoundedStore): boolean {
-    if (bytes <= 0 || store.bytes + bytes <= this.#bytesMax) return true;
+  #takes({ bytes, delta, expires }: Growth, store: BoundedStore): boolean {
+    if (delta <= 0 || store.bytes + delta <= this.#bytesMax) return true;
     const isSmall = expires && bytes <= nodeLimits.smallGrowthBytes;
     return isSmall && store.expiringBytes + bytes <= this.#fleetingBytesMax;
   }

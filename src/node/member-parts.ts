@@ -219,6 +219,7 @@ export class MemberParts {
       },
       recovered.dump,
       this.config.dataBytesMax,
+      recovered.entries.at(-1)?.index,
     );
   }
 

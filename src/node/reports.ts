@@ -220,9 +220,11 @@ function* kvEntries(
 ): Generator<readonly [string, KvEntryReport] | null, void, undefined> {
   let looked = 0;
   try {
-    for (const [key, value] of snapshot.records) {
+    for (const step of snapshot.steps) {
       looked += 1;
-      if (looked % keysPerLook === 0) yield null;
+      if (step === null || looked % keysPerLook === 0) yield null;
+      if (step === null) continue;
+      const [key, value] = step;
       const text = keyToText(key);
       if (text.startsWith(prefix)) yield [text, toJson(value)];
     }

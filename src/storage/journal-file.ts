@@ -128,7 +128,7 @@ export class JournalFile {
     if (end > journalBytesMax) {
       const message =
         "the journal has reached its largest size of 4 GiB: nothing is lost. Look in the log why no dump was " +
-        "written, make room for one, then start the member again: it writes one first of all";
+        "written, make room for one, then start the member again: it tries to write one first";
       throw new StorageError("no-space", this.path, message);
     }
     const grown = end > this.#size ? grownSize(end) : end;

@@ -8,6 +8,8 @@ import { weightOf } from "./weight.js";
 export interface Growth {
   /** What it would add: less than nothing where it makes them less. */
   readonly bytes: number;
+  /** What it would add to what is held, and no more: a key that is to stay now is not held twice. */
+  readonly delta: number;
   /** What key and value count for, whatever is there now. */
   readonly weight: number;
   /** Its key is not there yet, or would have gone by itself and is to stay. */
@@ -37,7 +39,8 @@ export function growthOf(
   const expires = deadlineOf(record) !== null;
   const isNew = old === undefined || (!expires && deadlineOf(old) !== null);
   const weight = weightOf(keyOf(id, record), record);
-  return { bytes: weight - (isNew ? 0 : old.weight), weight, isNew, expires };
+  const delta = weight - (old?.weight ?? 0);
+  return { bytes: isNew ? weight : delta, delta, weight, isNew, expires };
 }
 
 /**

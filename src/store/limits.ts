@@ -20,6 +20,14 @@ export const growthSpareBytes = 40 * 1024 * 1024;
 /** Keys that `Store.fromDumpSteps` takes over between two yields: about a millisecond's work. */
 export const restoreKeysPerStep = 2048;
 
+/**
+ * Prefixes of one recursive delete that end in half a character, each of which every key is asked for by itself; and
+ * recursive deletes that may wait to be applied, each of which every key is asked for that a command names. Patroni
+ * makes none of the first, and one of the second when somebody removes a cluster.
+ */
+export const costlyPrefixesMax = 16;
+export const sweepsInTailMax = 1_000;
+
 /** Keys that are looked at, or go, in one slice of a recursive delete: about a millisecond's work. */
 export const keysPerSlice = 1024;
 

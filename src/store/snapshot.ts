@@ -1,10 +1,13 @@
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import { keysPerSlice } from "./limits.js";
 import { keyOf, type StoredRecord } from "./record.js";
 
 /** A consistent view of the store as of the moment it was begun, read at the reader's pace. */
 export interface StoreSnapshot {
   /** Each key with its value dict, once. Throws after `end`. */
   readonly records: IterableIterator<readonly [PyValue, PyDict]>;
+  /** The same, with null from time to time where nothing comes for long: for who must not wait for the next one. */
+  readonly steps: IterableIterator<readonly [PyValue, PyDict] | null>;
   /** Number of keys that `records` yields in all. */
   readonly size: number;
   /** Lets go of what is kept for the snapshot; to be called always. */
@@ -54,10 +57,19 @@ export class SnapshotCursor {
   }
 
   *records(): IterableIterator<readonly [PyValue, PyDict]> {
+    for (const step of this.steps()) if (step !== null) yield step;
+  }
+
+  *steps(): IterableIterator<readonly [PyValue, PyDict] | null> {
+    let passedOver = 0;
     for (let step = this.#step(); step !== null; step = this.#step()) {
       const [id, record] = step;
       this.#readUpTo = record.position;
-      if (this.#isGone(id, record)) continue;
+      if (this.#isGone(id, record)) {
+        passedOver += 1;
+        if (passedOver % keysPerSlice === 0) yield null;
+        continue;
+      }
       const saved = this.#saved.get(id);
       if (saved !== undefined) this.#saved.delete(id);
       yield pair(id, saved ?? record);

@@ -328,6 +328,7 @@ export class Store {
     this.#snapshots.add(cursor);
     return {
       records: cursor.records(),
+      steps: cursor.steps(),
       size: this.size,
       end: () => {
         cursor.end();

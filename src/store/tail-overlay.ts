@@ -102,6 +102,11 @@ export class TailOverlay implements KvState {
     return count;
   }
 
+  /** Recursive deletes in the tail. */
+  get sweeps(): number {
+    return this.#sweeps.length;
+  }
+
   /** @param index Of the last entry that has touched the key. */
   #isSwept(key: PyValue, index: number): boolean {
     return this.#sweeps.some((sweep) => sweep.index > index && sweep.matches(key));
@@ -182,7 +187,9 @@ export class TailOverlay implements KvState {
       this.#queueHead += 1;
       oldest = queue[this.#queueHead];
     }
-    this.#sweeps = this.#sweeps.filter(({ index }) => index >= firstIndex);
+    if (this.#sweeps.length > 0) {
+      this.#sweeps = this.#sweeps.filter(({ index }) => index >= firstIndex);
+    }
     // Cutting when half is used up keeps the cost of each entry constant.
     if (this.#queueHead * 2 > queue.length) {
       this.#queue = queue.slice(this.#queueHead);

@@ -218,7 +218,8 @@ test("where a member's own dump holds more it may be as much, and no more", () =
   const store = new Store();
   for (const { command, index } of kilobytes(2, 300)) store.apply(command, index);
   store.apply(kilobyte(301, "/fleeting", 31).command, 301);
-  const bound = new DataBound(dataBytesMax, store.bytes - store.expiringBytes);
+  const stayingBytes = store.bytes - store.expiringBytes;
+  const bound = new DataBound(dataBytesMax, { stayingBytes, lastIndex: 0 });
   const isHeld = ({ command, index }: Entry) => bound.refusal(store, command, index) !== null;
   assert.ok(isHeld(kilobyte(302)));
   assert.equal(isHeld(kilobyte(302, "/2")), false);
@@ -229,10 +230,35 @@ test("where a member's own dump holds more it may be as much, and no more", () =
   assert.equal(isHeld(kilobyte(304, "/a")), false);
 });
 
+test("there, what its log held at the start is taken with it, and no more behind that", () => {
+  const store = new Store();
+  for (const { command, index } of kilobytes(2, 300)) store.apply(command, index);
+  const bound = new DataBound(dataBytesMax, { stayingBytes: store.bytes, lastIndex: 302 });
+  const take = (entry: Entry) => {
+    const held = bound.refusal(store, entry.command, entry.index);
+    if (held === null) store.apply(entry.command, entry.index);
+    return held?.index ?? null;
+  };
+  assert.deepEqual([kilobyte(301), kilobyte(302), kilobyte(303)].map(take), [null, null, 303]);
+  const within = new DataBound(dataBytesMax, { stayingBytes: 1_000, lastIndex: 400 });
+  assert.ok(within.refusal(store, kilobyte(304).command, 304) !== null, "a dump within the bound");
+});
+
+test("a key that is to stay from now on adds nothing to what is held", () => {
+  const store = new Store();
+  for (const { command, index } of kilobytes(2, 97)) store.apply(command, index);
+  store.apply(kilobyte(98, "/k", 31).command, 98);
+  const spareBytes = 500;
+  const setting = (store.bytes + spareBytes) / nodeLimits.takenShare;
+  const bound = new DataBound(setting, { stayingBytes: 0, lastIndex: 0 });
+  assert.equal(bound.refusal(store, kilobyte(99, "/k").command, 99), null);
+  assert.ok(bound.refusal(store, kilobyte(99, "/new").command, 99) !== null);
+});
+
 test("a key more than a Map holds is not applied", () => {
-  const bound = new DataBound(1e12, 0);
+  const bound = new DataBound(1e12, { stayingBytes: 0, lastIndex: 0 });
   const refusal = (size: number, isNew: boolean) => {
-    const growthBy = () => ({ bytes: 1, weight: 300, isNew, expires: false });
+    const growthBy = () => ({ bytes: 1, delta: 1, weight: 300, isNew, expires: false });
     const store = { bytes: 0, expiringBytes: 0, size, growthBy, forget: () => {} };
     return bound.refusal(store, Uint8Array.of(0), 9);
   };

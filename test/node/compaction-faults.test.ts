@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { encodeMembership } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { encodeSet } from "../../protocol/log/kv-calls.js";
+import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
 import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
 import { Applier } from "../../src/node/applier.js";
@@ -359,8 +359,26 @@ test("no dump is begun before the journal is cut behind the last one", async (t)
   bench.raft.compactSeq = 5;
   bench.raft.durableSeq = 4;
   bench.compaction.consider();
+  await assert.rejects(bench.compaction.now(), /no dump can be written/);
   assert.equal(bench.attempts, 0);
   bench.raft.durableSeq = 5;
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 1);
+});
+
+test("no dump is begun while removed keys are still to be taken out of memory", async (t) => {
+  const added = entries(2, 60);
+  const bench = await Bench.open(t, added);
+  bench.applier.apply(added);
+  bench.nowMs += 60_000;
+  const { store } = bench.applier;
+  const removal = store.begin(encodeDelete("/k", { recursive: true }), 61);
+  assert.ok("next" in removal);
+  while (removal.next().done !== true);
+  assert.ok(store.isSweeping);
+  bench.compaction.consider();
+  assert.equal(bench.attempts, 0);
+  while (store.sweep());
   bench.compaction.consider();
   assert.equal(bench.attempts, 1);
 });

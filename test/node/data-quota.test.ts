@@ -188,7 +188,7 @@ test("however much comes at once, it is no more than a member holds", () => {
       if (outcome === "taken") append(commandOf(n));
     }
     assert.equal(outcome, "QUEUE_FULL", "it may be well when what is under way is applied");
-    const bound = new DataBound(bytesMax, 0);
+    const bound = new DataBound(bytesMax, { stayingBytes: 0, lastIndex: 0 });
     for (const { command, index } of log.slice(from, log.lastIndex)) {
       assert.equal(bound.refusal(store, command, index), null);
       store.apply(command, index);
@@ -199,7 +199,7 @@ test("however much comes at once, it is no more than a member holds", () => {
 
 test("no more keys are taken than a Map holds, whatever their bytes", () => {
   const { log } = scene(0);
-  const growth = { bytes: 300, weight: 300, isNew: true, expires: true };
+  const growth = { bytes: 300, delta: 300, weight: 300, isNew: true, expires: true };
   const judge = (size: number, isNew: boolean) => {
     const store = { bytes: 0, expiringBytes: 0, size, growthBy: () => ({ ...growth, isNew }) };
     const held: Held = { store, log, appliedIndex: log.lastIndex, admittedBytes: 0, extraBytes: 0 };

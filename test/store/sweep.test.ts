@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
+import { encodeDelete, encodeSet, kvFunction } from "../../protocol/log/kv-calls.js";
 import { PyTuple, type PyValue } from "../../protocol/pickle/values.js";
-import { keysPerSlice } from "../../src/store/limits.js";
+import { costlyPrefixesMax, keysPerSlice, sweepsInTailMax } from "../../src/store/limits.js";
 import { type ApplyOutcome, Store } from "../../src/store/store.js";
 import { callCommand, contentOf, dictOf, resultOf } from "./commands.js";
 
@@ -101,6 +101,33 @@ describe("a recursive delete of many keys", () => {
     snapshot.end();
     assert.equal(read.length, 2 * keysPerSlice);
     assert.deepEqual(new Map<PyValue, PyValue>(read), expected);
+  });
+
+  test("whoever reads it is told from time to time that nothing comes", () => {
+    const store = filled(4 * keysPerSlice);
+    const steps = begun(store, sweep("/"));
+    while (steps.next().done !== true);
+    assert.ok(store.isSweeping);
+    const snapshot = store.beginSnapshot();
+    assert.deepEqual([...snapshot.steps], [null, null, null, null]);
+    snapshot.end();
+  });
+
+  test("too many of them are not taken behind one another, nor with too many costly prefixes", () => {
+    const store = filled(10);
+    const many = Array.from({ length: sweepsInTailMax }, (_, n) => ({
+      ...{ index: n + 20, term: 1 },
+      command: encodeDelete(`/x${n}/`, { recursive: true }),
+    }));
+    assert.equal(filled(10).refusal(sweep("/0/"), many.slice(1)), null);
+    assert.match(store.refusal(sweep("/0/"), many) ?? "", /wait to be applied/);
+    assert.equal(store.refusal(set("/0/0"), many), null);
+    const halves = (count: number) =>
+      callCommand(kvFunction.delete, [new PyTuple(Array<string>(count).fill("/\ud83d"))], {
+        recursive: true,
+      });
+    assert.equal(store.refusal(halves(costlyPrefixesMax - 1), []), null);
+    assert.match(store.refusal(halves(costlyPrefixesMax), []) ?? "", /half a character/);
   });
 
   test("what is due meanwhile is none of them, and a key that comes again is due at its own time", () => {
