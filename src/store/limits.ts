@@ -6,6 +6,11 @@
  */
 export const acceptedCallsMax = 4096;
 export const acceptedCallBytesMax = 32 * 1024 * 1024;
+/** Fields of a dict of the usual kind: Patroni's values have five, its conditions three. */
+export const usualFieldsMax = 16;
+
+/** How many times its bytes a call counts for that may hold more than texts: at worst it takes twice that. */
+export const acceptedCallFactor = 96;
 
 /** Nesting that the JSON view shows; what lies deeper is shown as an ellipsis (cycles end here). */
 export const jsonDepthMax = 32;

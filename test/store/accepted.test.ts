@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
-import { acceptedCallBytesMax } from "../../src/store/limits.js";
+import { acceptedCallBytesMax, acceptedCallFactor } from "../../src/store/limits.js";
 import { Store } from "../../src/store/store.js";
 
 /** Commands that were let pass are kept, decoded, until they are applied. */
@@ -29,4 +29,16 @@ test("nothing is left of commands that were applied, or are not going to be", ()
   store.forget(other);
   store.forget(other);
   assert.equal(store.acceptedBytes, 0);
+});
+
+test("calls that are small as bytes and large in memory do not pile up either", () => {
+  const store = new Store();
+  const dicts = Array.from({ length: 16_000 }, () => new Map());
+  for (let n = 0; n < 60; n += 1) {
+    const command = encodeSet(`/k${n}`, { value: dicts, updated: 5, created: 5 });
+    assert.ok(command.length < 20_000);
+    assert.equal(store.refusal(command, []), null);
+    assert.ok(store.acceptedBytes >= command.length * acceptedCallFactor);
+    assert.ok(store.acceptedBytes <= acceptedCallBytesMax);
+  }
 });
