@@ -198,11 +198,10 @@ async function holderOf(journal: string, file: FileIdentity): Promise<number | n
       const target = await fs.readlink(link).catch(() => "");
       if (!target.endsWith(".journal")) continue;
       const held = await identify(link);
-      if (isSame(file, held)) return Number(name);
       // Of this name, and another file than at the beginning of our look: it may have been replaced.
-      if (target === path && held !== null && isSame(held, await identify(journal))) {
-        return Number(name);
-      }
+      if (held === null || (!isSame(file, held) && target !== path)) continue;
+      // Also where it is the same: the journal may have been replaced, and its inode be another member's by now.
+      if (isSame(held, await identify(journal))) return Number(name);
     }
   }
   return null;
