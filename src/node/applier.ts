@@ -150,7 +150,9 @@ export class Applier {
     // What this brings about still comes behind what was postponed.
     if (this.#appliedIndex > appliedBefore) this.#host.applied(this.#appliedIndex);
     this.#postponed = null;
-    this.#letGo();
+    if (rest.length === 0) this.#letGo();
+    // It is seen again that the first of them is too much.
+    this.#heldBack = null;
     this.apply([...rest, ...postponed]);
   }
 
