@@ -50,6 +50,8 @@ export class Applier {
   readonly #bound: DataBound;
   /** The first entry that waits is not applied before there is another store; null at all other times. */
   #heldBack: HeldBack | null = null;
+  /** The host was told so last. */
+  #isToldHeld = false;
 
   /**
    * @param dataBytesMax `quorate.max_data_bytes`.
@@ -217,7 +219,9 @@ export class Applier {
     const isWaiting = this.#waiting.length > 0 && this.#heldBack === null;
     if (isWaiting || this.#store.isSweeping) this.#schedule();
     if (index > 0) this.#host.applied(index);
-    if (this.#heldBack !== null) this.#host.heldBack(this.#heldBack);
+    if (this.#heldBack === null) return;
+    this.#isToldHeld = true;
+    this.#host.heldBack(this.#heldBack);
   }
 
   /** The log may be rid of them long before all that waits is applied. */
@@ -230,8 +234,9 @@ export class Applier {
 
   /** There is another store than the one for which an entry was too much. */
   #letGo(): void {
-    if (this.#heldBack === null) return;
     this.#heldBack = null;
+    if (!this.#isToldHeld) return;
+    this.#isToldHeld = false;
     this.#host.heldBack(null);
   }
 

@@ -66,7 +66,10 @@ export class DataBound {
   }
 
   #takes({ bytes, delta, expires }: Growth, store: BoundedStore): boolean {
-    if (delta <= 0 || store.bytes + delta <= this.#bytesMax) return true;
+    if (store.bytes + delta <= this.#bytesMax) return true;
+    // What was to go by itself, beyond the bound, and is to stay now: else one after the other would.
+    const stayingBytes = store.bytes - store.expiringBytes;
+    if (delta <= 0) return expires || bytes <= 0 || stayingBytes + bytes <= this.#bytesMax;
     const isSmall = expires && bytes <= nodeLimits.smallGrowthBytes;
     return isSmall && store.expiringBytes + bytes <= this.#fleetingBytesMax;
   }

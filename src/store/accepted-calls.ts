@@ -54,7 +54,7 @@ function heldBytes(command: Uint8Array, call: KvCall): number {
 function isFlat(part: unknown, depth: number): boolean {
   if (!(part instanceof Map)) return typeof part !== "object" || isScalar(part);
   if (depth === 0 || part.size > usualFieldsMax) return false;
-  return [...part.values()].every((field) => isFlat(field, depth - 1));
+  return [...part].every(([name, field]) => isFlat(name, 0) && isFlat(field, depth - 1));
 }
 
 function isScalar(part: object | null): boolean {

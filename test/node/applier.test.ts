@@ -214,6 +214,36 @@ test("a store that is built again from a full dump holds the very first entry be
   assert.deepEqual([applier.appliedIndex, applier.heldBack?.index], [lastHeld, lastHeld + 1]);
 });
 
+test("keys that are to go, and then are to stay, do not come to more either", async () => {
+  const { applier, soon } = bounded();
+  const pairs = Array.from({ length: 400 }, (_, n) => [
+    kilobyte(2 + 2 * n, `/p${n}`, 31),
+    kilobyte(3 + 2 * n, `/p${n}`),
+  ]).flat();
+  applier.apply(pairs);
+  await turns(soon);
+  const most = dataBytesMax * (nodeLimits.takenShare + nodeLimits.keptUnderWayShare);
+  assert.ok(applier.heldBack !== null && applier.store.bytes <= most, `${applier.store.bytes}`);
+});
+
+test("a dump that comes before the next turn ends what was held, also after a rebuild", async () => {
+  const { applier, held, soon } = bounded();
+  applier.apply(kilobytes(2, 150));
+  await turns(soon);
+  const text = "x".repeat(nodeLimits.largeCommandBytes);
+  const large = encodeSet("/large", { value: text, updated: 1, created: 1 });
+  applier.rebuild([...kilobytes(2, lastHeld), { index: lastHeld + 1, term: 1, command: large }]);
+  while (applier.heldBack !== null) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (applier.appliedIndex === null) soon.shift()?.();
+    else break;
+  }
+  const [previous, last] = kilobytes(149, 150);
+  assert.ok(previous !== undefined && last !== undefined);
+  applier.install({ data: new Map(), previous, last, members: ["a:1"], codeVersion: 0 }, new Store());
+  assert.deepEqual([applier.heldBack, held.at(-1)], [null, null]);
+});
+
 test("where a member's own dump holds more it may be as much, and no more", () => {
   const store = new Store();
   for (const { command, index } of kilobytes(2, 300)) store.apply(command, index);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeSet } from "../../protocol/log/kv-calls.js";
+import { encodeSet, kvFunction } from "../../protocol/log/kv-calls.js";
+import { type PyDict, PyFloat, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
 import { acceptedCallBytesMax, acceptedCallFactor } from "../../src/store/limits.js";
 import { Store } from "../../src/store/store.js";
+import { callCommand } from "./commands.js";
 
 /** Commands that were let pass are kept, decoded, until they are applied. */
 
@@ -41,4 +43,17 @@ test("calls that are small as bytes and large in memory do not pile up either", 
     assert.ok(store.acceptedBytes >= command.length * acceptedCallFactor);
     assert.ok(store.acceptedBytes <= acceptedCallBytesMax);
   }
+});
+
+test("nor those whose keys are", () => {
+  const store = new Store();
+  const key = new PyTuple(Array.from({ length: 4_000 }, () => new PyTuple([])));
+  const fields: PyDict = new Map<PyValue, PyValue>([
+    ["created", new PyFloat(5)],
+    ["updated", new PyFloat(5)],
+    [key, 1],
+  ]);
+  const command = callCommand(kvFunction.set, ["/k", fields]);
+  assert.equal(store.refusal(command, []), null);
+  assert.equal(store.acceptedBytes, command.length * acceptedCallFactor);
 });
