@@ -98,7 +98,7 @@ async function fill(pair: Pair, count: number): Promise<void> {
     const command = encodeSet(`/fill/${n}`, { value: "x".repeat(300), updated: now, created: now });
     intruder.say({ type: "apply_command", command, requestId: n });
     await intruder.drained();
-    if (n % 5_000 === 0) await intruder.untilAnswered(n);
+    if (n % 5_000 === 0 || n === count) await intruder.untilAnswered(n);
   }
   intruder.leave();
 }
