@@ -62,6 +62,7 @@ export class MixedJudge implements Judge {
     folded: 0,
   };
   readonly #isStrict: boolean;
+  readonly #losesTerms: boolean;
   readonly #kept: Kept[] = [];
   readonly #lost = new Set<Kept>();
   /** By leader: the term that it was looked at in, and where its log began then. */
@@ -84,9 +85,12 @@ export class MixedJudge implements Judge {
   /**
    * @param isStrict Nothing may be lost: no vanilla member restarts, and so none forgets.
    * @param hearsFirstWords See first-words.ts: where all ways between two sides are cut, and none alone.
+   * @param losesTerms Members that remember their terms may lose them with the power, and acknowledge writes in terms
+   *   that are over: these and the earlier ones cannot both stay, and no member can tell which should.
    */
-  constructor(isStrict: boolean, hearsFirstWords = false) {
+  constructor(isStrict: boolean, hearsFirstWords = false, losesTerms = false) {
     this.#isStrict = isStrict;
+    this.#losesTerms = losesTerms;
     this.#firstWords = hearsFirstWords ? new FirstWords() : null;
   }
 
@@ -261,6 +265,7 @@ export class MixedJudge implements Judge {
       const isGone =
         standing.entryAt(kept.index)?.term === kept.term ||
         !isToBeKnown(kept, standing, bench) ||
+        this.#isOfOldTerm(kept, standing) ||
         this.#tears.part(kept.members, listOf(standing));
       const isOurs = kind === "quorate" || this.#wasVotedAway(standing, kept);
       this.sum.lost[isOurs && !isGone ? "quorate" : "vanilla"] += 1;
@@ -269,6 +274,15 @@ export class MixedJudge implements Judge {
         `leads term ${term} without entry ${kept.index}/${kept.term}, acknowledged`,
       );
     }
+  }
+
+  /** The leader holds what was acknowledged before, in a later term, and was lost by who acknowledged this one. */
+  #isOfOldTerm(kept: Kept, leader: Standing): boolean {
+    if (!this.#losesTerms) return false;
+    const before = this.#kept.slice(0, this.#kept.indexOf(kept));
+    return before.some(
+      (one) => one.term > kept.term && this.#lost.has(one) && has(leader, one, this.#words),
+    );
   }
 
   /**

@@ -15,6 +15,8 @@ export interface Profile {
   readonly vanillaStays?: boolean;
   /** What a leader says first on a new link makes nobody drop what was acknowledged. */
   readonly hearsFirstWords?: boolean;
+  /** See MixedJudge: what is acknowledged in a term that was lost with the power may be overruled. */
+  readonly losesTerms?: boolean;
   /** Members come and go, so that vanilla ones ask each other who is one. */
   readonly changesMembers?: boolean;
   readonly compactionEntries: number;
@@ -325,6 +327,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     writeGapMs: 50,
     compactionEntries: 400,
     compactionMs: 8_000,
+    losesTerms: true,
     weights: { "dump-amid-conflict": 1 },
   },
 };

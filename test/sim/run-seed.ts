@@ -49,7 +49,8 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
   const trace = new Trace(options.print ?? null);
   const members = chance.pick(profile.members);
   const isMixed = members.some((kind) => kind !== "quorate");
-  const mixed = new MixedJudge(profile.vanillaStays === true, profile.hearsFirstWords);
+  const { vanillaStays = false, hearsFirstWords, losesTerms } = profile;
+  const mixed = new MixedJudge(vanillaStays, hearsFirstWords, losesTerms);
   const judge = isMixed ? mixed : new StrictJudge();
   const cluster = new Cluster({
     chance,
