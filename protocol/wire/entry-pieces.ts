@@ -162,6 +162,8 @@ export class EntryPieces {
   }
 
   #take(bytes: Uint8Array): void {
+    // A piece of text is taken in two parts, and with the first one it may have become too much.
+    if (this.#isTooLarge) return;
     if (this.#length + bytes.length > this.#commandBytesMax) this.#giveUp();
     else {
       this.#command.set(bytes, this.#length);

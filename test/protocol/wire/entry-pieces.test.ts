@@ -76,6 +76,19 @@ test("a command is taken up to the limit, and no byte more", () => {
   }
 });
 
+test("so it is where the character with which it is too large stands in two pieces", () => {
+  const command = Buffer.concat([Buffer.alloc(299, 0x41), Buffer.of(0xff)]);
+  const pickle = encodeEntryTuple({ index: 2, term: 1, command });
+  for (let at = 1; at < pickle.length; at += 1) {
+    for (const length of [1, pickle.length]) {
+      const pieces = new EntryPieces(299);
+      for (const piece of cut(pickle, [at, length])) pieces.add(piece);
+      assert.ok(pieces.isTooLarge, `cut at ${at}`);
+      assert.equal(pieces.finish(), null);
+    }
+  }
+});
+
 test("one that says that it is too large is given up before it has come", () => {
   const pickle = encodeEntryTuple({ index: 2, term: 1, command: new Uint8Array(50_000) });
   const pieces = new EntryPieces(20_000);
