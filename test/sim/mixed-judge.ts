@@ -189,7 +189,9 @@ export class MixedJudge implements Judge {
   end(bench: Bench): void {
     for (const view of bench.views()) checkFold(view);
     for (const standing of bench.standings()) {
-      if (standing.leads) this.#lookFor(this.#kept, standing, bench);
+      // What a leader that nobody follows lacks, and commits nothing in the place of, is not lost.
+      const isOver = ({ index }: Kept) => index <= standing.commitIndex;
+      if (standing.leads) this.#lookFor(this.#kept.filter(isOver), standing, bench);
     }
     // Two entries of one index and term cannot be told apart by any member.
     const hasTwins = [...this.#leaderships.values()].some((count) => count > 1);

@@ -31,12 +31,15 @@ export class AcknowledgedStays implements Checker {
     } else if (definite.has(told.error)) this.#refused.push(told);
   }
 
-  end(members: Iterable<MemberView>): void {
+  end(all: Iterable<MemberView>): void {
+    const members = [...all];
+    const last = [...this.#kept.keys()].at(-1) ?? 0;
+    // Where the peace has brought all of them as far, each has it; where it could not (`isTorn`), those that can commit.
+    const behind = members.filter(({ raft }) => raft.log.lastIndex < last).length;
     for (const { address, raft, appliedIndex } of members) {
       // It serves nothing: the peace has let nobody bring it up to date (see `isTorn` in peace.ts).
       if (raft.mustRefetch) continue;
-      const last = [...this.#kept.keys()].at(-1) ?? 0;
-      if ((appliedIndex ?? 0) < last) {
+      if (2 * behind >= members.length) {
         throw new Violation(
           this.name,
           `${address} ends at ${appliedIndex}, entry ${last} was acknowledged`,
