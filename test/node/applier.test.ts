@@ -240,7 +240,10 @@ test("a dump that comes before the next turn ends what was held, also after a re
   }
   const [previous, last] = kilobytes(149, 150);
   assert.ok(previous !== undefined && last !== undefined);
-  applier.install({ data: new Map(), previous, last, members: ["a:1"], codeVersion: 0 }, new Store());
+  applier.install(
+    { data: new Map(), previous, last, members: ["a:1"], codeVersion: 0 },
+    new Store(),
+  );
   assert.deepEqual([applier.heldBack, held.at(-1)], [null, null]);
 });
 
