@@ -50,3 +50,8 @@ export class AppliedRemoval implements Applied {
     return this.#ids.map(textOfId).filter((key) => key !== null);
   }
 }
+
+/** Of what was thrown where vanilla would raise. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,20 +1,16 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
-import { AcceptedCalls } from "./accepted-calls.js";
-import { otherCommandRefusal, parseCommand } from "./command.js";
-import { type Growth, growthOf } from "./growth.js";
+import { CommandJudge } from "./command-judge.js";
+import type { Growth } from "./growth.js";
 import { type Effect, evaluate } from "./kv-rules.js";
 import { findKeys, LeavingKeys } from "./leaving-keys.js";
 import { Lifetimes } from "./lifetimes.js";
 import { restoreKeysPerStep } from "./limits.js";
-import { AppliedPut, AppliedRemoval, type ApplyOutcome, unchanged } from "./outcome.js";
-import { PlainRun } from "./plain-run.js";
-import { parsePlainSet } from "./plain-set.js";
+import { AppliedPut, AppliedRemoval, type ApplyOutcome, reasonOf, unchanged } from "./outcome.js";
 import { isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
 import { deadlineOf, GeneralRecord, keyOf, makeRecord, type StoredRecord } from "./record.js";
-import { refusalOf } from "./refusal.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
-import { type LogTail, type OverlaidStore, TailOverlay } from "./tail-overlay.js";
+import type { LogTail, OverlaidStore } from "./tail-overlay.js";
 import { weightOf } from "./weight.js";
 
 export type { Applied, ApplyOutcome, Raised } from "./outcome.js";
@@ -47,9 +43,7 @@ export class Store {
   /** Removed, and in `#records` still; null where there are none. */
   #leaving: LeavingKeys | null = null;
   readonly #state: OverlaidStore;
-  readonly #calls = new AcceptedCalls();
-  readonly #overlay: TailOverlay;
-  readonly #plainRun = new PlainRun();
+  readonly #judge: CommandJudge;
   readonly #snapshots = new Set<SnapshotCursor>();
 
   constructor() {
@@ -61,8 +55,7 @@ export class Store {
         return store.#oddKeys;
       },
     };
-    const parse = (command: Uint8Array) => this.#calls.get(command) ?? parseCommand(command);
-    this.#overlay = new TailOverlay(this.#state, parse);
+    this.#judge = new CommandJudge(this.#state);
   }
 
   /**
@@ -168,9 +161,7 @@ export class Store {
     if (this.#leaving !== null) throw new Error("the last command has left something to sweep");
     let effect: Effect;
     try {
-      const known = this.#calls.get(command);
-      this.forget(command);
-      const call = known ?? parseCommand(command);
+      const call = this.#judge.take(command);
       if (call === null) return { result: null, changed: unchanged };
       effect = evaluate(call, this.#state, index);
     } catch (error) {
@@ -191,88 +182,33 @@ export class Store {
     return this.#leaving !== null;
   }
 
-  /**
-   * Why the command must not be appended behind the tail, or null where it may be: applied there it
-   * would stop every vanilla member (or its leader, or Patroni's own process). Exact for
-   * commands as Patroni makes them; see refusal.ts for what is refused beyond that.
-   *
-   * @param tail The entries of the log that are not applied to this store yet, all of them.
-   */
+  /** See CommandJudge, as of the six below. */
   refusal(command: Uint8Array, tail: LogTail): string | null {
-    this.#plainRun.end();
-    try {
-      const call = parseCommand(command);
-      if (call === null) return otherCommandRefusal(command);
-      this.#overlay.follow(tail);
-      const reason = refusalOf(call, this.#overlay);
-      if (reason === null) this.#calls.remember(command, call);
-      return reason;
-    } catch (error) {
-      return reasonOf(error);
-    }
+    return this.#judge.refusal(command, tail);
   }
 
-  /**
-   * Whether `refusal` would be null, where that shows at sight: a plain set raises nowhere unless a value of
-   * another shape is under its key, and of those are none in a tail of plain sets. False: it has to be asked.
-   */
   isAdmittedAtSight(command: Uint8Array, tail: LogTail): boolean {
-    if (!this.#plainRun.covers(tail)) return false;
-    const call = parsePlainSet(command);
-    if (call === null || this.#record(call.key) instanceof GeneralRecord) return false;
-    this.#plainRun.add(command, tail);
-    this.#calls.remember(command, call);
-    return true;
+    return this.#judge.isAdmittedAtSight(command, tail);
   }
 
-  /**
-   * What the command would add now; null where it sets nothing.
-   *
-   * @param isNext It is to be applied next, or `forget` is called: it need not be decoded a second time then.
-   */
   growthBy(command: Uint8Array, isNext = false): Growth | null {
-    try {
-      const known = this.#calls.get(command);
-      const call = known ?? parseCommand(command);
-      if (isNext && known === undefined && call !== null) this.#calls.remember(command, call);
-      return growthOf(call, this.#state.record);
-    } catch {
-      // Applied, it would raise, and so change nothing.
-      return null;
-    }
+    return this.#judge.growthBy(command, isNext);
   }
 
-  /** A command that was looked at is not going to be applied. */
   forget(command: Uint8Array): void {
-    this.#calls.forget(command);
+    this.#judge.forget(command);
   }
 
-  /** Bytes of the commands that are kept until they are applied. */
   get acceptedBytes(): number {
-    return this.#calls.bytes;
+    return this.#judge.acceptedBytes;
   }
 
-  /**
-   * Goes one entry of the tail further towards what `refusal` has to know. After an election the tail can
-   * be very long.
-   *
-   * @returns true where `refusal` will not have to look at more than it.
-   */
   lookAhead(tail: LogTail): boolean {
-    return this.#overlay.follow(tail, 1);
+    return this.#judge.lookAhead(tail);
   }
 
-  /**
-   * As `refusal`, for a command that is on its way to another member: as this store is now, with nothing
-   * behind it, and nothing of the command kept.
-   */
   refusalAsIs(command: Uint8Array): string | null {
-    try {
-      const call = parseCommand(command);
-      return call === null ? otherCommandRefusal(command) : refusalOf(call, this.#state);
-    } catch (error) {
-      return reasonOf(error);
-    }
+    return this.#judge.refusalAsIs(command);
   }
 
   /**
@@ -424,8 +360,4 @@ export class Store {
 
 function isOdd(record: StoredRecord): boolean {
   return record instanceof GeneralRecord && !isStr(record.key);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
