@@ -2,6 +2,7 @@ import type { Dump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { type Clock, systemClock, type Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
+import { CommitIndexHint } from "./commit-index-hint.js";
 import { nodeCompression } from "./compression.js";
 import { keepConflict } from "./conflict-file.js";
 import type { DataLimits } from "./dump-bounds.js";
@@ -9,20 +10,14 @@ import type { DumpSource } from "./dump-codec.js";
 import type { DumpReader, DumpReceiver, ReceivedDump } from "./dump-files.js";
 import type { FileLock, FileSystem } from "./file-system.js";
 import { type MemberFiles, memberFiles, removeIfThere } from "./files.js";
-import {
-  appendBytesMax,
-  appendEntriesMax,
-  commitIndexIntervalMs,
-  commitIndexRetryMs,
-  confirmDelayMs,
-} from "./limits.js";
+import { appendBytesMax, appendEntriesMax, confirmDelayMs } from "./limits.js";
 import { LogFiles, type LogFilesParts } from "./log-files.js";
 import type { MetaFile } from "./meta-file.js";
 import { nodeFileSystem } from "./node-file-system.js";
 import { openFiles, syncFolder } from "./open-files.js";
 import { type Recovered, reportRecovered } from "./recovered.js";
 import type { Finding } from "./recovery.js";
-import { lackOfDescriptors, StorageError, storageFault } from "./storage-error.js";
+import { StorageError, storageFault } from "./storage-error.js";
 import type { StorageOptions, StorageWrite } from "./storage-types.js";
 
 export type {
@@ -57,8 +52,6 @@ export class Storage {
   #tellFailed: (error: StorageError) => void = () => {};
   #isClosed = false;
   #worksOn: string;
-  /** It is told once that the commit index could not be stored. */
-  #isCommitIndexLate = false;
   /**
    * Resolves when the storage does nothing more. Also for what no caller waits for: without it an
    * idle member would go on over a disk that has failed.
@@ -69,8 +62,7 @@ export class Storage {
   /** All that touches the journal goes one after the other. */
   #queue: Promise<void> = Promise.resolve();
   #confirmTimer: Timer | null = null;
-  #commitTimer: Timer | null = null;
-  #commitIndex: number;
+  readonly #commitIndex: CommitIndexHint;
   /** The call that lack of space has stopped, and how many of its operations are done. */
   #stopped: { readonly ops: readonly StorageWrite[]; readonly done: number } | null = null;
 
@@ -84,7 +76,14 @@ export class Storage {
     this.#lock = parts.lock;
     this.#meta = parts.opened.meta;
     this.#log = new LogFiles(parts);
-    this.#commitIndex = parts.opened.plan.commitIndex;
+    this.#commitIndex = new CommitIndexHint(
+      {
+        ...{ meta: this.#meta, clock: this.#clock, logger: this.#logger },
+        isUsable: () => this.#failure === null,
+        failed: (error) => this.#fail(error),
+      },
+      parts.opened.plan.commitIndex,
+    );
   }
 
   /**
@@ -157,8 +156,7 @@ export class Storage {
 
   /** Stores the commit index within a second or so. It is a hint: a crash may lose the newest. */
   saveCommitIndex(index: number): void {
-    this.#commitIndex = index;
-    this.#startCommitTimer(commitIndexIntervalMs);
+    this.#commitIndex.save(index);
   }
 
   /**
@@ -215,7 +213,7 @@ export class Storage {
         await this.#log.journal.confirm();
         await this.#log.journal.leaveRoom();
         await this.#log.journal.sync();
-        await this.#storeCommitIndex();
+        await this.#commitIndex.store();
         await this.#log.dumps.dropWaiting();
       }
     } finally {
@@ -257,7 +255,7 @@ export class Storage {
         await this.#log.compact(op.keepFrom);
         return 1;
       case "install":
-        await this.#lowerCommitIndex(op.dump.dump.last.index);
+        await this.#commitIndex.lower(op.dump.dump.last.index);
         await this.#log.install(op.dump, op.keep);
         return 1;
       case "must-refetch":
@@ -310,7 +308,7 @@ export class Storage {
     if (term < stored.term) throw new Error(`term ${term} after ${stored.term}`);
     if (term === stored.term && votedFor === stored.votedFor) return;
     const isBlank = stored.isBlank && votedFor === null;
-    await this.#meta.store({ term, votedFor, commitIndex: this.#commitIndex, isBlank });
+    await this.#meta.store({ term, votedFor, commitIndex: this.#commitIndex.index, isBlank });
   }
 
   async #truncate(fromIndex: number): Promise<void> {
@@ -319,50 +317,8 @@ export class Storage {
       throw new Error(`truncation at ${fromIndex}, the dump ends at ${current.last.index}`);
     }
     if (waiting !== null && fromIndex <= waiting.last.index) await this.#log.dumps.dropWaiting();
-    await this.#lowerCommitIndex(fromIndex - 1);
+    await this.#commitIndex.lower(fromIndex - 1);
     await this.#log.journal.truncate(fromIndex);
-  }
-
-  /** It would vouch, after a crash, for whatever comes in the place of what is cut. */
-  async #lowerCommitIndex(index: number): Promise<void> {
-    this.#commitIndex = Math.min(this.#commitIndex, index);
-    // One may be on its way to the file that was known before.
-    await this.#meta.settled();
-    if (this.#meta.stored.commitIndex > index) await this.#meta.store({ commitIndex: index });
-  }
-
-  async #storeCommitIndex(): Promise<void> {
-    if (this.#meta.stored.commitIndex === this.#commitIndex) return;
-    await this.#meta.store({ commitIndex: this.#commitIndex });
-  }
-
-  #startCommitTimer(ms: number): void {
-    if (this.#commitTimer !== null || this.#isClosed) return;
-    const timer = this.#clock.after(ms, () => {
-      this.#commitTimer = null;
-      if (this.#failure !== null) return;
-      this.#storeCommitIndex().then(
-        () => {
-          this.#isCommitIndexLate = false;
-        },
-        (error: unknown) => this.#commitIndexFailed(error),
-      );
-    });
-    this.#commitTimer = timer.unref();
-  }
-
-  /** What nobody waits for can wait for descriptors as well as for room: what was stored before stands. */
-  #commitIndexFailed(error: unknown): void {
-    const code = lackOfDescriptors(error);
-    if (code === null) this.#fail(error);
-    else if (!this.#isCommitIndexLate) {
-      const text =
-        `${this.#meta.path}: too many files are open (${code}), so that the commit index is stored later. ` +
-        "Nothing is lost; raise the limit (`ulimit -n`, LimitNOFILE of systemd)";
-      this.#logger.error(text, { code: "few-descriptors" });
-      this.#isCommitIndexLate = true;
-    }
-    if (this.#failure === null) this.#startCommitTimer(commitIndexRetryMs);
   }
 
   #exclusive(work: () => Promise<void>): Promise<void> {
@@ -417,8 +373,7 @@ export class Storage {
 
   #stopTimers(): void {
     this.#stopConfirm();
-    this.#commitTimer?.cancel();
-    this.#commitTimer = null;
+    this.#commitIndex.stop();
   }
 
   #assertUsable(): void {
