@@ -87,16 +87,20 @@ function letIn(cluster: Cluster, seat: AnySeat): void {
 
 /**
  * Vanilla members that have lost all they had can lead with a log that ends before ours begins. They find
- * no entry to compare with, and ask for none, until theirs has grown as long.
+ * no entry to compare with, and ask for none, until theirs has grown as long. And 0.3.15 tells a stored
+ * commit index that its log does not come to: a member of ours that refetches waits for all of that.
  */
 function outgrow(cluster: Cluster, workload: Workload): void {
   const seat = cluster.leader();
   if (!(seat instanceof VanillaSeat)) return;
-  const end = seat.standing()?.lastIndex ?? 0;
-  const isAhead = [...cluster.standings()].some(
-    ({ kind, firstIndex }) => kind === "quorate" && firstIndex > end,
+  const leader = seat.standing();
+  const end = leader?.lastIndex ?? 0;
+  const isPromised = (leader?.commitIndex ?? 0) > end;
+  const isWaitedFor = [...cluster.standings()].some(
+    ({ kind, firstIndex, mustRefetch }) =>
+      kind === "quorate" && (firstIndex > end || (isPromised && mustRefetch)),
   );
-  if (!isAhead) return;
+  if (!isWaitedFor) return;
   for (let each = 0; each < 20; each += 1) {
     cluster.write(seat, workload.command(seat.machine.wallSec()));
   }
