@@ -239,7 +239,7 @@ function dips(members: readonly FileMember[]): Finding[] {
         ...{ code: "term-goes-down", severity: "risk", members: names },
         says: `the term in the ${names.length === 1 ? "log" : "logs"} of ${listed(names)} goes down ${places.join("; ")}${more}: the cluster had forgotten its term there`,
         wayOut:
-          "a log of the old, higher term can overrule what was written since. Do not start PySyncObj's members on these files; Quorate's judge such logs with care (docs/upstream-defect.md). " +
+          "a log of the old, higher term can overrule what was written since. Do not start PySyncObj's members on these files: take `quorate backup`, stop all members, and start all of them as Quorate, which judge such logs with care (docs/migration.md). " +
           `Of running members compare copies again after ${dumpEveryMin} minutes: memories that differ show in the next dumps only`,
       },
     ];

@@ -80,7 +80,7 @@ function warningsOf(look: Look, { target, inPatroni, named }: PlanOptions): stri
   if (target === "quorate" && forgetful.length > 0) {
     const names = listed(forgetful.map(({ self }) => self));
     warnings.push(
-      `${names} may have been in a cluster that forgot its term, which no status shows: before the first step see with \`quorate verify DIR\` on their machines that no entry was left out and no term goes down in the log, and with \`quorate doctor DIR DIR DIR\` on copies of the directories that they hold the same (docs/upstream-defect.md)`,
+      `${names} may have been in a cluster that forgot its term, which no status shows: before the first step see with \`quorate verify DIR\` on their machines that no entry was left out and no term goes down in the log, and with \`quorate doctor DIR DIR DIR\` on copies of the directories that they hold the same. Where a term goes down, do not go step by step: take \`quorate backup\`, stop all members, and start all of them as Quorate (docs/migration.md)`,
     );
   }
   if (target === "pysyncobj") {
