@@ -30,7 +30,7 @@ async function assertWell(seed: number, of?: string): Promise<number> {
 }
 
 test("one seed makes one run, to the last event", async () => {
-  for (const profile of ["all", "dumps", "beside-members"]) {
+  for (const profile of ["all", "dumps", "beside-members", "led-again"]) {
     const options = { seed: 11, profile, faultsMs: 6_000 };
     const first = await runSeed(options);
     const second = await runSeed(options);
