@@ -6,6 +6,7 @@ import { heldBytes } from "../raft/raft-log.js";
 import type { RaftState } from "../raft/state.js";
 import type { Proposal, ProposalOrigin, ProposalOutcome } from "../raft/types.js";
 import type { Store } from "../store/store.js";
+import type { LogTail } from "../store/tail-overlay.js";
 import { ExtraBytes, type Held, judgeQuota } from "./data-quota.js";
 import { nodeLimits } from "./limits.js";
 import { PendingWrites } from "./pending-writes.js";
@@ -48,6 +49,12 @@ interface Judged {
   readonly admissible: readonly Proposal[];
   /** What those commands will take beyond what their entries count for. */
   readonly extraBytes: ReadonlyMap<Uint8Array, number>;
+}
+
+interface Refusal {
+  /** QUEUE_FULL where it need only be tried again. */
+  readonly why: "REQUEST_DENIED" | "QUEUE_FULL";
+  readonly reason: string;
 }
 
 const noExtraBytes: ReadonlyMap<Uint8Array, number> = new Map();
@@ -240,13 +247,13 @@ export class Proposals {
         if (clock.monotonicMs() >= untilMs) return { count, admissible, extraBytes };
       }
       count += 1;
-      const reason = isAdmitted ? null : store.refusal(proposal.command, tail);
+      const refusal = isAdmitted ? null : refusalOf(proposal.command, tail, store);
       const held = {
         ...{ store, log: state.log, appliedIndex, admittedBytes: tail.bytes },
         extraBytes: extraSum,
       };
-      const extra = reason === null ? this.#extraBytesOf(proposal, held, isAdmitted) : null;
-      if (reason !== null) this.#refuse(proposal.origin, reason);
+      const extra = refusal === null ? this.#extraBytesOf(proposal, held, isAdmitted) : null;
+      if (refusal !== null) this.#turnDown(proposal.origin, refusal);
       else if (extra === null) store.forget(proposal.command);
       else {
         tail.add(proposal.command);
@@ -272,17 +279,30 @@ export class Proposals {
     return null;
   }
 
+  #turnDown(origin: ProposalOrigin, { why, reason }: Refusal): void {
+    if (why === "REQUEST_DENIED") this.#refuse(origin, reason);
+    else this.#fail(origin, why, reason);
+  }
+
   /** REQUEST_DENIED, on which Patroni does not try again. */
   #refuse(origin: ProposalOrigin, reason: string): void {
     this.#host.refused(reason, origin.kind === "remote" ? origin.from : "this member");
     this.#fail(origin, "REQUEST_DENIED", reason);
   }
 
-  #fail(origin: ProposalOrigin, why: "REQUEST_DENIED" | "QUEUE_FULL", reason: string): void {
+  #fail(origin: ProposalOrigin, why: Refusal["why"], reason: string): void {
     if (origin.kind === "local") this.pending.appended(origin.id, writeFailure(why, reason));
     else if (origin.kind === "remote") {
       const error = why === "QUEUE_FULL" ? failReason.queueFull : failReason.requestDenied;
       this.#host.fail(origin.from, origin.requestId, error);
     }
   }
+}
+
+/** Null where the command can be applied behind the tail, by vanilla members too. */
+function refusalOf(command: Uint8Array, tail: LogTail, store: Store): Refusal | null {
+  const delay = store.delay(command, tail);
+  if (delay !== null) return { why: "QUEUE_FULL", reason: delay };
+  const reason = store.refusal(command, tail);
+  return reason === null ? null : { why: "REQUEST_DENIED", reason };
 }

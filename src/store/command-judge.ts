@@ -1,6 +1,7 @@
 import { AcceptedCalls } from "./accepted-calls.js";
 import { otherCommandRefusal, parseCommand } from "./command.js";
 import { type Growth, growthOf } from "./growth.js";
+import { sweepsInTailMax } from "./limits.js";
 import { reasonOf } from "./outcome.js";
 import { PlainRun } from "./plain-run.js";
 import { parsePlainSet } from "./plain-set.js";
@@ -30,6 +31,17 @@ export class CommandJudge {
     const known = this.#calls.get(command);
     this.forget(command);
     return known ?? parseCommand(command);
+  }
+
+  /**
+   * Why the command has to wait until more of the tail is applied, or null where it need not: what `refusal`
+   * says of it is for good.
+   */
+  delay(command: Uint8Array, tail: LogTail): string | null {
+    this.#overlay.follow(tail);
+    const { sweeps } = this.#overlay;
+    if (sweeps < sweepsInTailMax || !this.#isSweep(command)) return null;
+    return `${sweeps} recursive deletes wait to be applied`;
   }
 
   /**
@@ -113,6 +125,16 @@ export class CommandJudge {
       return call === null ? otherCommandRefusal(command) : refusalOf(call, this.#state);
     } catch (error) {
       return reasonOf(error);
+    }
+  }
+
+  #isSweep(command: Uint8Array): boolean {
+    try {
+      const call = this.#callOf(command);
+      return call?.kind === "delete" && call.recursive;
+    } catch {
+      // `refusal` tells why.
+      return false;
     }
   }
 

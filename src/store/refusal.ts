@@ -1,7 +1,7 @@
 import { pyEquals } from "../../protocol/pickle/py-equal.js";
 import type { Effect, KvState } from "./kv-rules.js";
 import { evaluate } from "./kv-rules.js";
-import { costlyPrefixesMax, sweepsInTailMax } from "./limits.js";
+import { costlyPrefixesMax } from "./limits.js";
 import type { KvCall } from "./python-call.js";
 import { isStr, isTextPrefix, matchCost } from "./python-key.js";
 import { numberOf } from "./record.js";
@@ -12,7 +12,7 @@ import { numberOf } from "./record.js";
  *
  * @throws what `evaluate` throws: vanilla would raise when applying it.
  */
-export function refusalOf(call: KvCall, state: KvState & { sweeps?: number }): string | null {
+export function refusalOf(call: KvCall, state: KvState): string | null {
   if (call.kind === "resubmitted") return "every vanilla member would submit the call again";
   // The index only becomes a value's field: what raises does not depend on it.
   const effect = evaluate(call, state, 0);
@@ -21,16 +21,12 @@ export function refusalOf(call: KvCall, state: KvState & { sweeps?: number }): s
 }
 
 /** Without a look at the keys, of which there may be a million. */
-function sweepRefusal(
-  { prefix }: Effect & { kind: "sweep" },
-  { oddKeys, sweeps = 0 }: KvState & { sweeps?: number },
-): string | null {
+function sweepRefusal({ prefix }: Effect & { kind: "sweep" }, { oddKeys }: KvState): string | null {
   if (!isTextPrefix(prefix)) {
     return "a recursive delete takes a str or a tuple of them: others raise where there are keys";
   }
   if (matchCost(prefix) > costlyPrefixesMax)
     return "too many prefixes that end in half a character";
-  if (sweeps >= sweepsInTailMax) return `${sweeps} recursive deletes wait to be applied`;
   return oddKeys === 0 ? null : "AttributeError: a key that is no str has no startswith";
 }
 

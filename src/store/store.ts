@@ -182,7 +182,11 @@ export class Store {
     return this.#leaving !== null;
   }
 
-  /** See CommandJudge, as of the six below. */
+  /** See CommandJudge, as of the seven below. */
+  delay(command: Uint8Array, tail: LogTail): string | null {
+    return this.#judge.delay(command, tail);
+  }
+
   refusal(command: Uint8Array, tail: LogTail): string | null {
     return this.#judge.refusal(command, tail);
   }

@@ -14,6 +14,7 @@ import { raftLimits } from "../../src/raft/limits.js";
 import { onPropose } from "../../src/raft/propose.js";
 import { RaftState } from "../../src/raft/state.js";
 import type { Proposal } from "../../src/raft/types.js";
+import { sweepsInTailMax } from "../../src/store/limits.js";
 import { Store } from "../../src/store/store.js";
 
 const set = (key: string, bytes = 1): Uint8Array =>
@@ -272,4 +273,20 @@ test("nothing is kept of what the core refuses, and what it appends is decoded o
   state.uncommittedBytes = raftLimits.uncommittedBytesMax;
   assert.equal(await submit(second), "QUEUE_FULL");
   assert.equal(store.acceptedBytes, first.length);
+});
+
+test("a recursive delete that has to wait for others to be applied is to be tried again", async () => {
+  const { state, store, submit } = scene();
+  const sweep = encodeDelete("/x/", { recursive: true });
+  const log = Array.from({ length: sweepsInTailMax }, (_, n) => ({
+    ...{ index: n + 2, term: 1, command: sweep },
+  }));
+  state.appendEntries(log);
+  assert.equal(await submit(sweep), "QUEUE_FULL");
+  assert.equal(await submit(encodeDelete("/none")), "REQUEST_DENIED", "it never will be right");
+  for (const { command, index } of log) store.apply(command, index);
+  state.applyingTo = state.log.lastIndex;
+  void submit(sweep);
+  await nextTurn();
+  assert.equal(state.log.lastIndex, sweepsInTailMax + 2);
 });
