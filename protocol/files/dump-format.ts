@@ -148,6 +148,8 @@ function parseMembers(nodes: PyValue): string[] {
   return Array.from(nodes, (node) => {
     const id = nodeId(node);
     if (id === null) throw malformed("a member in the dump is no node");
+    // Whoever takes it over could write no dump any more.
+    if (splitAddress(id) === null) throw malformed("a member in the dump has no address");
     return id;
   });
 }

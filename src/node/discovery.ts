@@ -1,3 +1,4 @@
+import { splitAddress } from "../../protocol/log/tcp-node.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { encodeUtility, type MemberInfo, parseMembers } from "../../protocol/wire/utility.js";
 import type { Clock } from "../clock.js";
@@ -46,7 +47,9 @@ export async function askMembers(
   timeoutMs: number,
 ): Promise<readonly MemberInfo[]> {
   try {
-    return parseMembers(await host.ask(address, encodeUtility({ command: "members" }), timeoutMs));
+    const question = encodeUtility({ command: "members" });
+    const members = parseMembers(await host.ask(address, question, timeoutMs));
+    return members.filter((member) => splitAddress(member.address) !== null);
   } catch (error) {
     host.logger.debug(`${address} does not tell the members: ${String(error)}`);
     return [];

@@ -1,3 +1,4 @@
+import { splitAddress } from "../../protocol/log/tcp-node.js";
 import { encodeUtility, type MemberStatus, parseStatus } from "../../protocol/wire/utility.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
@@ -331,7 +332,9 @@ export class Runtime {
 function partnersIn({ partners, extra }: MemberStatus): string[] {
   const leaving = extra.get("quorate_leaving");
   const names = Array.isArray(leaving) ? leaving.filter((name) => typeof name === "string") : [];
-  return [...partners.map(({ address }) => address), ...names];
+  const told = [...partners.map(({ address }) => address), ...names];
+  // A dump that names them has to be written: see tcpNode.
+  return told.filter((address) => splitAddress(address) !== null);
 }
 
 function lastIndexIn({ extra }: MemberStatus): { lastIndex?: number } {

@@ -12,9 +12,9 @@ import { onFromLeader } from "./follower.js";
 import { needsCandidateGuard } from "./guards/candidate-guard.js";
 import { inquestTick, onInquestAnswer } from "./inquest.js";
 import { leaderTick } from "./leader.js";
-import { raftLimits } from "./limits.js";
 import { Progress } from "./progress.js";
 import { onPropose } from "./propose.js";
+import { isTermBeyondReach } from "./reach.js";
 import { onNextNodeIdx, replicate, replicateToOne, tellCommit } from "./replicate.js";
 import {
   onDumpWritten,
@@ -204,7 +204,7 @@ export class RaftCore {
 
   private onMemberMessage(from: string, message: PeerMessage): void {
     const { state } = this;
-    if ("term" in message && isTermBeyondReach(state, from, message.term)) return;
+    if ("term" in message && isTermBeyondReach(state, `a message of ${from}`, message.term)) return;
     switch (message.type) {
       case "request_vote":
         onRequestVote(state, from, message);
@@ -237,9 +237,11 @@ export class RaftCore {
    * asked has given way to a new one. It tells of a time before it: where the peer's term has risen
    * since then, of one that looks as if it had gone back.
    */
-  private onPeerStatus(peer: string, question: number, status: PeerStatus | null): void {
+  private onPeerStatus(peer: string, question: number, told: PeerStatus | null): void {
     const { state } = this;
     if (!state.membership.hears(peer) || question <= state.knowledge(peer).questionBefore) return;
+    const isForged = told !== null && isTermBeyondReach(state, `the status of ${peer}`, told.term);
+    const status = isForged ? null : told;
     onPeerStatus(state, peer, question, status);
     if (status !== null) reconsiderVote(state, peer);
     if (onLookStatus(state, peer, status)) this.leaderGreets(peer);
@@ -340,15 +342,4 @@ function mayHearGuest(state: RaftState, from: string, message: PeerMessage): boo
   if (message.type !== "request_vote" && message.type !== "quorate_pre_vote") return true;
   const heardMs = state.isLeader ? state.nowMs : state.leaderHeardMs;
   return state.nowMs - heardMs >= state.config.electionTimeoutMsMin;
-}
-
-/**
- * No cluster gets so far ahead of a member. Whoever adopted a forged term near the largest number could
- * never raise it again, nor anybody who hears of it: there would be no election for ever.
- */
-function isTermBeyondReach(state: RaftState, from: string, term: number): boolean {
-  if (term - state.term <= raftLimits.termStepMax) return false;
-  const text = `a message of ${from} names term ${term}, far beyond ours (${state.term}): refused`;
-  state.note("warn", "term-beyond-reach", text);
-  return true;
 }

@@ -8,7 +8,9 @@ import { noteTerm } from "./guards/forgetful-voters.js";
 import { mayFollow } from "./guards/forgotten-term.js";
 import { liftPeer } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
+import { raftLimits } from "./limits.js";
 import { areBeyondLog, refuseBeyondLog } from "./log-bound.js";
+import { areBeyondReach } from "./reach.js";
 import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
 import {
@@ -88,6 +90,7 @@ function onAppendEntries(state: RaftState, from: string, message: AppendEntries)
     state.note("warn", "entries-with-gap", `${from} sent entries that do not follow on each other`);
     return;
   }
+  if (areBeyondReach(state, `an entry of ${from}`, entries)) return;
   if (prevLogIdx === null || !state.log.holds(prevLogIdx)) {
     if (waitsForDump(state, message.commitIndex)) {
       answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
@@ -150,6 +153,13 @@ function takeEntries(state: RaftState, from: string, message: AppendEntries): bo
   const fresh = entries.slice(known);
   const first = fresh[0];
   if (first === undefined) return true;
+  if (state.membership.areTooMany(fresh)) {
+    const text = `${from} sent entries by which there would be more than ${raftLimits.knownMembersMax} members: refused`;
+    state.note("error", "members-too-many", text);
+    answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
+    raiseCommit(state, Math.min(message.commitIndex, first.index - 1));
+    return false;
+  }
   if (areBeyondLog(state, fresh)) {
     refuseBeyondLog(state, from, first.index);
     answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });

@@ -1,3 +1,4 @@
+import { raftLimits } from "./limits.js";
 import type { RaftState } from "./state.js";
 
 /** Between two questions that are not answered. */
@@ -29,6 +30,8 @@ export function takeMembersOf(state: RaftState, peer: string): boolean {
   if (status === null) return false;
   if (status.partners === undefined) return true;
   const told = new Set([peer, ...status.partners].filter((member) => member !== state.selfId));
+  // Its list is no cluster's: nothing is known of who the members are.
+  if (told.size >= raftLimits.knownMembersMax) return false;
   const isSame = told.size === state.members.size && [...told].every((m) => state.members.has(m));
   if (!isSame) state.membership.set([...told], peer);
   state.membership.areTold = true;

@@ -53,6 +53,10 @@ export const raftLimits = {
   logAppliedShare: 1 / 4,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
+  /** Members, itself included, beyond which a leader of ours lets nobody in: each is a link of every other one. */
+  membersMax: 64,
+  /** So many addresses a leader can have a member know, with those that its entries take out again. */
+  knownMembersMax: 128,
   /**
    * Largest command of an entry, unless configured otherwise: what our own proposers make at most. To take one
    * over, to write it and to apply it are steps of the loop of some ten milliseconds each.

@@ -83,6 +83,33 @@ export class Membership {
     if (isAdding !== this.members.has(change.address)) this.#change(change.address, isAdding);
   }
 
+  /**
+   * Whether a leader would have us know more addresses than any cluster has, by these entries in place of what
+   * the log holds from there on. A dump would name them all, and each is dialed.
+   */
+  areTooMany(entries: readonly Entry[]): boolean {
+    const room = raftLimits.knownMembersMax - 1 - this.members.size - this.guests.size;
+    const changes = entries.filter(({ command }) => command[0] === commandType.membership);
+    if (changes.length <= room) return false;
+    const first = entries[0]?.index ?? 0;
+    const known = new Set([...this.members, ...this.guests]);
+    for (const [index, { change, address }] of [...this.#changes].reverse()) {
+      if (index < first) continue;
+      if (change === "add") known.delete(address);
+      else known.add(address);
+    }
+    for (const { command } of changes) {
+      const change = membershipOf(command);
+      if (change?.change === "add") known.add(change.address);
+    }
+    return known.size + 1 > raftLimits.knownMembersMax;
+  }
+
+  /** The log begins there now: what stands before it is not undone any more. */
+  compacted(firstIndex: number): void {
+    for (const index of this.#changes.keys()) if (index < firstIndex) this.#changes.delete(index);
+  }
+
   #change(address: string, isAdding: boolean): void {
     if (isAdding) this.#add(address);
     else this.#drop(address);

@@ -83,9 +83,17 @@ function membershipRefusal(state: RaftState, command: Uint8Array): number | null
   }
   const isMember = state.members.has(change.address);
   if (isMember === (change.change === "add")) return failReason.requestDenied;
-  const why = change.change === "rem" ? removalRefusal(state, change.address) : null;
+  if (change.change === "add") return additionRefusal(state, change.address);
+  const why = removalRefusal(state, change.address);
   if (why === null) return null;
   state.note("warn", "removal-refused", why);
+  return failReason.requestDenied;
+}
+
+function additionRefusal(state: RaftState, address: string): number | null {
+  if (state.members.size + 1 < raftLimits.membersMax) return null;
+  const text = `${address} is not let in: there are ${raftLimits.membersMax} members, more than a cluster needs`;
+  state.note("warn", "members-too-many", text);
   return failReason.requestDenied;
 }
 

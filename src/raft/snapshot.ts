@@ -1,6 +1,7 @@
 import { raiseCommit } from "./commit.js";
 import { answer } from "./follower.js";
 import { raftLimits } from "./limits.js";
+import { areBeyondReach } from "./reach.js";
 import type { RaftState } from "./state.js";
 import type { SnapshotSummary } from "./types.js";
 import { yieldAllToDump } from "./yield-committed.js";
@@ -13,6 +14,10 @@ export function onSnapshotReceived(
   summary: SnapshotSummary,
 ): void {
   if (term !== state.term || state.leader !== from) {
+    state.emit({ kind: "discard-snapshot" });
+    return;
+  }
+  if (isForged(state, from, summary)) {
     state.emit({ kind: "discard-snapshot" });
     return;
   }
@@ -32,6 +37,17 @@ export function onSnapshotReceived(
     return;
   }
   install(state, from, summary);
+}
+
+/** Nothing that it names can be true of a cluster, and all of it would be in our files for ever. */
+function isForged(state: RaftState, from: string, summary: SnapshotSummary): boolean {
+  const { last, previous, members } = summary;
+  if (areBeyondReach(state, `the dump of ${from}`, [last, previous])) return true;
+  const isTooFar = last.index >= raftLimits.unreachableIndex;
+  if (!isTooFar && members.length <= raftLimits.knownMembersMax) return false;
+  const what = isTooFar ? `ends at index ${last.index}` : `names ${members.length} members`;
+  state.note("error", "dump-forged", `the dump of ${from} ${what}, which no cluster has: refused`);
+  return true;
 }
 
 /**
@@ -85,6 +101,7 @@ export function onDumpWritten(state: RaftState, previousIndex: number): void {
   state.dumpIndex = Math.max(state.dumpIndex, previousIndex + 1);
   if (previousIndex <= state.log.firstIndex || previousIndex >= state.log.lastIndex) return;
   state.log.compact(previousIndex);
+  state.membership.compacted(previousIndex);
   state.seq += 1;
   state.logSeq = state.seq;
   state.compactSeq = state.seq;

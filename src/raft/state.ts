@@ -150,6 +150,7 @@ export class RaftState {
   incomingSnapshot: { from: string; term: number } | null = null;
 
   private effects: Effect[] = [];
+  private haveMembersChanged = false;
 
   constructor(config: RaftConfig, initial: InitialState, nowMs: number) {
     this.config = config;
@@ -256,6 +257,12 @@ export class RaftState {
   }
 
   takeEffects(): Effect[] {
+    // Once, however many entries have changed them: each would tell all of them.
+    if (this.haveMembersChanged) {
+      this.haveMembersChanged = false;
+      const { members, guests } = this;
+      this.emit({ kind: "members", members: [...members], guests: [...guests] });
+    }
     const effects = this.effects;
     this.effects = [];
     return effects;
@@ -411,8 +418,9 @@ export class RaftState {
         this.peers.delete(address);
         this.silences.delete(address);
       },
-      membersChanged: () =>
-        this.emit({ kind: "members", members: [...this.members], guests: [...this.guests] }),
+      membersChanged: () => {
+        this.haveMembersChanged = true;
+      },
     };
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { raftLimits } from "../../src/raft/limits.js";
 import { follower } from "./roles.js";
-import { appendFrom } from "./solo.js";
+import { appendFrom, entry } from "./solo.js";
 
 test("a term that no cluster can have reached is refused, whatever names it", () => {
   for (const term of [3 + raftLimits.termStepMax, Number.MAX_SAFE_INTEGER]) {
@@ -22,4 +22,43 @@ test("the largest step that is believed is taken", () => {
   const term = 2 + raftLimits.termStepMax;
   solo.receive("b:1", { type: "request_vote", term, lastLogIndex: 9, lastLogTerm: 2 });
   assert.equal(solo.state.term, term);
+});
+
+test("the terms of entries, dumps and answers are held to the same: ours goes up to them", () => {
+  const far = 3 + raftLimits.termStepMax;
+  const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
+  solo.receive("b:1", appendFrom(2, [3, 2], [{ ...entry(4, 2), term: far }], 4));
+  assert.deepEqual([solo.state.term, solo.state.log.lastIndex], [2, 3]);
+  for (const terms of [
+    { previous: 2, last: far },
+    { previous: far, last: far },
+  ]) {
+    const summary = {
+      previous: entry(8, terms.previous),
+      last: entry(9, terms.last),
+      members: ["a:1", "b:1", "c:1"],
+    };
+    const effects = solo.step({ kind: "snapshot-received", from: "b:1", term: 2, summary });
+    assert.ok(effects.some(({ kind }) => kind === "discard-snapshot"));
+  }
+  assert.equal(solo.state.log.lastIndex, 3);
+  solo.status("c:1", { term: far });
+  assert.equal(solo.state.peers.get("c:1")?.status ?? null, null);
+  assert.equal(solo.state.term, 2);
+  assert.equal(solo.notes().filter((code) => code === "term-beyond-reach").length, 4);
+});
+
+test("a collapsed leader's entries of higher terms are taken", () => {
+  const solo = follower({ log: [0, 1], term: 1, commit: 2 });
+  solo.receive("b:1", appendFrom(1, [2, 1], [entry(3, 7)], 3));
+  assert.deepEqual([solo.state.term, solo.state.log.lastIndex], [7, 3]);
+});
+
+test("a dump that ends where no log comes to is not taken", () => {
+  const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
+  const index = raftLimits.unreachableIndex;
+  const summary = { previous: entry(index - 1, 2), last: entry(index, 2), members: ["a:1"] };
+  const effects = solo.step({ kind: "snapshot-received", from: "b:1", term: 2, summary });
+  assert.ok(effects.some(({ kind }) => kind === "discard-snapshot"));
+  assert.ok(solo.notes().includes("dump-forged"));
 });
