@@ -1,10 +1,11 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { parseStatus, parseUtility } from "../../protocol/wire/utility.js";
 import type { GuardName } from "../../src/raft/types.js";
 import type { Chance } from "./chance.js";
 import type { MemberView, Told } from "./checkers/checker.js";
 import type { Bench, Judge } from "./judge.js";
 import { Seat } from "./seat.js";
-import { SimNetwork } from "./sim-network.js";
+import { type Question, SimNetwork } from "./sim-network.js";
 import type { AnySeat, Standing } from "./standing.js";
 import { Timeline } from "./timeline.js";
 import { shownMessage, type Trace } from "./trace.js";
@@ -66,6 +67,13 @@ export class Cluster implements Bench {
       watch: {
         sent: (from, to, message) => this.#sent(from, to, message),
         delivered: (from, to, message) => this.#delivered(from, to, message),
+        asked: (from, question) => {
+          if (isAboutState(question)) this.#ask(from, (view) => this.judge.asked(view, question));
+        },
+        answered: (from, question, value) => {
+          if (!isAboutState(question)) return;
+          this.#ask(from, (view) => this.judge.answered(view, question, parseStatus(value)));
+        },
         link: (event, a, b) => {
           this.say(a, `link to ${b} ${event}`);
           if (event === "up") this.judge.linked(a, b);
@@ -236,4 +244,8 @@ export class Cluster implements Bench {
     if (message.type.startsWith("quorate_p") && !message.type.includes("vote")) return;
     this.say(to, `from ${from}: ${shownMessage(message)}`);
   }
+}
+
+function isAboutState({ request }: Question): boolean {
+  return parseUtility(request).command === "status";
 }

@@ -1,9 +1,10 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import type { MemberStatus } from "../../protocol/wire/utility.js";
 import { AcknowledgedStays } from "./checkers/acknowledged.js";
 import { AnswerFirst } from "./checkers/answer-first.js";
 import { AskedFirst } from "./checkers/asked-first.js";
-import type { Checker, MemberView, Told } from "./checkers/checker.js";
+import type { Checker, MemberView, Question, Told } from "./checkers/checker.js";
 import { DurableCommit } from "./checkers/durable-commit.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
 import { ElectionSafety } from "./checkers/election-safety.js";
@@ -49,6 +50,9 @@ export interface Judge {
   sent(from: MemberView, to: string, message: PeerMessage, bench: Bench): void;
   /** A message has reached a Quorate member, whoever sent it. */
   received(member: MemberView, from: string, message: PeerMessage): void;
+  /** A Quorate member asks another member for its status, and is told. */
+  asked(member: MemberView, question: Question): void;
+  answered(member: MemberView, question: Question, status: MemberStatus): void;
   told(told: Told, bench: Bench): void;
   lostDisk(address: string): void;
   linked(address: string, peer: string): void;
@@ -118,6 +122,14 @@ export class StrictJudge implements Judge {
 
   received(member: MemberView, from: string, message: PeerMessage): void {
     for (const checker of this.#checkers) checker.received?.(member, from, message);
+  }
+
+  asked(member: MemberView, question: Question): void {
+    for (const checker of this.#checkers) checker.asked?.(member, question);
+  }
+
+  answered(member: MemberView, question: Question, status: MemberStatus): void {
+    for (const checker of this.#checkers) checker.answered?.(member, question, status);
   }
 
   told(told: Told): void {

@@ -1,11 +1,13 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { failReason } from "../../protocol/wire/messages.js";
+import type { MemberStatus } from "../../protocol/wire/utility.js";
 import type { Store } from "../../src/store/store.js";
 import { AnswerFirst } from "./checkers/answer-first.js";
-import type { Checker, MemberView, Told } from "./checkers/checker.js";
+import type { Checker, MemberView, Question, Told } from "./checkers/checker.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
 import { OneVoteATerm } from "./checkers/one-vote.js";
 import { ConfirmedIsKept } from "./checkers/promises.js";
+import { StateAskedFirst } from "./checkers/state-asked.js";
 import { TermsNeverGoBack } from "./checkers/terms.js";
 import { FirstWords } from "./first-words.js";
 import { checkFold, compareStores, compareWithFold } from "./folds.js";
@@ -80,6 +82,7 @@ export class MixedJudge implements Judge {
     new ConfirmedIsKept(false),
     new DurableBeforeSent(),
     new AnswerFirst(),
+    new StateAskedFirst(),
   ];
 
   /**
@@ -157,6 +160,14 @@ export class MixedJudge implements Judge {
 
   received(member: MemberView, from: string, message: PeerMessage): void {
     for (const checker of this.#own) checker.received?.(member, from, message);
+  }
+
+  asked(member: MemberView, question: Question): void {
+    for (const checker of this.#own) checker.asked?.(member, question);
+  }
+
+  answered(member: MemberView, question: Question, status: MemberStatus): void {
+    for (const checker of this.#own) checker.answered?.(member, question, status);
   }
 
   told({ by, command, error }: Told, bench: Bench): void {

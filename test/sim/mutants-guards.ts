@@ -17,6 +17,13 @@ export const guardMutants: readonly Mutant[] = [
     profile: "led-again",
   },
   {
+    name: "more-committed-ignored",
+    rule: "a campaign although a peer has told that more is committed than the candidate holds",
+    file: "src/raft/guards/candidate-guard.js",
+    edits: [["if (committed > state.log.lastIndex)", "if (false)"]],
+    profile: "gone-on",
+  },
+  {
     name: "no-term-beacon",
     rule: "peers that forgot their term are left at theirs",
     file: "src/raft/guards/term-beacon.js",

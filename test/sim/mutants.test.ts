@@ -17,6 +17,8 @@ const shown: Readonly<Record<string, number>> = {
   "vote-still-counted": 1,
   "tail-not-missed": 1,
   "no-vote-guard": 1,
+  "no-candidate-guard": 1,
+  "more-committed-ignored": 1,
   "covered-claim-unbounded": 1,
   "guests-counted": 1,
 };

@@ -11,6 +11,8 @@ export interface TrafficWatch {
   sent(from: string, to: string, message: PeerMessage): void;
   delivered(from: string, to: string, message: PeerMessage): void;
   link(event: string, a: string, b: string): void;
+  asked(from: string, question: Question): void;
+  answered(from: string, question: Question, value: PyValue): void;
 }
 
 /** Delay of a packet, in milliseconds, and bytes that pass in one. */
@@ -99,8 +101,13 @@ export class SimNetwork {
   ): Promise<PyValue> {
     const { address: from, life } = asker;
     const { address: to, request, timeoutMs } = question;
+    this.watch.asked(from, question);
     return new Promise((resolve, reject) => {
-      const timer = life.clock.after(timeoutMs, () => reject(new Error(`no answer from ${to}`)));
+      let isOver = false;
+      const timer = life.clock.after(timeoutMs, () => {
+        isOver = true;
+        reject(new Error(`no answer from ${to}`));
+      });
       const fail = (why: string) =>
         this.#travel(to, from, () =>
           life.enter(() => {
@@ -120,6 +127,7 @@ export class SimNetwork {
             this.#travel(to, from, () =>
               life.enter(() => {
                 timer.cancel();
+                if (!isOver) this.watch.answered(from, question, value);
                 resolve(value);
               }),
             ),

@@ -1,4 +1,5 @@
 import type { PeerMessage } from "../../../protocol/wire/messages.js";
+import type { MemberStatus } from "../../../protocol/wire/utility.js";
 import type { RaftState } from "../../../src/raft/state.js";
 import type { Store } from "../../../src/store/store.js";
 import type { DurableFiles } from "../durable-files.js";
@@ -24,6 +25,11 @@ export interface Told {
   readonly error: number;
 }
 
+/** One that a member asks another for its status, on a connection of its own: the same object when the answer comes. */
+export interface Question {
+  readonly address: string;
+}
+
 /** Looks at one promise. Each hook that it has is called whenever that happens; all throw Violation. */
 export interface Checker {
   /** Of the promise, as docs/simulation.md names it. */
@@ -36,6 +42,10 @@ export interface Checker {
   sent?(from: MemberView, to: string, message: PeerMessage): void;
   /** A message has reached a member. */
   received?(member: MemberView, from: string, message: PeerMessage): void;
+  /** A member asks another for its status ... */
+  asked?(member: MemberView, question: Question): void;
+  /** ... and is told. */
+  answered?(member: MemberView, question: Question, status: MemberStatus): void;
   /** Somebody is the first to know that an entry is committed. */
   committed?(committed: Committed, members: Iterable<MemberView>): void;
   /** A member has a new link to a peer. */
