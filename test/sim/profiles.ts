@@ -188,7 +188,12 @@ export const profiles: Readonly<Record<string, Profile>> = {
     weights: { "asks-for-vote": 1 },
   },
   /** Beside PySyncObj from 0.3.16 on, whose members sync nothing. */
-  "beside-0.3.17": { ...plain, members: beside("0.3.17"), weights: besideWeights },
+  "beside-0.3.17": {
+    ...plain,
+    members: beside("0.3.17"),
+    losesTerms: true,
+    weights: besideWeights,
+  },
   /** Beside vanilla members that are never stopped: they follow the rules, and nothing may be lost. */
   "beside-steady": {
     ...plain,
