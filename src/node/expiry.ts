@@ -28,6 +28,9 @@ export class Expiry {
   readonly #underWay = new Map<unknown, PyDict>();
   /** The term that they were submitted in: what an earlier one left may never be applied. */
   #leadTerm: number | null = null;
+  /** The last look found more than it could submit. */
+  #isMoreDue = false;
+  #lookScheduled = false;
   /** What the last look saw: the store, and the term if we were in step with its leader. */
   #seen: { readonly store: Store; readonly term: number; readonly atMs: number } | null = null;
 
@@ -54,7 +57,7 @@ export class Expiry {
     if (sinceMs >= nodeLimits.expiryPeriodMs) this.look();
   }
 
-  /** To be called every `expiryPeriodMs` or a little later. */
+  /** To be called every `expiryPeriodMs` or a little later: where very many are due, the next looks follow by themselves. */
   look(): void {
     const { clock } = this.#host;
     const [state, store] = [this.#host.state(), this.#host.store()];
@@ -71,6 +74,7 @@ export class Expiry {
     const leadTerm = state.isLeader ? term : null;
     if (leadTerm !== this.#leadTerm) this.#underWay.clear();
     this.#leadTerm = leadTerm;
+    this.#isMoreDue = false;
     if (leadTerm === null) return;
     this.#submitDue(store, clock.wallSec(), monotonicSec);
   }
@@ -78,11 +82,12 @@ export class Expiry {
   /** As many as there is room for: hundreds of thousands may be due at once. */
   #submitDue(store: Store, wallSec: number, monotonicSec: number): void {
     const { proposals } = this.#host;
-    const room = nodeLimits.removalsUnderWayMax - this.#underWay.size;
-    const max = Math.min(nodeLimits.expiredPerLook, room, proposals.room);
+    const max = Math.min(nodeLimits.expiredPerLook, this.#room());
     if (max <= 0) return;
     const retrySec = nodeLimits.expiryRetryMs / 1000;
-    for (const expired of store.expired(wallSec, monotonicSec, max)) {
+    const due = store.expired(wallSec, monotonicSec, max);
+    this.#isMoreDue = due.length === max;
+    for (const expired of due) {
       const { key, value } = expired;
       store.postpone(expired, wallSec + retrySec, monotonicSec + retrySec);
       const submitted = this.#underWay.get(key);
@@ -92,8 +97,30 @@ export class Expiry {
         if (this.#underWay.get(key) === value) this.#underWay.delete(key);
         // It is there still, where its value equals nothing (nan) or cannot be named in a command.
         if (outcome.ok || outcome.reason === "REQUEST_DENIED") store.leave(expired);
+        // Where removals fail the next look is soon enough.
+        if (outcome.ok) this.#lookAgain();
       });
     }
+    this.#lookAgain();
+  }
+
+  #room(): number {
+    const room = nodeLimits.removalsUnderWayMax - this.#underWay.size;
+    return Math.min(room, this.#host.proposals.room);
+  }
+
+  /**
+   * Behind whatever else waits, where more is due and half of those under way are done: the key of somebody
+   * who waits for it, Patroni's leader key, may be the last of hundreds of thousands.
+   */
+  #lookAgain(): void {
+    if (!this.#isMoreDue || this.#lookScheduled) return;
+    if (this.#room() < nodeLimits.removalsUnderWayMax / 2) return;
+    this.#lookScheduled = true;
+    this.#host.clock.soon(() => {
+      this.#lookScheduled = false;
+      if (this.#timer !== null) this.look();
+    });
   }
 }
 

@@ -77,7 +77,7 @@ export const nodeLimits = {
   /** One peer's answer to a status question, in a campaign among other things. */
   statusTimeoutMs: 1_000,
   /**
-   * How often the leader looks for expired keys at most; upstream does at each tick of 50 ms. Less than
+   * How often the leader looks for expired keys at most, but where very many are due; upstream does at each tick of 50 ms. Less than
    * the 100 ms between two heartbeats, which are what it looks at.
    */
   expiryPeriodMs: 90,

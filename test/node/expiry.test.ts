@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import fc from "fast-check";
 import { decodeCommand } from "../../protocol/log/commands.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
-import { systemClock } from "../../src/clock.js";
+import { systemClock, type Timer } from "../../src/clock.js";
 import { Expiry, type ExpiryHost } from "../../src/node/expiry.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { type OutcomeCallback, writeFailure } from "../../src/node/write-outcome.js";
@@ -279,6 +279,8 @@ suite("very many keys that are over at once", () => {
     const waiting: { command: Uint8Array; done: OutcomeCallback }[] = [];
     const state = new Stage().leads().state;
     let nowSec = 1_000;
+    const soon: (() => void)[] = [];
+    const timer: Timer = { cancel: () => {}, unref: () => timer };
     for (let n = 0; n < count; n += 1) {
       store.apply(encodeSet(`/${n}`, { value: "x", updated: 5, created: 5, expire: 10 }), n);
     }
@@ -291,17 +293,26 @@ suite("very many keys that are over at once", () => {
         ...systemClock,
         monotonicMs: () => nowSec * 1000,
         wallSec: () => 1_000_000 + nowSec,
+        soon: (run) => void soon.push(run),
+        every: () => timer,
       },
       ...{ proposals, store: () => store, state: () => state },
     });
     return {
-      ...{ store, state, waiting, proposals },
+      ...{ store, state, waiting, proposals, expiry },
       look: () => {
         nowSec += 0.1;
         expiry.look();
       },
-      done: () => {
-        for (const { command, done } of waiting.splice(0)) {
+      /** A turn of the loop, a while later. */
+      turn: (afterSec: number) => {
+        nowSec += afterSec;
+        const due = soon.splice(0);
+        if (due.length === 0) expiry.awake();
+        for (const run of due) run();
+      },
+      done: (most = Number.POSITIVE_INFINITY) => {
+        for (const { command, done } of waiting.splice(0, most)) {
           store.apply(command, count);
           done({ ok: true, error: 0, result: null, index: count, term: 1 });
         }
@@ -363,5 +374,47 @@ suite("very many keys that are over at once", () => {
     }
     assert.equal(store.size, 5_000);
     assert.deepEqual(store.expired(1e9, 1e9), [], "and are not tried again and again");
+  });
+
+  test("the next follow when half of them are done, so that a leader key behind them soon goes", () => {
+    const count = 100_000;
+    const { store, waiting, done, turn, expiry } = crowd(count);
+    store.apply(encodeSet(key, { value: "node1", updated: 5, created: 5, expire: 11 }), count);
+    expiry.start();
+    const turnSec = 0.01;
+    let turns = 0;
+    // The cluster removes 25,000 a second.
+    for (; store.get(key) !== null && turns < 10_000; turns += 1) {
+      const before = waiting.length;
+      turn(turnSec);
+      assert(waiting.length - before <= nodeLimits.expiredPerLook, "one look in a turn");
+      assert(waiting.length <= nodeLimits.removalsUnderWayMax);
+      done(250);
+    }
+    assert(turns * turnSec < 4.5, `${turns * turnSec} s`);
+  });
+
+  test("the next do not follow where there is no room, removals fail, or another member leads", () => {
+    const { state, waiting, proposals, done, turn, expiry } = crowd(20_000);
+    expiry.start();
+    proposals.room = nodeLimits.expiredPerLook;
+    turn(0.1);
+    assert.equal(waiting.length, nodeLimits.expiredPerLook);
+    done();
+    turn(0);
+    assert.equal(waiting.length, 0, "others need the room");
+    proposals.room = nodeLimits.gatheredMax;
+    turn(0.1);
+    turn(0);
+    assert.equal(waiting.length, 2 * nodeLimits.expiredPerLook);
+    turn(0);
+    for (const one of waiting.splice(0)) one.done(writeFailure("QUEUE_FULL"));
+    turn(0);
+    assert.equal(waiting.length, 0, "they failed");
+    turn(0.1);
+    state.setRole("follower", "b:1");
+    done();
+    turn(0);
+    assert.equal(waiting.length, 0);
   });
 });
