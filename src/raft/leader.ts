@@ -10,6 +10,7 @@ export function lead(state: RaftState): void {
   state.gaveWay = null;
   state.unprovenLog = null;
   state.laterEnd = null;
+  state.tookNotOver.clear();
   state.setRole("leader", state.selfId);
   state.uncommittedBytes = uncommittedBytes(state);
   state.membershipChangeIndex = 0;
@@ -40,9 +41,19 @@ export function leaderTick(state: RaftState): void {
     stepDown(state, null);
     return;
   }
-  if (state.transfer !== null && state.nowMs >= state.transfer.deadlineMs) state.transfer = null;
+  endTransfer(state);
   if (state.nowMs >= state.nextHeartbeatMs) heartbeat(state);
   else if (state.nowMs >= state.waitingDueMs) replicate(state, false);
+}
+
+/** Whoever was asked to take over has not done so: we lead on, and ask another one the next time. */
+function endTransfer(state: RaftState): void {
+  const { transfer } = state;
+  if (transfer === null || state.nowMs < transfer.deadlineMs) return;
+  state.transfer = null;
+  if (transfer.target === null) return;
+  state.tookNotOver.add(transfer.target);
+  state.note("info", "transfer", `${transfer.target} has not taken over`);
 }
 
 function hearsMajority(state: RaftState): boolean {

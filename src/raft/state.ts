@@ -112,6 +112,8 @@ export class RaftState {
   transferringToSelf = false;
   /** No target yet: whoever has caught up first. */
   transfer: { target: string | null; deadlineMs: number } | null = null;
+  /** Who was asked to take this leadership over and did not, since all who could were asked. */
+  readonly tookNotOver = new Set<string>();
   /** Index of this leadership's no-op; membership changes wait until it is applied. */
   noOpIndex = 0;
   membershipChangeIndex = 0;

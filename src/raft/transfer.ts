@@ -53,9 +53,15 @@ function handTo(state: RaftState, target: string): void {
   state.sendAfterMeta([target], { type: "timeout_now", term: state.term });
 }
 
-/** A follower that holds our whole log and understands timeout_now: a Quorate one first. */
+/**
+ * A follower that holds our whole log and understands timeout_now: a Quorate one first. One that did not take
+ * over when it was asked (it may be held back, or wait for a full disk) comes behind all others.
+ */
 function bestTarget(state: RaftState): string | null {
-  const ready = state.connectedMembers().filter((member) => isReady(state, member));
+  const all = state.connectedMembers().filter((member) => isReady(state, member));
+  const others = all.filter((member) => !state.tookNotOver.has(member));
+  if (others.length === 0) state.tookNotOver.clear();
+  const ready = others.length === 0 ? all : others;
   const quorate = ready.find((member) => state.peers.get(member)?.isQuorate === true);
   return quorate ?? ready[0] ?? null;
 }

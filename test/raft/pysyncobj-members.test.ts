@@ -88,6 +88,21 @@ suite("transfer of leadership", () => {
     assert.equal(solo.takeTo("c:1", "timeout_now").length, 1);
   });
 
+  test("one that did not take over comes behind all others, and has its turn again behind them", () => {
+    const solo = leader(quorate);
+    const asked: string[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      for (const peer of ["b:1", "c:1"]) solo.receive(peer, answerOf(solo.state.log.lastIndex + 1));
+      solo.take();
+      solo.step({ kind: "transfer", target: null, id: 1 });
+      for (const { to, message } of solo.take()) if (message.type === "timeout_now") asked.push(to);
+      solo.tick(raftLimits.transferMsMax);
+    }
+    assert.deepEqual(asked, ["b:1", "c:1", "b:1", "c:1", "b:1"]);
+    solo.step({ kind: "transfer", target: "b:1", id: 1 });
+    assert.equal(solo.takeTo("b:1", "timeout_now").length, 1, "who is named is asked");
+  });
+
   test("under load, where nobody is level with us: to the first that catches up", () => {
     const solo = leader();
     solo.receive("c:1", answerOf(solo.state.log.lastIndex + 1));
