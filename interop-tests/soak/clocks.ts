@@ -1,7 +1,7 @@
-import { parseArgs } from "node:util";
 import { clockCases, hourSec, renewals, ttlSec } from "../support/clock-cases.js";
 import { ClockCluster } from "../support/clock-cluster.js";
 import { Scene } from "../support/scene.js";
+import { SoakArguments } from "../support/soak-arguments.js";
 
 const usage = `usage: npm run soak -- clocks [options]
 Keys with a time to live under wall clocks that are wrong and jump: Quorate members, and vanilla ones beside them.
@@ -12,7 +12,9 @@ Needs libfaketime. A key that lives too long or too short with Quorate members: 
 const lateSecMax = 3;
 const earlySecMax = 0.5;
 
-const { values } = parseArgs({
+const given = new SoakArguments({
+  program: "npm run soak -- clocks",
+  help: usage,
   options: {
     version: { type: "string", default: "0.3.17" },
     rounds: { type: "string", default: "1" },
@@ -20,16 +22,17 @@ const { values } = parseArgs({
   },
 });
 
-if (values.help) console.log(usage);
-else process.exitCode = await main();
+const version = given.version("version");
+const rounds = given.count("rounds");
+process.exitCode = await main();
 
 async function main(): Promise<number> {
   const scene = new Scene();
   let faults = 0;
   try {
-    const ours = await ClockCluster.start(scene, "quorate", values.version);
-    const theirs = await ClockCluster.start(scene, "vanilla", values.version);
-    for (let round = 1; round <= Number(values.rounds); round++) {
+    const ours = await ClockCluster.start(scene, "quorate", version);
+    const theirs = await ClockCluster.start(scene, "vanilla", version);
+    for (let round = 1; round <= rounds; round++) {
       for (const { name, run } of clockCases) {
         await Promise.all([ours.reset(), theirs.reset()]);
         const [lived, yardstick] = await Promise.all([run(ours), run(theirs)]);

@@ -1,7 +1,6 @@
-import { parseArgs } from "node:util";
 import { CrashLife, type LifeOptions } from "../support/crash-life.js";
 import type { Window } from "../support/crash-witness.js";
-import type { Kind } from "../support/seats.js";
+import { SoakArguments } from "../support/soak-arguments.js";
 
 const help = `npm run soak -- crashes [options]
 
@@ -49,15 +48,24 @@ const options = {
 /** In turn, cluster by cluster: most often small, so that kills fall into a compaction. */
 const compactions: readonly (number | null)[] = [20, 20, 60, null, 20, 200];
 
-const { values } = parseArgs({ options });
-if (values.help) {
-  console.log(help);
-  process.exit(0);
-}
-
-const kinds: Kind[] = [...values.members].map((letter) => (letter === "v" ? "vanilla" : "quorate"));
-const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000));
-const killsMax = Number(values.kills);
+const given = new SoakArguments({ program: "npm run soak -- crashes", help, options });
+const killsMax = given.count("kills");
+const firstSeed = given.count("seed", {
+  from: 0,
+  otherwise: Math.floor(Math.random() * 1_000_000),
+});
+const killsOfLife = given.count("life");
+const compactAlways = given.text("compact") === undefined ? null : given.count("compact");
+const keepIn = given.text("keep");
+const common = {
+  kinds: given.kinds("members", { from: 3, to: 7 }),
+  version: given.version("version"),
+  victims: given.word("victims", ["some", "all"]),
+  moment: given.word("moment", ["random", "dump", "switch"]),
+  writers: given.count("writers"),
+  wipe: given.number("wipe", { to: 1 }),
+  ...(keepIn === undefined ? {} : { keepIn }),
+} as const;
 const total = {
   ...{ kills: 0, wipes: 0, clusters: 0, acked: 0, byClient: 0, unknown: 0 },
   ...{
@@ -84,24 +92,14 @@ process.once("SIGINT", () => {
 for (let life = 0; total.kills < killsMax; life++) await runLife(firstSeed + life, life);
 say("done");
 const wrongCount = total.lost + total.differing + total.undead + total.stuck;
-const isClean = wrongCount === 0 || values.losses;
-process.exit(isClean && total.faults === 0 ? 0 : 1);
+const isClean = wrongCount === 0 || given.isSet("losses");
+if (total.acked === 0) console.log("no write was acknowledged: nothing is shown");
+process.exit(isClean && total.faults === 0 && total.acked > 0 ? 0 : 1);
 
 async function runLife(seed: number, life: number): Promise<void> {
-  const compactAbove =
-    values.compact === undefined
-      ? (compactions[life % compactions.length] ?? null)
-      : Number(values.compact);
-  const kills = Math.min(Number(values.life), killsMax - total.kills);
-  const victims = values.victims === "all" ? "all" : "some";
-  const moment =
-    values.moment === "dump" || values.moment === "switch" ? values.moment : ("random" as const);
-  const chosen: LifeOptions = {
-    ...{ seed, kills, kinds, compactAbove, victims, moment, writers: Number(values.writers) },
-    version: values.version,
-    wipe: Number(values.wipe),
-    ...(values.keep === undefined ? {} : { keepIn: values.keep }),
-  };
+  const compactAbove = compactAlways ?? compactions[life % compactions.length] ?? null;
+  const kills = Math.min(killsOfLife, killsMax - total.kills);
+  const chosen: LifeOptions = { ...common, seed, kills, compactAbove };
   const result = await new CrashLife(chosen).run();
   total.clusters += 1;
   total.kills += result.kills;

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { sweep, type Tally } from "../../test/storage/damage-sweep.js";
 import {
   kinds,
@@ -13,7 +13,7 @@ import { injectedRound } from "../disk/injected.js";
 import { DiskStage } from "../disk/stage.js";
 import { SmallDisk } from "../disk/tmpfs.js";
 import { Scene } from "../support/scene.js";
-import type { Kind } from "../support/seats.js";
+import { SoakArguments } from "../support/soak-arguments.js";
 
 const help = `npm run soak -- disk-faults [options]
 
@@ -53,13 +53,18 @@ const options = {
 /** One life can be shorter than another in calls. */
 const inVainMax = 2;
 
-const { values } = parseArgs({ options });
-if (values.help) {
-  console.log(help);
-  process.exit(0);
+const given = new SoakArguments({ program: "npm run soak -- disk-faults", help, options });
+const isAll = !given.isSet("unit") && !given.isSet("full") && !given.isSet("inject");
+const others = given.kinds("others", { from: 2, to: 2 });
+const fromKib = given.count("from", { from: 0 });
+const toKib = given.count("to", { from: fromKib });
+const stepKib = given.count("step");
+const calls = given.list("calls", /^[a-z]\w*$/, "fsync,rename");
+const errors = given.list("errors", /^E[A-Z\d]+$/, "EIO,ENOSPC");
+for (const error of errors) {
+  if (!(error in constants.errno)) given.refuse(`--errors: there is no error ${error}`);
 }
-const isAll = !values.unit && !values.full && !values.inject;
-const others: Kind[] = [...values.others].map((letter) => (letter === "v" ? "vanilla" : "quorate"));
+const timesMax = given.count("times");
 const started = performance.now();
 const cleanUps: (() => unknown)[] = [];
 
@@ -69,9 +74,9 @@ process.once("SIGINT", () => {
 });
 
 try {
-  if (isAll || values.unit) await everyBit();
-  if (isAll || values.full) await everySize();
-  if (isAll || values.inject) await everyCall();
+  if (isAll || given.isSet("unit")) await everyBit();
+  if (isAll || given.isSet("full")) await everySize();
+  if (isAll || given.isSet("inject")) await everyCall();
   say("done, no failure");
   await end(0);
 } catch (error) {
@@ -121,6 +126,7 @@ async function everyBit(): Promise<void> {
       }
     }
     const starts = [...total.values()].reduce((sum, count) => sum + count, 0);
+    if (starts === 0) throw new Error(`${name}: nothing was damaged`);
     say(`${name}: ${starts} damaged starts so far`);
   }
   for (const [line, count] of [...total].sort()) console.log(`  ${line}: ${count}`);
@@ -141,11 +147,7 @@ async function everySize(): Promise<void> {
   const seen = new Map<GrowthPoint, number>();
   const handOvers: number[] = [];
   let round = 0;
-  for (
-    let freeKib = Number(values.from);
-    freeKib <= Number(values.to);
-    freeKib += Number(values.step)
-  ) {
+  for (let freeKib = fromKib; freeKib <= toKib; freeKib += stepKib) {
     round += 1;
     const leads = round % 2 === 1;
     const valueBytes = round % 4 < 2 ? 8_000 : 200;
@@ -170,13 +172,14 @@ async function everyCall(): Promise<void> {
   const stage = await stageOn(scene, folder);
   await stage.victim.stop("SIGKILL");
   const total = { ended: 0, wentOn: 0 };
-  for (const call of values.calls.split(",")) {
-    for (const error of values.errors.split(",")) {
+  for (const call of calls) {
+    for (const error of errors) {
       await everyTime(stage, `${call}:error=${error}`, total);
     }
   }
   await stage.startVictim();
   await stage.judge();
+  if (total.ended + total.wentOn === 0) throw new Error("no call was met: nothing is shown");
   say(
     `${total.ended + total.wentOn} faults: ${total.ended} ended the member, ${total.wentOn} did not; ` +
       "nothing lost",
@@ -189,7 +192,7 @@ async function everyTime(
   total: { ended: number; wentOn: number },
 ): Promise<void> {
   let inVain = 0;
-  for (let when = 1; when <= Number(values.times) && inVain < inVainMax; when++) {
+  for (let when = 1; when <= timesMax && inVain < inVainMax; when++) {
     const { ended, met, said } = await injectedRound(stage, { inject: `${fault}:when=${when}` });
     inVain = met ? 0 : inVain + 1;
     if (!met) continue;

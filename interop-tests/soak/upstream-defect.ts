@@ -1,17 +1,16 @@
 import { mkdirSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { type GuardName, guardNames } from "../../src/raft/types.js";
 import {
   type BatchOptions,
   hasGoneWrong,
   type Run,
   runBatch,
-  type Scenario,
   scenarios,
   totalsOf,
 } from "../defect/batch.js";
 import type { Actor, Cast } from "../defect/stage.js";
 import type { DipVariant } from "../defect/trace.js";
+import { SoakArguments } from "../support/soak-arguments.js";
 
 const help = `usage: npm run soak -- upstream-defect [options]
 
@@ -37,36 +36,21 @@ you name, and counts what was lost. docs/upstream-defect.md explains it.
   --json             totals and runs as JSON on standard output
   --help
 
-Exit code 1: a run could not be carried out, or one with Quorate members and all guards went wrong.
+Exit code 1: a run could not be carried out, or one with Quorate members and all guards went wrong;
+2: an option makes no sense.
 `;
 
-function parse(args: readonly string[]) {
-  return parseArgs({
-    args: [...args],
-    options: {
-      scenario: { type: "string", default: "forced" },
-      seats: { type: "string", default: "0.3.15,0.3.15,0.3.15" },
-      writers: { type: "string", default: "0.3.15,0.3.15,0.3.15" },
-      "guards-off": { type: "string", default: "" },
-      runs: { type: "string", default: "10" },
-      parallel: { type: "string", default: "1" },
-      keep: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  }).values;
-}
-
-function countOf(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Error(`${text} is not a count`);
-  return Number(text);
-}
-
-function scenarioNamed(text: string): Scenario {
-  const found = scenarios.find((name) => name === text);
-  if (found === undefined) throw new Error(`no scenario ${text}: ${scenarios.join(", ")}`);
-  return found;
-}
+const flags = {
+  scenario: { type: "string", default: "forced" },
+  seats: { type: "string", default: "0.3.15,0.3.15,0.3.15" },
+  writers: { type: "string", default: "0.3.15,0.3.15,0.3.15" },
+  "guards-off": { type: "string", default: "" },
+  runs: { type: "string", default: "10" },
+  parallel: { type: "string", default: "1" },
+  keep: { type: "string" },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
 
 function castOf(text: string): Cast {
   const [a, b, c, ...more] = text.split(",").map(actorOf);
@@ -125,31 +109,28 @@ function tell(run: Run): void {
 }
 
 async function main(): Promise<void> {
-  const given = parse(process.argv.slice(2));
-  if (given.help) {
-    process.stdout.write(help);
-    return;
-  }
+  const program = "npm run soak -- upstream-defect";
+  const given = new SoakArguments({ program, help, options: flags });
   process.once("SIGINT", () => process.exit(1));
   const options: BatchOptions = {
-    scenario: scenarioNamed(given.scenario),
-    cast: castOf(given.seats),
-    writers: castOf(given.writers),
-    guardsOff: guardsOf(given["guards-off"]),
-    runs: countOf(given.runs),
-    parallel: countOf(given.parallel),
-    keepIn: given.keep ?? null,
+    scenario: given.word("scenario", scenarios),
+    cast: given.read("seats", castOf),
+    writers: given.read("writers", castOf),
+    guardsOff: given.read("guards-off", guardsOf),
+    runs: given.count("runs"),
+    parallel: given.count("parallel", { to: 100 }),
+    keepIn: given.text("keep") ?? null,
   };
   if (options.keepIn !== null) mkdirSync(options.keepIn, { recursive: true });
   const runs = await runBatch(options, tell);
   const totals = totalsOf(runs);
-  if (given.json) {
+  if (given.isSet("json")) {
     const { scenario, cast, writers, guardsOff } = options;
     const report = { scenario, cast, writers, guardsOff, totals, runs };
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
   say(
-    `${options.scenario}, ${given.seats}: ${totals.runs} runs, ${totals.diverged} diverged, ` +
+    `${options.scenario}, ${Object.values(options.cast).join(",")}: ${totals.runs} runs, ${totals.diverged} diverged, ` +
       `${totals.lost} of ${totals.acknowledged} acknowledged writes lost in ${totals.runsWithLosses} runs, ` +
       `${totals.unsettled} not settled, ${totals.dipped} with commits at a low term; longest wait for a leader ${totals.leaderMsMax} ms`,
   );

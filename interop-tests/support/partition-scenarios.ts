@@ -353,6 +353,21 @@ async function lostPackets(cluster: PartitionCluster): Promise<number> {
 }
 
 /** One line of a report. */
+/** More than two elections for one change of leader are no split votes. */
+const splitVotesMax = 2;
+
+/** What was not to happen to members that are all Quorate, on a machine that did not stand still. */
+export function faultsOf(scenario: PartitionScenario, result: ScenarioResult): string[] {
+  const { changesMax, losesNothing = false } = scenario;
+  // Where an election is due, its votes may be split.
+  const termsMax = changesMax === 0 ? 0 : changesMax + splitVotesMax;
+  return [
+    ...(result.changes > changesMax ? ["TOO MANY changes of leader"] : []),
+    ...(result.terms > termsMax ? ["TOO MANY terms: an election that nobody needed"] : []),
+    ...(result.lostPackets === 0 && !losesNothing ? ["NOTHING was cut"] : []),
+  ];
+}
+
 export function resultLine(result: ScenarioResult): string {
   const { name, changes, terms, acked, longestPauseMs, settledMs, lostPackets } = result;
   return (

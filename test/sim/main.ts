@@ -1,4 +1,5 @@
-import { parseArgs } from "node:util";
+import { SoakArguments } from "../../interop-tests/support/soak-arguments.js";
+import { mutants } from "./mutants.js";
 import { replayMutant, runMutants } from "./mutation-run.js";
 import { profiles } from "./profiles.js";
 import { type Outcome, type RunOptions, runSeed } from "./run-seed.js";
@@ -24,7 +25,9 @@ Simulates clusters of Quorate members over disks, wires and clocks that fail. On
   --help          this text
 `;
 
-const { values } = parseArgs({
+const given = new SoakArguments({
+  program: "npm run sim",
+  help,
   options: {
     seed: { type: "string" },
     seeds: { type: "string" },
@@ -43,21 +46,19 @@ const { values } = parseArgs({
   },
 });
 
-function number(text: string | undefined, otherwise: number): number {
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (Number.isFinite(value) && value >= 0) return value;
-  process.stderr.write(`${text} is no number\n`);
-  process.exit(2);
-}
-
 const print = (line: string) => void process.stdout.write(`${line}\n`);
-const profile = values.profile;
-if (profile !== undefined && profiles[profile] === undefined) {
-  process.stderr.write(`no profile ${profile}: there is ${Object.keys(profiles).join(", ")}\n`);
-  process.exit(2);
-}
-const common = { profile, faultsMs: number(values.faults, 25_000) };
+const profile =
+  given.text("profile") === undefined ? undefined : given.word("profile", Object.keys(profiles));
+const common = { profile, faultsMs: given.number("faults", { otherwise: 25_000 }) };
+const hours = given.text("hours") === undefined ? null : given.number("hours", { from: 0.0001 });
+const count = given.count("seeds", { otherwise: 100 });
+const first = given.count("from", {
+  from: 0,
+  otherwise: hours === null ? 1 : Date.now() % 1_000_000_000,
+});
+const oneSeed = given.text("seed") === undefined ? null : given.count("seed", { from: 0 });
+const names = mutants.map(({ name }) => name);
+const mutant = given.text("mutant") === undefined ? null : given.word("mutant", names);
 const sum = {
   runs: 0,
   failed: 0,
@@ -73,24 +74,20 @@ process.on("SIGINT", () => {
   isInterrupted = true;
 });
 
-if (values.help === true) print(help);
-else if (values.mutant !== undefined) {
-  const { mutant: name, ...rest } = values;
-  const others = Object.entries(rest).map(([option, value]) =>
-    value === true ? `--${option}` : `--${option}=${value}`,
-  );
-  process.exitCode = await replayMutant(name, others);
-} else if (values.mutants === true) {
+const replayed = mutants.find(({ name }) => name === mutant);
+if (replayed !== undefined) {
+  process.exitCode = await replayMutant(replayed, given.without("mutant"));
+} else if (given.isSet("mutants")) {
   const isFound = await runMutants({
-    seedsMax: number(values.seeds, 100),
-    only: values.only ?? "",
+    seedsMax: count,
+    only: given.text("only") ?? "",
     print,
     isInterrupted: () => isInterrupted,
   });
   process.exitCode = isFound ? 0 : 1;
-} else if (values.seed !== undefined) {
-  const options = { ...common, seed: number(values.seed, 1) };
-  const outcome = await runSeed(values.quiet === true ? options : { ...options, print });
+} else if (oneSeed !== null) {
+  const options = { ...common, seed: oneSeed };
+  const outcome = await runSeed(given.isSet("quiet") ? options : { ...options, print });
   await report(outcome, options);
 } else await runMany();
 
@@ -107,25 +104,24 @@ function add(outcome: Outcome): void {
 }
 
 async function runMany(): Promise<void> {
-  const hours = values.hours === undefined ? null : number(values.hours, 0);
-  const count = hours === null ? number(values.seeds, 100) : Number.POSITIVE_INFINITY;
-  const first = number(values.from, hours === null ? 1 : Date.now() % 1_000_000_000);
+  const end = hours === null ? first + count : Number.POSITIVE_INFINITY;
   const endMs = hours === null ? Number.POSITIVE_INFINITY : performance.now() + hours * 3_600_000;
   print(`seeds from ${first} on`);
   let toldMs = performance.now();
-  for (let seed = first; seed < first + count && performance.now() < endMs; seed += 1) {
+  for (let seed = first; seed < end && performance.now() < endMs; seed += 1) {
     if (isInterrupted) break;
     const options = { ...common, seed };
     const outcome = await runSeed(options);
     add(outcome);
-    if (outcome.failure !== null || values.json === true) await report(outcome, options);
-    if (outcome.failure !== null && values["until-failure"] === true) break;
-    if (performance.now() - toldMs > 10_000 && values.json !== true) {
+    if (outcome.failure !== null || given.isSet("json")) await report(outcome, options);
+    if (outcome.failure !== null && given.isSet("until-failure")) break;
+    if (performance.now() - toldMs > 10_000 && !given.isSet("json")) {
       toldMs = performance.now();
       print(`${sum.runs} runs, seed ${seed}, ${sum.failed} failed`);
     }
   }
-  if (values.json === true) return;
+  if (sum.runs === 0) process.exitCode = 1;
+  if (given.isSet("json")) return;
   print(
     `${sum.runs} runs, ${sum.failed} failed: ${Math.round(sum.simulatedMs / 1_000)} s of simulated time, ` +
       `${sum.steps} events traced, ${sum.acknowledged} writes acknowledged`,
@@ -138,7 +134,7 @@ async function runMany(): Promise<void> {
 async function report(outcome: Outcome, options: RunOptions): Promise<void> {
   const { seed, profile: name, failure, invariant, acknowledged, committed } = outcome;
   if (failure !== null) process.exitCode = 1;
-  if (values.json === true) {
+  if (given.isSet("json")) {
     print(JSON.stringify({ seed, profile: name, invariant, message: failure?.message }));
     return;
   }
@@ -152,7 +148,7 @@ async function report(outcome: Outcome, options: RunOptions): Promise<void> {
   print(`seed ${seed} (${name}) FAILED: ${failure.stack ?? failure.message}`);
   const chosen = profile === undefined ? "" : ` --profile ${profile}`;
   print(`again, with its trace: npm run sim -- --seed ${seed}${chosen}`);
-  if (values["no-shrink"] === true) return;
+  if (given.isSet("no-shrink")) return;
   const shorter = await shrink(outcome, options, 60);
   print(`${shorter.deeds.length} of its ${outcome.deeds.length} deeds are enough to fail:`);
   for (const line of listed(shorter.deeds)) print(line);

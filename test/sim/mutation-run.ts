@@ -7,6 +7,8 @@ import type { Mutant } from "./mutant.js";
 import { mutants } from "./mutants.js";
 
 const build = fileURLToPath(new URL("../..", import.meta.url));
+/** All that the simulator needs of the tests on real processes. */
+const argumentsFile = join("interop-tests", "support", "soak-arguments.js");
 const packages = fileURLToPath(new URL("../../../node_modules", import.meta.url));
 
 export interface MutationOptions {
@@ -63,11 +65,7 @@ export async function runMutant(
 }
 
 /** The simulator itself over the changed code, with its output here. @returns its exit code. */
-export async function replayMutant(name: string, args: readonly string[]): Promise<number> {
-  const mutant = mutants.find((each) => each.name === name);
-  if (mutant === undefined) {
-    throw new Error(`no mutant ${name}: there is ${mutants.map((each) => each.name).join(", ")}`);
-  }
+export async function replayMutant(mutant: Mutant, args: readonly string[]): Promise<number> {
   const chosen = mutant.profile === undefined ? [] : ["--profile", mutant.profile];
   return await withMutant(mutant, (program) => {
     const child = spawn(process.execPath, [program, ...chosen, ...args], { stdio: "inherit" });
@@ -82,7 +80,7 @@ export async function replayMutant(name: string, args: readonly string[]): Promi
 async function withMutant<T>(mutant: Mutant, run: (program: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), `quorate-mutant-${mutant.name}-`));
   try {
-    for (const part of ["src", "protocol", join("test", "sim")]) {
+    for (const part of ["src", "protocol", join("test", "sim"), argumentsFile]) {
       cpSync(join(build, part), join(folder, part), { recursive: true });
     }
     symlinkSync(packages, join(folder, "node_modules"));

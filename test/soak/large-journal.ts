@@ -1,7 +1,15 @@
-import { linkSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { SoakArguments } from "../../interop-tests/support/soak-arguments.js";
 import { costOf, writeLargeJournal } from "../files/support/large-journal.js";
 import { address } from "../files/support/made-files.js";
 
@@ -18,7 +26,9 @@ const help = `Makes a journal of a wanted size, and shows what inspect, verify, 
   --help
 `;
 
-const { values } = parseArgs({
+const given = new SoakArguments({
+  program: "npm run soak -- large-journal",
+  help,
   options: {
     mib: { type: "string", default: "1024" },
     "value-bytes": { type: "string", default: "1000" },
@@ -30,19 +40,18 @@ const { values } = parseArgs({
   },
 });
 
-function count(name: "mib" | "value-bytes" | "keys" | "max-rss-mib"): number {
-  const number = Number(values[name]);
-  if (Number.isSafeInteger(number) && number > 0) return number;
-  console.error(`--${name} is ${JSON.stringify(values[name])} but must be a whole number from 1`);
-  process.exit(2);
-}
-
 const mib = 1024 ** 2;
+const bytes = given.count("mib") * mib;
+const valueBytes = given.count("value-bytes");
+const keys = given.count("keys");
+const rssMibMax = given.count("max-rss-mib");
+const makeIn = given.text("folder") ?? tmpdir();
+if (!existsSync(makeIn)) given.refuse(`--folder: there is no folder ${makeIn}`);
 /** Less than a record. */
 const cutBytes = 100;
 
 async function run(): Promise<boolean> {
-  const folder = mkdtempSync(join(values.folder, "quorate-large-"));
+  const folder = mkdtempSync(join(makeIn, "quorate-large-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
@@ -52,14 +61,8 @@ async function run(): Promise<boolean> {
   }
   try {
     const journal = join(folder, `${address}.journal`);
-    const bytes = count("mib") * mib;
     const entries = writeLargeJournal(journal, {
-      ...{
-        bytes,
-        valueBytes: count("value-bytes"),
-        keys: count("keys"),
-        isSealed: !values.vanilla,
-      },
+      ...{ bytes, valueBytes, keys, isSealed: !given.isSet("vanilla") },
     });
     console.log(`${(statSync(journal).size / mib).toFixed(0)} MiB, ${entries} entries`);
     // The same once more, as another member's.
@@ -75,7 +78,7 @@ async function run(): Promise<boolean> {
       const figures = `${cost.seconds.toFixed(1)} s (processor ${cost.cpuSeconds.toFixed(1)} s), ${rss.toFixed(0)} MiB`;
       console.log(`${shown.padEnd(44)} exit ${cost.code}, ${figures}`);
       const isExpected = codes.some((code) => code === cost.code);
-      isFine = isFine && isExpected && rss > 0 && rss <= count("max-rss-mib");
+      isFine = isFine && isExpected && rss > 0 && rss <= rssMibMax;
     };
     for (const args of [
       ["inspect", journal, "--json"],
@@ -99,5 +102,4 @@ async function run(): Promise<boolean> {
   }
 }
 
-if (values.help) console.log(help);
-else process.exitCode = (await run()) ? 0 : 1;
+process.exitCode = (await run()) ? 0 : 1;

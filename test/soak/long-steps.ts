@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { SoakArguments } from "../../interop-tests/support/soak-arguments.js";
 import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
 import { nodeLimits } from "../../src/node/limits.js";
 import { Store } from "../../src/store/store.js";
@@ -12,7 +12,9 @@ const help = `Fills a store and shows the longest single step of each kind, in m
   --help
 `;
 
-const { values } = parseArgs({
+const given = new SoakArguments({
+  program: "npm run soak -- long-steps",
+  help,
   options: {
     keys: { type: "string", default: "950000" },
     ttl: { type: "boolean", default: false },
@@ -56,7 +58,7 @@ function* each(from: number, to: number, slice: number, run: (n: number) => void
 
 function run(keys: number): void {
   const store = new Store();
-  const lives = values.ttl ? { expire: 100 } : {};
+  const lives = given.isSet("ttl") ? { expire: 100 } : {};
   const set = (n: number, more = lives) => {
     const value = { value: "x", updated: 0, created: 0, ...more };
     store.apply(encodeSet(`/key/${n}`, value), n + 2);
@@ -79,5 +81,4 @@ function run(keys: number): void {
   snapshot.end();
 }
 
-if (values.help) process.stdout.write(help);
-else run(Number(values.keys));
+run(given.count("keys"));
