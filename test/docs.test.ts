@@ -216,6 +216,26 @@ describe("README", () => {
   });
 });
 
+describe("docs/safety.md", () => {
+  /** The tables of what is promised; the last cell of each row names what shows it. */
+  const promised = read("docs/safety.md").split("\n## What PySyncObj does")[0] ?? "";
+  const rows = [...promised.matchAll(/^\| (.+) \|$/gm)]
+    .map(([, cells = ""]) => cells.split(" | "))
+    .filter((cells) => !cells.some((cell) => /^(?:\| )?promise$|^-+$/.test(cell)));
+
+  it("has its rows", () => assert.ok(rows.length >= 20, `only ${rows.length} rows`));
+
+  for (const cells of rows) {
+    const promise = cells.slice(0, -1).join(" | ");
+    it(`names a test or a command: ${promise.slice(0, 60)}`, () => {
+      const shownBy = cells.at(-1) ?? "";
+      const tests = [...shownBy.matchAll(/[\w./-]+\.test\.ts/g)].map(([path]) => path);
+      assert.ok(tests.length > 0 || /`npm run [^`]+`/.test(shownBy), shownBy);
+      for (const path of tests) assert.ok(existsSync(join(root, path)), path);
+    });
+  }
+});
+
 describe("protocol/divergences.md", () => {
   const rows = read("protocol/divergences.md")
     .split("\n")

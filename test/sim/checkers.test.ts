@@ -2,10 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeNoOp } from "../../protocol/log/commands.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
-import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { failReason, type PeerMessage } from "../../protocol/wire/messages.js";
+import { RaftLog } from "../../src/raft/raft-log.js";
 import { Store } from "../../src/store/store.js";
+import { AcknowledgedStays } from "./checkers/acknowledged.js";
 import type { MemberView } from "./checkers/checker.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
+import { IndexOrder } from "./checkers/index-order.js";
+import { LogMatching } from "./checkers/log-matching.js";
 import { StoreIsFold } from "./checkers/store-fold.js";
 import { History } from "./history.js";
 
@@ -97,4 +101,78 @@ test("a store that is wrong for the time of one entry is found", () => {
   assert.throws(() => look(6), /store is not what entries 1…6 make/);
   commit(7, "7");
   look(7);
+});
+
+/** A member by its log alone, of these terms from index 1 on, all applied. */
+function holder(address: string, terms: readonly number[], text = "x", life = 1): MemberView {
+  const command = (index: number) =>
+    encodeSet(`/${index}`, { value: text, created: 1, updated: 1 });
+  const entries = terms.map((term, at) => ({ index: at + 1, term, command: command(at + 1) }));
+  const raft = { log: new RaftLog(entries), mustRefetch: false };
+  return { address, life, raft, appliedIndex: terms.length } as unknown as MemberView;
+}
+
+test("entries of one index and term that differ are found, and so are ones that differ before them", () => {
+  const checker = new LogMatching();
+  checker.step(holder("a:1", [1, 1, 2]));
+  checker.step(holder("b:1", [1, 1, 2, 2]));
+  // Another term at an index is another entry, until somebody commits one of them.
+  checker.step(holder("c:1", [1, 1, 3]));
+  assert.throws(
+    () => checker.step(holder("d:1", [1, 1, 2], "y")),
+    /log-matching.*d:1 holds entry 1 of term 1.*a:1/,
+  );
+  assert.throws(
+    () => checker.step(holder("e:1", [1, 2, 2])),
+    /log-matching.*before entry 3 of term 2.*e:1 has an entry of term 2, a:1 one of 1/,
+  );
+  // In another life of a member its log is looked at anew, also where it has not grown.
+  assert.throws(() => checker.step(holder("b:1", [1, 1, 2, 2], "y", 2)), /log-matching/);
+});
+
+interface Indices {
+  readonly applied: number;
+  readonly commit: number;
+  readonly last: number;
+  readonly durable: number;
+  readonly life: number;
+  readonly mustRefetch: boolean;
+}
+
+function at(parts: Partial<Indices>): MemberView {
+  const usual = { applied: 2, commit: 3, last: 4, durable: 4, life: 1, mustRefetch: false };
+  const { applied, commit, last, durable, life, mustRefetch } = { ...usual, ...parts };
+  const raft = {
+    ...{ commitIndex: commit, lastApplied: applied, applyingTo: applied, durableIndex: durable },
+    ...{ log: { lastIndex: last }, mustRefetch },
+  };
+  return { address: "a:1", life, raft, appliedIndex: applied } as unknown as MemberView;
+}
+
+test("indices out of their order, or going back in a life, are found", () => {
+  const wrong: readonly Partial<Indices>[] = [{ applied: 4 }, { commit: 5 }, { durable: 5 }];
+  for (const parts of wrong) {
+    assert.throws(() => new IndexOrder().step(at(parts)), /index-order.*applied/);
+  }
+  const back: readonly Partial<Indices>[] = [{ commit: 2 }, { applied: 1 }];
+  for (const parts of back) {
+    const checker = new IndexOrder();
+    checker.step(at({}));
+    assert.throws(() => checker.step(at(parts)), /index-order.*commit index went from 3/);
+    // A start begins from what the disk holds, and who has to refetch from what its leader sends.
+    checker.step(at({ ...parts, life: 2 }));
+    checker.step(at({ applied: 1, commit: 1, life: 2, mustRefetch: true }));
+  }
+});
+
+test("in the end most members have come as far as the last write that was acknowledged, in whatever order", () => {
+  const members = [holder("a:1", [1, 1]), holder("b:1", [1, 1]), holder("c:1", [1, 1, 1])];
+  const history = new History();
+  const checker = new AcknowledgedStays(history);
+  const entries = members.at(-1)?.raft.log.slice(1, 3) ?? [];
+  for (const entry of entries) history.commit(entry, "c:1", 1);
+  for (const { command } of entries.slice(1).reverse()) {
+    checker.told({ by: "c:1", command, error: failReason.success });
+  }
+  assert.throws(() => checker.end(members), /a:1 ends at 2, entry 3 was acknowledged/);
 });
