@@ -68,6 +68,8 @@ const sum = {
   lost: 0,
   losing: 0,
   folded: 0,
+  torn: 0,
+  unproven: 0,
 };
 let isInterrupted = false;
 process.on("SIGINT", () => {
@@ -101,6 +103,7 @@ function add(outcome: Outcome): void {
   if ((outcome.mixed?.folded ?? 0) > 0) sum.folded += 1;
   if (lost > 0) sum.losing += 1;
   if (outcome.failure !== null) sum.failed += 1;
+  if (outcome.gaveUp !== null) sum[outcome.gaveUp] += 1;
 }
 
 async function runMany(): Promise<void> {
@@ -127,21 +130,24 @@ async function runMany(): Promise<void> {
       `${sum.steps} events traced, ${sum.acknowledged} writes acknowledged`,
   );
   print(`vanilla members lost ${sum.lost} acknowledged writes in ${sum.losing} runs`);
+  print(
+    `not held to agree in the end: ${sum.torn} runs torn, ${sum.unproven} unproven (docs/simulation.md)`,
+  );
   if (sum.folded > 0)
     print(`stores were compared with all that was committed in ${sum.folded} mixed runs`);
 }
 
 async function report(outcome: Outcome, options: RunOptions): Promise<void> {
-  const { seed, profile: name, failure, invariant, acknowledged, committed } = outcome;
+  const { seed, profile: name, failure, invariant, acknowledged, committed, gaveUp } = outcome;
   if (failure !== null) process.exitCode = 1;
   if (given.isSet("json")) {
-    print(JSON.stringify({ seed, profile: name, invariant, message: failure?.message }));
+    print(JSON.stringify({ seed, profile: name, invariant, gaveUp, message: failure?.message }));
     return;
   }
   if (failure === null) {
     const hash = outcome.hash.toString(16).padStart(8, "0");
     print(
-      `seed ${seed} (${name}): well, ${acknowledged} writes acknowledged, ${committed} entries, trace ${hash}`,
+      `seed ${seed} (${name}): well${gaveUp === null ? "" : ` (${gaveUp} in the end)`}, ${acknowledged} writes acknowledged, ${committed} entries, trace ${hash}`,
     );
     return;
   }

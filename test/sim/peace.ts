@@ -19,8 +19,15 @@ const soundDisk: DiskFaults = {
   ...{ slowness: 1, holdsDumps: false },
 };
 
-/** All faults end. Then every member must take a write, and all must come to agree. */
-export async function makePeace(cluster: Cluster, workload: Workload): Promise<void> {
+/** Why nobody has to lead in the end: then only safety is judged, and a fault of liveness would not show. */
+export type GivenUp = "torn" | "unproven";
+
+/**
+ * All faults end. Then every member must take a write, and all must come to agree.
+ *
+ * @returns why that was given up; null where they did.
+ */
+export async function makePeace(cluster: Cluster, workload: Workload): Promise<GivenUp | null> {
   await endFaults(cluster);
   const begunMs = cluster.timeline.nowMs;
   const wrote = new Set<AnySeat>();
@@ -37,19 +44,19 @@ export async function makePeace(cluster: Cluster, workload: Workload): Promise<v
     if (turn % 10 === 4) handOver(cluster, Math.floor(turn / 10));
     await cluster.run(cluster.timeline.nowMs + 500);
     const ours = cluster.seats.filter((seat) => seat instanceof Seat);
-    if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return;
+    if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return null;
     if (!isUnproven(stancesOf(cluster))) provenMs = cluster.timeline.nowMs;
     const why = whyGivenUp(cluster, begunMs, provenMs);
     if (why !== null) {
       cluster.say("world", `${why}: ${stateOf(cluster)}`);
-      return;
+      return why;
     }
   }
   throw new Violation("liveness", `after ${peaceMsMax} ms without faults: ${stateOf(cluster)}`);
 }
 
-/** @returns why nobody has to lead in the end; null where they are not given up. */
-function whyGivenUp(cluster: Cluster, begunMs: number, provenMs: number): string | null {
+/** @returns null where they are not given up yet. */
+function whyGivenUp(cluster: Cluster, begunMs: number, provenMs: number): GivenUp | null {
   const { nowMs } = cluster.timeline;
   if (nowMs > begunMs + tornMsMax && isTorn(cluster)) return "torn";
   return nowMs > provenMs + tornMsMax ? "unproven" : null;

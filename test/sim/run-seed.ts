@@ -5,7 +5,7 @@ import { Cluster } from "./cluster.js";
 import { carryOut, type Deed } from "./deeds.js";
 import { StrictJudge } from "./judge.js";
 import { MixedJudge, type MixedSum } from "./mixed-judge.js";
-import { makePeace } from "./peace.js";
+import { type GivenUp, makePeace } from "./peace.js";
 import { type Profile, planDeeds, profiles } from "./profiles.js";
 import { Trace } from "./trace.js";
 import { Violation } from "./violation.js";
@@ -35,6 +35,8 @@ export interface Outcome {
   readonly committed: number;
   /** Of a cluster with vanilla members: what they lost. */
   readonly mixed: MixedSum | null;
+  /** Why its members did not have to agree in the end; null: they had to. */
+  readonly gaveUp: GivenUp | null;
   readonly simulatedMs: number;
 }
 
@@ -65,7 +67,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
     ...(options.guardsOff === undefined ? {} : { guardsOff: options.guardsOff }),
   });
   const workload = new Workload(cluster, profile, chance.fork());
-  const failure = await play(cluster, workload, { profile, deeds, faultsMs });
+  const { failure, gaveUp } = await play(cluster, workload, { profile, deeds, faultsMs });
   return {
     seed,
     profile: name,
@@ -77,6 +79,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
     acknowledged: judge.acknowledged,
     committed: judge.committed,
     mixed: isMixed ? mixed.sum : null,
+    gaveUp,
     simulatedMs: cluster.timeline.nowMs,
   };
 }
@@ -87,8 +90,11 @@ interface Plan {
   readonly faultsMs: number;
 }
 
-async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<Error | null> {
+type Ending = Pick<Outcome, "failure" | "gaveUp">;
+
+async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<Ending> {
   const rejections: unknown[] = [];
+  let gaveUp: GivenUp | null = null;
   const onRejection = (error: unknown) => void rejections.push(error);
   process.on("unhandledRejection", onRejection);
   try {
@@ -99,12 +105,12 @@ async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<E
     for (const deed of plan.deeds) cluster.timeline.at(deed.atMs, () => carryOut(cluster, deed));
     await cluster.run(plan.faultsMs);
     workload.stop();
-    await makePeace(cluster, workload);
+    gaveUp = await makePeace(cluster, workload);
     cluster.end();
     if (rejections.length > 0) throw rejections[0];
-    return null;
+    return { failure: null, gaveUp };
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return { failure: error instanceof Error ? error : new Error(String(error)), gaveUp };
   } finally {
     process.off("unhandledRejection", onRejection);
     for (const seat of cluster.seats) seat.kill();
