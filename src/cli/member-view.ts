@@ -1,6 +1,6 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { type MemberStatus, parseMembers, parseStatus } from "../../protocol/wire/utility.js";
-import { softwareOf } from "../tools/software.js";
+import { softwareOf, toldDegraded } from "../tools/software.js";
 
 /** What a member answers to `status`, as the commands show it. */
 export interface StatusView {
@@ -19,6 +19,8 @@ export interface StatusView {
   readonly observers: number;
   readonly uptimeSec: number;
   readonly codeVersion: number;
+  /** Codes of docs/doctor.md, none: all is well; null: PySyncObj's members tell nothing of the kind. */
+  readonly degraded: readonly string[] | null;
   /** False: the member cannot hand leadership over. */
   readonly knowsTransfer: boolean;
   /** In order of address, the member itself among them. */
@@ -57,6 +59,7 @@ export function viewStatus(reply: PyValue): StatusView {
     observers: status.observers.filter((observer) => observer.connected).length,
     uptimeSec: status.uptimeSec,
     codeVersion: status.enabledCodeVersion,
+    degraded: toldDegraded(status),
     knowsTransfer: software.knowsTransfer,
     members: peersOf(status),
   };

@@ -42,6 +42,7 @@ function formatStatus(address: string, status: StatusView): string {
     ["log length", show(status.logLength)],
     ["observers", show(status.observers)],
     ["uptime", `${status.uptimeSec} s`],
+    ...degradedRow(status),
   ]);
   const rows = status.members.map((member) => [
     member.address,
@@ -50,4 +51,9 @@ function formatStatus(address: string, status: StatusView): string {
     show(member.nextIndex),
   ]);
   return `${pairs}\n${formatTable(["MEMBER", "CONNECTED", "MATCH", "NEXT"], rows)}`;
+}
+
+function degradedRow({ degraded }: StatusView): [string, string][] {
+  if (degraded === null) return [];
+  return [["degraded", degraded.length === 0 ? "-" : degraded.join(", ")]];
 }

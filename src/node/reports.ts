@@ -1,42 +1,26 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
-import { laterEndCode, laterEndText } from "../raft/guards/covered-claim.js";
 import { leavingMembers } from "../raft/history.js";
-import { isLogFull, logFullText } from "../raft/log-bound.js";
-import type { RaftState } from "../raft/state.js";
-import { refusedCode, tooLargeText } from "../raft/too-large.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
-import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
-import { fullText } from "./data-quota.js";
+import { type DegradedSources, degradedOf } from "./degraded.js";
 import type { MemberNetwork } from "./environment.js";
-import { nodeLimits } from "./limits.js";
-import {
-  type DegradedReason,
-  type KvEntryReport,
-  type KvReport,
-  type MemberReport,
-  type PeerKind,
-  refetchingCode,
-  type StatusReport,
+import type {
+  KvEntryReport,
+  KvReport,
+  MemberReport,
+  PeerKind,
+  StatusReport,
 } from "./member-types.js";
-import type { Notes } from "./notes.js";
 import { quorateVersion } from "./version.js";
 
-export interface ReportSources {
-  readonly state: RaftState;
+export interface ReportSources extends DegradedSources {
   readonly network: Pick<MemberNetwork, "counters" | "isConnected">;
-  readonly notes: Notes;
   readonly uptimeMs: number;
   /** Seconds since 1970. */
   readonly wallSec: number;
   readonly codeVersion: number;
-  /** What the store's data come to, and what they may. */
-  readonly dataBytes: number;
-  readonly dataBytesMax: number;
-  /** What is committed and not applied. */
-  readonly heldBack: HeldBack | null;
 }
 
 const stateNumber = { follower: 0, candidate: 1, leader: 2 } as const;
@@ -78,10 +62,7 @@ export function wireStatus(sources: ReportSources): MemberStatus {
       ["quorate_last_index", state.log.lastIndex],
       ["quorate_last_term", state.log.lastTerm],
       ["quorate_leaving", leavingMembers(state)],
-      [
-        "quorate_degraded",
-        [...sources.notes.degraded(), ...tooMuch(sources)].map(({ code }) => code),
-      ],
+      ["quorate_degraded", degradedOf(sources).map(({ code }) => code)],
     ]),
   };
 }
@@ -122,60 +103,9 @@ export function statusReport(sources: ReportSources): StatusReport {
     members: [self, ...others],
     observers: state.observers.size,
     uptimeMs: Math.round(sources.uptimeMs),
-    degraded: [
-      ...notes.degraded(),
-      ...(state.showsMissing ? [{ code: refetchingCode, message: refetching(state) }] : []),
-      ...unprovenLog(state),
-      ...laterEnd(state),
-      ...tooMuch(sources),
-    ],
+    degraded: degradedOf(sources),
     counters: { ...network.counters(), ...notes.counters() },
   };
-}
-
-function refetching({ forgotTerm }: RaftState): string {
-  const waits = "waits for a leader to bring it up to date: no vote";
-  return forgotTerm
-    ? `${waits}, and follows nobody before enough others have told their terms`
-    : waits;
-}
-
-/** Without a word here nobody would know why there is no leader, nor what to do. */
-function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
-  if (unproven === null) return [];
-  const { peer, lastTerm } = unproven;
-  const message =
-    `does not lead with the vote of ${peer}: that member forgets its term, and its log ends in term ` +
-    `${lastTerm}, which was led twice, so that nobody can tell whether it is the beginning of ours. Start ` +
-    "the members that are away. Where none of them comes back, compare the files of the two (quorate " +
-    `doctor DIR DIR); where ${peer} has nothing that is missing here, start it with an empty directory`;
-  return [{ code: "forgetful-voter", message }];
-}
-
-function laterEnd({ laterEnd: end }: RaftState): DegradedReason[] {
-  return end === null ? [] : [{ code: laterEndCode, message: laterEndText(end) }];
-}
-
-/** All that has to do with a bound on what is held. */
-function tooMuch(sources: ReportSources): DegradedReason[] {
-  return [...tooLarge(sources.state), ...notApplied(sources), ...full(sources)];
-}
-
-function notApplied({ heldBack }: ReportSources): DegradedReason[] {
-  return heldBack === null ? [] : [{ code: heldBackCode, message: heldBackText(heldBack) }];
-}
-
-function tooLarge(state: RaftState): DegradedReason[] {
-  const { tooLarge: refused } = state;
-  if (refused !== null)
-    return [{ code: refusedCode(refused.what), message: tooLargeText(refused) }];
-  return isLogFull(state) ? [{ code: refusedCode("log"), message: logFullText(state) }] : [];
-}
-
-/** So do all members say that hold the same, whoever leads them: before the last write is refused. */
-function full({ dataBytes, dataBytesMax }: ReportSources): DegradedReason[] {
-  if (dataBytes <= dataBytesMax * nodeLimits.nearlyFullShare) return [];
-  return [{ code: "data-full", message: fullText(dataBytes, dataBytesMax) }];
 }
 
 function memberReport({ state, network }: ReportSources, address: string): MemberReport {

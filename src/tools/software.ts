@@ -24,6 +24,9 @@ export interface Software {
 /** The key beside upstream's in which a Quorate member tells its own version. */
 const quorateVersionKey = "quorate_version";
 
+/** The key in which it tells what stands against it, as codes. */
+const degradedKey = "quorate_degraded";
+
 const firstLookedAt = 8;
 const lastThatForgets = 15;
 const lastLookedAt = 17;
@@ -48,6 +51,12 @@ export function softwareOf(status: MemberStatus): Software {
     // It came with 0.3.16.
     knowsTransfer: patch === null || patch > lastThatForgets,
   };
+}
+
+/** What a Quorate member says against itself; null where the member tells nothing of the kind. */
+export function toldDegraded(status: MemberStatus): readonly string[] | null {
+  const codes = status.extra.get(degradedKey);
+  return Array.isArray(codes) ? codes.map(String) : null;
 }
 
 function durabilityOf(patch: number | null): Durability {

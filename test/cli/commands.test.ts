@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { PyValue } from "../../protocol/pickle/values.js";
 import { FakeCluster, quorate } from "./fake-cluster.js";
 
 const [a, b, c, d] = ["a:1", "b:2", "c:3", "d:4"] as const;
@@ -134,6 +135,25 @@ c:3     yes        42     43
     cluster.members.set(a, { version: "0.3.17", up: true, extra: [["quorate_version", "0.1.0"]] });
     const { out } = await quorate(cluster, ["status", "--addr", a, "--json"]);
     assert.equal(JSON.parse(out).software, "Quorate 0.1.0");
+  });
+
+  it("shows what a Quorate member says against itself, and nothing of the kind of others", async () => {
+    const cluster = new FakeCluster([a, b], a);
+    const shown = async (address: string, degraded?: PyValue): Promise<[string, unknown]> => {
+      const extra: [string, PyValue][] = [["quorate_version", "0.1.0"]];
+      if (degraded !== undefined) extra.push(["quorate_degraded", degraded]);
+      cluster.members.set(a, { version: "0.3.17", up: true, extra });
+      const { out } = await quorate(cluster, ["status", "--addr", address]);
+      const json = await quorate(cluster, ["status", "--addr", address, "--json"]);
+      return [/^degraded.*$/m.exec(out)?.[0] ?? "", JSON.parse(json.out).degraded];
+    };
+    assert.deepEqual(await shown(a, []), ["degraded       -", []]);
+    assert.deepEqual(await shown(a, ["refetching", "no-space"]), [
+      "degraded       refetching, no-space",
+      ["refetching", "no-space"],
+    ]);
+    assert.deepEqual(await shown(a), ["", null]);
+    assert.deepEqual(await shown(b), ["", null]);
   });
 });
 

@@ -81,6 +81,23 @@ test("the status says whose log keeps the member from leading, and what to do", 
   assert.match(later.message, /c:1.* ends at 3 in term 7.*Start the members that are away/);
 });
 
+test("who asks by wire is told all that stands against the member, as by HTTP", () => {
+  const { state } = new Solo();
+  const notes = new Notes(silentLogger, () => 0);
+  const network = { counters: () => ({}), isConnected: () => true };
+  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
+  const told = () => wireStatus(sources).extra.get("quorate_degraded");
+  assert.deepEqual(told(), []);
+  state.mustRefetch = true;
+  assert.deepEqual(told(), ["refetching"]);
+  state.unprovenLog = { peer: "b:1", lastTerm: 2 };
+  state.laterEnd = { peer: "c:1", lastIndex: 3, lastTerm: 7 };
+  notes.degrade("dump-failed", "no room");
+  const codes = statusReport(sources).degraded.map(({ code }) => code);
+  assert.deepEqual(codes, ["dump-failed", "refetching", "forgetful-voter", "later-end"]);
+  assert.deepEqual(told(), codes);
+});
+
 test("a member whose removal is not committed is named to those that ask, as one that leaves", () => {
   const solo = new Solo({ log: [0, 1], term: 1 });
   const network = { counters: () => ({}), isConnected: () => true };

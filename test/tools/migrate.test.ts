@@ -67,6 +67,12 @@ describe("migrate check", () => {
       { [a]: old, [b]: old, [c]: { ...old, lastApplied: 50 } },
       ["stop", "stuck-applier"],
     ],
+    [
+      "waits for one that may lack acknowledged writes, though it follows",
+      { when: "after" },
+      { [a]: old, [b]: { extra: ours([["quorate_degraded", ["refetching"]]]) }, [c]: old },
+      ["wait", "degraded"],
+    ],
     ["is content after a change", { when: "after" }, { [a]: old, [b]: quorate, [c]: old }, ["go"]],
     [
       "sees that nothing was changed",

@@ -1,4 +1,5 @@
 import type { Finding } from "../findings.js";
+import { toldDegraded } from "../software.js";
 import { pairsOf, steadyLeader, type TwoLooks } from "./looks.js";
 
 /** Beyond it a log is not being compacted: all versions do it at 5,000 entries or every 300 s. */
@@ -80,14 +81,14 @@ function longLogs({ after }: TwoLooks): Finding[] {
 /** What Quorate members say of themselves. */
 function degraded({ after }: TwoLooks): Finding[] {
   return after.answers.flatMap(({ self, status }) => {
-    const codes = status.extra.get("quorate_degraded");
-    if (!Array.isArray(codes) || codes.length === 0) return [];
+    const codes = toldDegraded(status) ?? [];
+    if (codes.length === 0) return [];
     return [
       {
         code: "degraded",
         severity: "risk",
         members: [self],
-        says: `${self} says that it is degraded: ${codes.map(String).join(", ")}`,
+        says: `${self} says that it is degraded: ${codes.join(", ")}`,
         wayOut:
           "its log and `GET /health` have the sentence to each of these; docs/storage.md what to do",
       } satisfies Finding,

@@ -1,0 +1,76 @@
+import { laterEndCode, laterEndText } from "../raft/guards/covered-claim.js";
+import { isLogFull, logFullText } from "../raft/log-bound.js";
+import type { RaftState } from "../raft/state.js";
+import { refusedCode, tooLargeText } from "../raft/too-large.js";
+import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
+import { fullText } from "./data-quota.js";
+import { nodeLimits } from "./limits.js";
+import { type DegradedReason, refetchingCode } from "./member-types.js";
+import type { Notes } from "./notes.js";
+
+export interface DegradedSources {
+  readonly state: RaftState;
+  readonly notes: Notes;
+  /** What the store's data come to, and what they may. */
+  readonly dataBytes: number;
+  readonly dataBytesMax: number;
+  /** What is committed and not applied. */
+  readonly heldBack: HeldBack | null;
+}
+
+/** All that a member says against itself, to whoever asks: by wire, by HTTP, in its own program. */
+export function degradedOf(sources: DegradedSources): DegradedReason[] {
+  const { state, notes } = sources;
+  return [
+    ...notes.degraded(),
+    ...(state.showsMissing ? [{ code: refetchingCode, message: refetching(state) }] : []),
+    ...unprovenLog(state),
+    ...laterEnd(state),
+    ...tooMuch(sources),
+  ];
+}
+
+function refetching({ forgotTerm }: RaftState): string {
+  const waits = "waits for a leader to bring it up to date: no vote";
+  return forgotTerm
+    ? `${waits}, and follows nobody before enough others have told their terms`
+    : waits;
+}
+
+/** Without a word here nobody would know why there is no leader, nor what to do. */
+function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
+  if (unproven === null) return [];
+  const { peer, lastTerm } = unproven;
+  const message =
+    `does not lead with the vote of ${peer}: that member forgets its term, and its log ends in term ` +
+    `${lastTerm}, which was led twice, so that nobody can tell whether it is the beginning of ours. Start ` +
+    "the members that are away. Where none of them comes back, compare the files of the two (quorate " +
+    `doctor DIR DIR); where ${peer} has nothing that is missing here, start it with an empty directory`;
+  return [{ code: "forgetful-voter", message }];
+}
+
+function laterEnd({ laterEnd: end }: RaftState): DegradedReason[] {
+  return end === null ? [] : [{ code: laterEndCode, message: laterEndText(end) }];
+}
+
+/** All that has to do with a bound on what is held. */
+function tooMuch(sources: DegradedSources): DegradedReason[] {
+  return [...tooLarge(sources.state), ...notApplied(sources), ...full(sources)];
+}
+
+function notApplied({ heldBack }: DegradedSources): DegradedReason[] {
+  return heldBack === null ? [] : [{ code: heldBackCode, message: heldBackText(heldBack) }];
+}
+
+function tooLarge(state: RaftState): DegradedReason[] {
+  const { tooLarge: refused } = state;
+  if (refused !== null)
+    return [{ code: refusedCode(refused.what), message: tooLargeText(refused) }];
+  return isLogFull(state) ? [{ code: refusedCode("log"), message: logFullText(state) }] : [];
+}
+
+/** So do all members say that hold the same, whoever leads them: before the last write is refused. */
+function full({ dataBytes, dataBytesMax }: DegradedSources): DegradedReason[] {
+  if (dataBytes <= dataBytesMax * nodeLimits.nearlyFullShare) return [];
+  return [{ code: "data-full", message: fullText(dataBytes, dataBytesMax) }];
+}
