@@ -23,6 +23,7 @@ export {
 } from "./node/config-types.js";
 export type { DeleteOptions, SetOptions, WriteOptions } from "./node/kv-writer.js";
 export type {
+  DegradedCode,
   DegradedReason,
   MemberReport,
   MemberRole,

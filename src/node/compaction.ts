@@ -12,6 +12,10 @@ import { nodeLimits } from "./limits.js";
 import { heavyLogBytes } from "./log-bytes.js";
 import type { Notes } from "./notes.js";
 
+const damagedText =
+  "the dump on disk is damaged: it is sent to nobody, a new one is written from memory, where nothing is " +
+  "missing, and the old one is kept beside it. Check the disk";
+
 export interface CompactionHost {
   readonly state: RaftState;
   readonly applier: Applier;
@@ -55,8 +59,7 @@ export class Compaction {
     const { clock, storage, notes } = this.#host;
     const isOld = clock.monotonicMs() - this.#lastMs > this.#thresholds.minTimeMs;
     const isDue = this.#isLong() || isOld || storage.needsDump;
-    if (storage.needsDump)
-      notes.degrade("dump-damaged", "the dump on disk is damaged: check the disk");
+    if (storage.needsDump) notes.degrade("dump-damaged", damagedText);
     if (this.#hasJustFailed() || this.#isWaitedFor()) return;
     if (!isDue || this.#running !== null || !this.#isPossible()) return;
     // What was applied while the dump was written may be due already, and nothing more may follow.
@@ -210,7 +213,7 @@ export class Compaction {
     }
     this.#lastMs = clock.monotonicMs();
     this.#lastIndex = index;
-    for (const code of ["dump-failed", "dump-damaged"]) this.#host.notes.clear(code);
+    for (const code of ["dump-failed", "dump-damaged"] as const) this.#host.notes.clear(code);
     const tookMs = Math.round(this.#lastMs - startedMs);
     logger.info("dump written", { index, keys: snapshot.size, took_ms: tookMs });
     this.#host.dumpWritten(index - 1);

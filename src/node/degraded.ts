@@ -1,15 +1,17 @@
 import { laterEndCode, laterEndText } from "../raft/guards/covered-claim.js";
 import { isLogFull, logFullText } from "../raft/log-bound.js";
 import type { RaftState } from "../raft/state.js";
-import { refusedCode, tooLargeText } from "../raft/too-large.js";
+import { tooLargeText } from "../raft/too-large.js";
 import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
 import { fullText } from "./data-quota.js";
+import type { MemberNetwork } from "./environment.js";
 import { nodeLimits } from "./limits.js";
 import { type DegradedReason, refetchingCode } from "./member-types.js";
 import type { Notes } from "./notes.js";
 
 export interface DegradedSources {
   readonly state: RaftState;
+  readonly network: Pick<MemberNetwork, "isConnected">;
   readonly notes: Notes;
   /** What the store's data come to, and what they may. */
   readonly dataBytes: number;
@@ -23,18 +25,25 @@ export function degradedOf(sources: DegradedSources): DegradedReason[] {
   const { state, notes } = sources;
   return [
     ...notes.degraded(),
-    ...(state.showsMissing ? [{ code: refetchingCode, message: refetching(state) }] : []),
+    ...refetching(sources),
     ...unprovenLog(state),
     ...laterEnd(state),
     ...tooMuch(sources),
   ];
 }
 
-function refetching({ forgotTerm }: RaftState): string {
-  const waits = "waits for a leader to bring it up to date: no vote";
-  return forgotTerm
-    ? `${waits}, and follows nobody before enough others have told their terms`
-    : waits;
+function refetching({ state, network }: DegradedSources): DegradedReason[] {
+  if (!state.showsMissing) return [];
+  const away = [...state.members].filter((member) => !network.isConnected(member)).sort();
+  const who = away.length === 0 ? "" : ` (not connected: ${away.join(", ")})`;
+  const terms = state.forgotTerm
+    ? ". It follows nobody before enough others have told their terms; `term-forgotten` in the log names them"
+    : "";
+  const message =
+    "waits for a leader to bring it up to date: acknowledged writes may be missing here, so it neither votes nor leads, " +
+    `and shows no data${terms}. It goes on by itself when one leads; where none does, start the members that are ` +
+    `away${who}. Where they are lost for good, or there are no others, see docs/recovery.md`;
+  return [{ code: refetchingCode, message }];
 }
 
 /** Without a word here nobody would know why there is no leader, nor what to do. */
@@ -65,8 +74,8 @@ function notApplied({ heldBack }: DegradedSources): DegradedReason[] {
 function tooLarge(state: RaftState): DegradedReason[] {
   const { tooLarge: refused } = state;
   if (refused !== null)
-    return [{ code: refusedCode(refused.what), message: tooLargeText(refused) }];
-  return isLogFull(state) ? [{ code: refusedCode("log"), message: logFullText(state) }] : [];
+    return [{ code: `${refused.what}-too-large`, message: tooLargeText(refused) }];
+  return isLogFull(state) ? [{ code: "log-too-large", message: logFullText(state) }] : [];
 }
 
 /** So do all members say that hold the same, whoever leads them: before the last write is refused. */

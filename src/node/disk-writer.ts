@@ -6,7 +6,7 @@ import { nodeLimits } from "./limits.js";
 
 /** Why nothing becomes durable at the moment. */
 export interface DiskTrouble {
-  readonly code: string;
+  readonly code: "no-space" | "disk-hangs";
   readonly message: string;
 }
 
@@ -102,7 +102,7 @@ export class DiskWriter {
           this.#events.failed(error instanceof Error ? error : new Error(String(error)));
           return false;
         }
-        tell(error);
+        tell({ code: error.code, message: error.message });
       } finally {
         hanging.cancel();
       }
@@ -112,7 +112,9 @@ export class DiskWriter {
   }
 
   #hangs(): DiskTrouble {
-    const message = `a write has taken more than ${nodeLimits.diskHangsMs} ms: check the disk`;
+    const message =
+      `a write has taken more than ${nodeLimits.diskHangsMs} ms: check the disk. Nothing is acknowledged ` +
+      "meanwhile, what was is safe, and the member goes on by itself when the write is done";
     return { code: "disk-hangs", message: `${this.#storage.worksOn}: ${message}` };
   }
 }

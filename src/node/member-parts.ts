@@ -70,9 +70,7 @@ export class MemberParts {
     this.notes = new Notes(logger, () => clock.monotonicMs());
     const { recovered } = found;
     void this.storage.failed.then(failed);
-    for (const { kind, message } of recovered.findings) {
-      if (kind === "lost") this.notes.degrade("files-damaged", message);
-    }
+    if (recovered.lossText !== null) this.notes.degrade("files-damaged", recovered.lossText);
     this.network = memberNetwork(config, logger, environment, {
       notes: this.notes,
       runtime: () => this.runtime,
@@ -319,7 +317,7 @@ export class MemberParts {
       conflict: ({ entries, leader }, paths) => {
         const range = `${entries[0]?.index}…${entries.at(-1)?.index}`;
         const demand = `leader ${leader} makes us drop committed entries, among ${range}`;
-        const text = `${demand}: ${paths === null ? "not kept yet" : `kept in ${paths.join(", ")}`}`;
+        const text = `${demand}: ${conflictOutcome(paths)}`;
         this.notes.degrade("committed-entries-conflict", text);
         if (paths !== null) this.logger.error(text);
       },
@@ -331,4 +329,13 @@ export class MemberParts {
       failed: this.#failed,
     };
   }
+}
+
+function conflictOutcome(paths: readonly string[] | null): string {
+  if (paths === null) return "not kept yet, and nothing goes before they are";
+  return (
+    `kept in ${paths.join(", ")}. Another member has lost data, and this one now holds what the leader has. ` +
+    "See what they hold (`quorate inspect FILE --entries`), and write again what is missing; this is said until " +
+    "the next start"
+  );
 }

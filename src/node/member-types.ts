@@ -29,13 +29,31 @@ export interface MemberReport {
   readonly kind: PeerKind;
 }
 
+/** Why a member needs an operator's eye: docs/doctor.md says of each what it means and what to do. */
+export type DegradedCode =
+  | "refetching"
+  | "files-damaged"
+  | "committed-entries-conflict"
+  | "no-space"
+  | "disk-hangs"
+  | "dump-failed"
+  | "dump-damaged"
+  | "log-too-large"
+  | "data-full"
+  | "data-too-large"
+  | "entry-too-large"
+  | "dump-too-large"
+  | "tail-too-large"
+  | "forgetful-voter"
+  | "later-end";
+
 /** Among the reasons while acknowledged state may be missing: what the member holds is not served. */
 export const refetchingCode = "refetching";
 
 /** A reason why this member needs an operator's eye. */
 export interface DegradedReason {
   /** Stable, for alerts: e.g. `no-space`. */
-  readonly code: string;
+  readonly code: DegradedCode;
   /** One sentence for an operator. */
   readonly message: string;
 }

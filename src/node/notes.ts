@@ -2,7 +2,7 @@ import { LineQuota } from "../line-quota.js";
 import type { LogFields, Logger } from "../logger.js";
 import type { Note } from "../raft/types.js";
 import { nodeLimits } from "./limits.js";
-import type { DegradedReason } from "./member-types.js";
+import type { DegradedCode, DegradedReason } from "./member-types.js";
 
 const repeatAfterMs = 60_000;
 
@@ -13,7 +13,7 @@ export class Notes {
   readonly #counts = new Map<string, number>();
   readonly #saidMs = new Map<string, number>();
   readonly #quota: LineQuota;
-  readonly #degraded = new Map<string, string>();
+  readonly #degraded = new Map<DegradedCode, string>();
 
   constructor(logger: Logger, now: () => number) {
     this.#logger = logger;
@@ -42,11 +42,11 @@ export class Notes {
   }
 
   /** Health is degraded for this reason until it is cleared. */
-  degrade(code: string, message: string): void {
+  degrade(code: DegradedCode, message: string): void {
     this.#degraded.set(code, message);
   }
 
-  clear(code: string): void {
+  clear(code: DegradedCode): void {
     this.#degraded.delete(code);
   }
 

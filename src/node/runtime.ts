@@ -70,7 +70,7 @@ export class Runtime {
   #stopped = false;
   #turnEndIsDue = false;
   /** The reason for which health is degraded, while the disk takes no writes. */
-  #diskCode: string | null = null;
+  #diskCode: DiskTrouble["code"] | null = null;
 
   constructor(
     config: RaftConfig,

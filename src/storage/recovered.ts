@@ -16,7 +16,11 @@ export type Recovered = Readonly<
     | "forgotTerm"
     | "secondTerm"
   >
-> & { readonly findings: readonly Finding[] };
+> & {
+  readonly findings: readonly Finding[];
+  /** What may be lost, what becomes of it and what to do: for health. Null where nothing is. */
+  readonly lossText: string | null;
+};
 
 /** Logs what a start found in the files, and hands it on. */
 export function reportRecovered(plan: RecoveryPlan, files: MemberFiles, logger: Logger): Recovered {
@@ -38,18 +42,30 @@ export function reportRecovered(plan: RecoveryPlan, files: MemberFiles, logger: 
     forgotTerm: plan.forgotTerm,
     secondTerm: plan.secondTerm,
     findings: plan.findings,
+    lossText: lossText(plan.findings, files),
   };
 }
 
+const lossOutcome =
+  "The member neither votes nor leads, and serves nothing, until it has taken what may be missing from " +
+  "the others. Check the disk; nothing else is to be done while one of them leads. Where none of them " +
+  "has it, see `quorate recover`; where there are no others, put a backup's files back, or let it go on " +
+  "with what is left: `quorate repair --alone`";
+
 /** Which file it is about, where the file is as it was found, and what comes of it. */
-function findingText({ file, kind, message, setAsideTo }: Finding, files: MemberFiles): string {
+function findingText(finding: Finding, files: MemberFiles): string {
+  const text = placeText(finding, files);
+  return finding.kind === "lost" ? `${text}. ${lossOutcome}` : text;
+}
+
+function placeText({ file, message, setAsideTo }: Finding, files: MemberFiles): string {
   const kept = setAsideTo === undefined ? "" : `. The file as it was is kept as ${setAsideTo}`;
-  const outcome =
-    kind === "lost"
-      ? ". The member neither votes nor leads, and serves nothing, until it has taken what may be missing from " +
-        "the others. Check the disk; nothing else is to be done while one of them leads. Where none of them " +
-        "has it, see `quorate recover`; where there are no others, put a backup's files back, or let it go on " +
-        "with what is left: `quorate repair --alone`"
-      : "";
-  return `${files[file]}: ${message}${kept}${outcome}`;
+  return `${files[file]}: ${message}${kept}`;
+}
+
+/** Several files may be damaged: what comes of it is said once. */
+function lossText(findings: readonly Finding[], files: MemberFiles): string | null {
+  const lost = findings.filter(({ kind }) => kind === "lost");
+  if (lost.length === 0) return null;
+  return [...lost.map((finding) => placeText(finding, files)), lossOutcome].join(". ");
 }

@@ -153,10 +153,12 @@ describe("HTTP routes", () => {
     };
     const sick = await ask("/health");
     assert.equal(sick.status, 503);
+    const { reasons } = JSON.parse(sick.text);
     assert.deepEqual(
-      JSON.parse(sick.text).reasons.map((reason: { code: string }) => reason.code),
+      reasons.map((reason: { code: string }) => reason.code),
       ["no-space", "no-leader", "applying"],
     );
+    assert.match(reasons[1].message, /no leader.*what was stays.*start the members that are away/);
   });
 
   it("a leader that reaches no majority is not healthy, whatever it believes", async () => {
@@ -177,7 +179,9 @@ describe("HTTP routes", () => {
       member.report = { ...healthyStatus, ...leads, members: others(connected, count) };
       const reply = await ask("/health");
       assert.equal(reply.status, status, `${connected} of ${count}`);
-      const codes = JSON.parse(reply.text).reasons.map((reason: { code: string }) => reason.code);
+      const { reasons } = JSON.parse(reply.text);
+      const codes = reasons.map((reason: { code: string }) => reason.code);
+      if (status === 503) assert.match(reasons[0].message, /what was stays\. Start the others/);
       assert.deepEqual(codes, status === 200 ? [] : ["no-majority"]);
     }
   });

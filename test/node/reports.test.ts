@@ -81,6 +81,21 @@ test("the status says whose log keeps the member from leading, and what to do", 
   assert.match(later.message, /c:1.* ends at 3 in term 7.*Start the members that are away/);
 });
 
+test("a member that may lack something says what is missing, who is away, and what to do", () => {
+  const { state } = new Solo();
+  const notes = new Notes(silentLogger, () => 0);
+  const isConnected = (member: string) => member !== "c:1";
+  const network = { counters: () => ({}), isConnected };
+  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
+  state.mustRefetch = true;
+  const message = () => statusReport(sources).degraded[0]?.message ?? "";
+  assert.match(message(), /acknowledged writes may be missing here.*neither votes nor leads/);
+  assert.match(message(), /start the members that are away \(not connected: c:1\)/);
+  assert.doesNotMatch(message(), /term-forgotten/);
+  state.forgotTerm = true;
+  assert.match(message(), /follows nobody before enough others have told their terms; `term-forg/);
+});
+
 test("who asks by wire is told all that stands against the member, as by HTTP", () => {
   const { state } = new Solo();
   const notes = new Notes(silentLogger, () => 0);

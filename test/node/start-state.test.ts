@@ -10,7 +10,14 @@ const config = loadConfig({ env: {}, flags: { selfAddr: "a:1", partnerAddrs: ["b
 const entry = (index: number): Entry => ({ index, term: 0, command: Uint8Array.of(1) });
 const fresh: Recovered = {
   ...{ term: 0, votedFor: null, commitIndex: 1, entries: [entry(1)], dump: null },
-  ...{ isNew: true, mustRefetch: false, forgotTerm: false, secondTerm: 3, findings: [] },
+  ...{
+    isNew: true,
+    mustRefetch: false,
+    forgotTerm: false,
+    secondTerm: 3,
+    findings: [],
+    lossText: null,
+  },
 };
 const withDump: Recovered = {
   ...fresh,

@@ -123,7 +123,8 @@ test("what a start finds is told with the file, the copy that is kept, and what 
     }
     lines.length = 0;
     const options = { dataDir, selfAddr: address, logger, fileSystem: fs };
-    await (await Storage.open(options)).storage.close();
+    const { storage, recovered } = await Storage.open(options);
+    await storage.close();
     const path = `${dataDir}/${address}.${kind}`;
     assert.ok(lines.length > 0, kind);
     for (const line of lines) assert.match(line, namesFile);
@@ -136,5 +137,33 @@ test("what a start finds is told with the file, the copy that is kept, and what 
       lines.some((line) => outcome.test(line)),
       lines.join("\n"),
     );
+    // Health says the same.
+    assert.ok(
+      recovered.lossText?.includes(`is kept as ${path}.damaged-`),
+      recovered.lossText ?? "",
+    );
+    assert.match(recovered.lossText ?? "", outcome);
   }
+});
+
+test("health is told of each file that is damaged, and once what comes of it", async () => {
+  const files = await quorateFiles({ dump: true, close: true });
+  const open = async (damaged: readonly string[]) => {
+    const fs = new CrashFileSystem();
+    for (const [name, bytes] of Object.entries(files)) {
+      const put = Buffer.from(bytes);
+      if (damaged.includes(name)) put.fill(0x78, 40, put.length - 4);
+      fs.put(`${dataDir}/${address}.${name}`, put);
+    }
+    const options = { dataDir, selfAddr: address, logger: silentLogger, fileSystem: fs };
+    const { storage, recovered } = await Storage.open(options);
+    await storage.close();
+    return recovered.lossText;
+  };
+  assert.equal(await open([]), null);
+  const text = (await open(["journal.meta", "dump"])) ?? "";
+  for (const name of ["journal.meta", "dump"]) {
+    assert.ok(text.includes(`${dataDir}/${address}.${name}: `), text);
+  }
+  assert.equal(text.split("neither votes nor leads").length, 2, text);
 });

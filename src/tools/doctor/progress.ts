@@ -90,7 +90,8 @@ function degraded({ after }: TwoLooks): Finding[] {
         members: [self],
         says: `${self} says that it is degraded: ${codes.join(", ")}`,
         wayOut:
-          "its log and `GET /health` have the sentence to each of these; docs/storage.md what to do",
+          "docs/doctor.md, What a member says of itself, has what each of these means and what to do; its log " +
+          "and `GET /health` the file, the member or the figure that it is about",
       } satisfies Finding,
     ];
   });
