@@ -46,6 +46,8 @@ test("a byte of a value, of a term, of the dump, in a stopped member's files", {
     // Alone it neither leads nor tells what it holds.
     await sleep(aloneMs);
     assert.deepEqual(await stage.reasons(), ["files-damaged", "refetching"], place);
+    const told = await quorateCli(["status", "--addr", victim.selfAddr, "--json"]);
+    assert.deepEqual(JSON.parse(told.out).degraded, ["files-damaged", "refetching"], place);
     for (const path of ["/health", "/v1/kv"]) {
       assert.equal((await fetch(`http://${victim.http}${path}`)).status, 503, `${place} ${path}`);
     }

@@ -75,7 +75,7 @@ export class Routes {
     }
     const missing = this.#member.status().degraded.find(({ code }) => code === refetchingCode);
     if (missing !== undefined) {
-      const message = `acknowledged values may be missing here: this member ${missing.message}`;
+      const message = `this member ${missing.message}`;
       sendJson(exchange, problem(503, missing.code, message, { "Retry-After": "1" }));
       return;
     }

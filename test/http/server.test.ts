@@ -129,6 +129,7 @@ describe("HTTP routes", () => {
     for (const method of ["GET", "HEAD"]) {
       const reply = await ask("/v1/kv", { method });
       assert.deepEqual([reply.status, reply.headers["retry-after"]], [503, "1"]);
+      if (method === "GET") assert.equal(JSON.parse(reply.text).message, `this member ${message}`);
     }
     assert.deepEqual(member.prefixes, []);
   });
