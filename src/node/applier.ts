@@ -47,6 +47,8 @@ export class Applier {
   #isScheduled = false;
   /** Entries given out while the store is being built again; null at all other times. */
   #postponed: Entry[] | null = null;
+  /** One after the other: each has all the values of a dump in memory beside what there is. */
+  #building: Promise<void> = Promise.resolve();
   readonly #bound: DataBound;
   /** The first entry that waits is not applied before there is another store; null at all other times. */
   #heldBack: HeldBack | null = null;
@@ -101,7 +103,8 @@ export class Applier {
 
   /**
    * After committed entries had to go: the store again, from the dump and these entries, in slices. What
-   * is there is as before until all of it is built. Another conflict meanwhile has it begun anew.
+   * is there is as before until all of it is built. Another conflict meanwhile has it begun anew, once the
+   * reading that is under way has ended: only the latest is carried out, whatever a leader demands.
    */
   rebuild(entries: readonly Entry[]): void {
     const postponed: Entry[] = [];
@@ -109,10 +112,12 @@ export class Applier {
     // They are among the entries from which the store is built, or have to go.
     this.#clearWaiting();
     this.#host.replaced(null);
-    this.#rebuildFrom(this.#host.readDump(), entries, postponed).catch((error: unknown) => {
-      if (this.#postponed !== postponed) return;
-      this.#host.failed(new Error("cannot build the store again", { cause: error }));
-    });
+    this.#building = this.#building
+      .then(() => this.#rebuildFrom(entries, postponed))
+      .catch((error: unknown) => {
+        if (this.#postponed !== postponed) return;
+        this.#host.failed(new Error("cannot build the store again", { cause: error }));
+      });
   }
 
   /** A leader's dump, and the store built from it, take the place of what was here. */
@@ -127,14 +132,11 @@ export class Applier {
     this.#letGo();
   }
 
-  async #rebuildFrom(
-    reading: Promise<Dump | null>,
-    entries: readonly Entry[],
-    postponed: readonly Entry[],
-  ): Promise<void> {
+  async #rebuildFrom(entries: readonly Entry[], postponed: readonly Entry[]): Promise<void> {
     // A leader's dump has replaced the store meanwhile, or a later rebuild has begun.
     const isOver = () => this.#postponed !== postponed;
-    const dump = await reading;
+    if (isOver()) return;
+    const dump = await this.#host.readDump();
     if (isOver()) return;
     const steps = dump === null ? null : Store.fromDumpSteps(dump.data);
     const store = steps === null ? new Store() : await this.#inTurns(steps, isOver);

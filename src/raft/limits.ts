@@ -67,6 +67,12 @@ export const raftLimits = {
    * compacted its log and sends a dump instead.
    */
   tooLargeRetryMs: 30_000,
+  /**
+   * So often at once, and then once in so long, committed entries go because leaders demand it: each time they are
+   * kept in a file, and the store is built again. An honest leader demands it once, when others have lost data.
+   */
+  yieldsMax: 8,
+  yieldAgainMs: 60_000,
   /** Log position that no log reaches: a prevLogIdx that every vanilla member answers with a reset. */
   unreachableIndex: 2 ** 40,
   /** How long a connected peer may take to answer a status question in a campaign. */

@@ -9,8 +9,8 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { batchesOf } from "./entry-batches.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
 import { type MemberFiles, removeIfThere } from "./files.js";
-import { copyChunkBytes } from "./limits.js";
-import { storageFault } from "./storage-error.js";
+import { conflictBytesMax, conflictFilesMax, copyChunkBytes } from "./limits.js";
+import { StorageError, storageFault } from "./storage-error.js";
 
 /** Committed entries that a leader makes us drop, and the dump where that has to go as well. */
 export interface Conflict {
@@ -25,7 +25,7 @@ export interface Conflict {
  * directory.
  *
  * @returns the paths.
- * @throws StorageError
+ * @throws StorageError `no-space` also where as much is kept as is kept at all.
  */
 export async function keepConflict(
   fs: FileSystem,
@@ -35,6 +35,7 @@ export async function keepConflict(
 ): Promise<readonly string[]> {
   const temporaryDump = `${files.temporaryDumpPrefix}-conflict`;
   const kept: string[] = [];
+  await assertFewKept(fs, files);
   try {
     await writeNew(fs, files.temporaryJournal, (file) => writeJournal(file, entries));
     if (dump !== null) await writeNew(fs, temporaryDump, (file) => copy(fs, dump, file));
@@ -100,16 +101,45 @@ async function copy(fs: FileSystem, from: string, to: FileHandle): Promise<void>
   }
 }
 
+/** As with a full disk nothing goes then, and nothing is acknowledged, until an operator has looked at them. */
+async function assertFewKept(fs: FileSystem, files: MemberFiles): Promise<void> {
+  const { directory } = files;
+  const prefixes = [files.journal, files.dump].map((path) => `${nameOf(path)}.conflict-`);
+  const names = (await fs.list(directory)).filter((name) =>
+    prefixes.some((prefix) => name.startsWith(prefix)),
+  );
+  let bytes = 0;
+  for (const name of names) bytes += await sizeOf(fs, `${directory}/${name}`);
+  if (names.length < conflictFilesMax && bytes < conflictBytesMax) return;
+  const message =
+    `${names.length} *.conflict-* files of ${bytes} bytes are kept here, of committed entries that leaders had this ` +
+    "member drop: no more are kept, so none are dropped. See in the log which leader demands it " +
+    "(committed-entries-conflict), then move the files elsewhere; nothing is lost, and the member goes on by itself";
+  throw new StorageError("no-space", directory, message);
+}
+
+async function sizeOf(fs: FileSystem, path: string): Promise<number> {
+  try {
+    const file = await fs.open(path, "read");
+    return await file.size().finally(() => file.close());
+  } catch {
+    // Moved away just now, or no file: it is none of what was kept.
+    return 0;
+  }
+}
+
 /** `.conflict-<UTC time>`, the same for both, which no file of an earlier conflict has. */
 async function freeEnding(fs: FileSystem, files: MemberFiles, now: Date): Promise<string> {
   const names = new Set(await fs.list(files.directory));
   const first = `.conflict-${now.toISOString().replaceAll(/[:.]/g, "-")}`;
-  const [journal, dump] = [files.journal, files.dump].map((path) =>
-    path.slice(path.lastIndexOf("/") + 1),
-  );
+  const [journal, dump] = [files.journal, files.dump].map(nameOf);
   let end = first;
   for (let copy = 2; names.has(journal + end) || names.has(dump + end); copy++) {
     end = `${first}-${copy}`;
   }
   return end;
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }

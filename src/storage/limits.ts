@@ -54,6 +54,13 @@ export const sliceMs = 0.5;
 export const recordsPerLook = 8;
 export const opsPerLook = 512;
 
+/**
+ * So many files of conflicts, or bytes in them, and nothing more is kept, so that nothing more is cut: a leader that
+ * demands again and again that committed entries go would fill the disk. Only an operator knows which may go.
+ */
+export const conflictFilesMax = 64;
+export const conflictBytesMax = 8 * 1024 * 1024 * 1024;
+
 /** Bytes of pickle collected before they go to the compressor: a slice's worth. */
 export const dumpPieceBytes = 64 * 1024;
 

@@ -73,17 +73,40 @@ test("a rebuild that a leader's dump has overtaken does not pass for the one aft
   const [previous, last] = entries(2, 3);
   assert.ok(previous !== undefined && last !== undefined);
   const dump: Dump = { data: new Map(), previous, last, members: ["a:1"], codeVersion: 0 };
+  const isRead = () => new Promise((resolve) => setImmediate(resolve));
   applier.rebuild(entries(2, 9));
+  await isRead();
   applier.install(dump, new Store());
   applier.rebuild(entries(4, 5));
-  const [first, second] = reads;
-  first?.(null);
-  await new Promise((resolve) => setImmediate(resolve));
+  reads[0]?.(null);
+  await isRead();
   assert.equal(applier.appliedIndex, null, "what it has read is of a store that is gone");
-  second?.(dump);
-  await new Promise((resolve) => setImmediate(resolve));
+  reads[1]?.(dump);
+  await isRead();
   assert.equal(applier.appliedIndex, 5);
   assert.equal(applier.store.size, 2);
+});
+
+test("a leader that contradicts itself on and on has one dump read at a time, for its last word alone", async () => {
+  let open = 0;
+  let openMost = 0;
+  let reads = 0;
+  const { applier } = scene(0, async () => {
+    reads += 1;
+    open += 1;
+    openMost = Math.max(openMost, open);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    open -= 1;
+    return null;
+  });
+  for (let demand = 0; demand < 50; demand++) {
+    applier.rebuild(entries(2, 3 + (demand % 2)));
+    if (demand % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  while (applier.appliedIndex === null) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(openMost, 1);
+  assert.ok(reads <= 6, `${reads} readings: of those that began to be built, not of all`);
+  assert.equal(applier.appliedIndex, 4);
 });
 
 test("a store is built again in turns, and what there was is there until it is built", async () => {

@@ -311,6 +311,53 @@ suite("committed entries that a leader wants gone", () => {
     assert.deepEqual(solo.timeOut(), []);
   });
 
+  /** Of one leader, in one term: what stands at index 4, and is committed, is another one each time. */
+  function contradict(solo: Solo, times: number): void {
+    for (let at = 0; at < times; at++) {
+      solo.receive("b:1", appendFrom(9, [3, 1], [entry(4, 7 + (at % 2))], 4));
+    }
+  }
+
+  test("a leader that contradicts itself on and on is heard a few times, then once a minute", () => {
+    const solo = new Solo(options);
+    contradict(solo, 40);
+    const most = raftLimits.yieldsMax;
+    assert.equal(solo.all("conflict").length, most);
+    assert.equal(solo.all("rebuild").length, most);
+    assert.ok(solo.notes().includes("conflict-refused"));
+    const kept = solo.terms();
+    solo.take();
+    contradict(solo, 2);
+    assert.deepEqual(solo.terms(), kept, "nothing goes");
+    assert.deepEqual(
+      solo.takeTo("b:1", "next_node_idx").find(({ success }) => !success),
+      answerOf(5, { success: false }),
+      "it is told that it is not taken, and not to send it again at once",
+    );
+    solo.nowMs += raftLimits.yieldAgainMs;
+    contradict(solo, 2);
+    assert.equal(solo.all("conflict").length, most + 1);
+    // Quiet for long, and there are as many again.
+    solo.nowMs += raftLimits.yieldAgainMs * most * 2;
+    contradict(solo, 40);
+    assert.equal(solo.all("conflict").length, 2 * most + 1);
+  });
+
+  test("nor is what it says in dumps heard more often", () => {
+    const solo = new Solo(options);
+    contradict(solo, raftLimits.yieldsMax);
+    const { length } = solo.all("conflict");
+    const summary = { previous: entry(2, 1), last: entry(3, 8), members: ["a:1", "b:1", "c:1"] };
+    solo.take();
+    solo.step({ kind: "snapshot-received", from: "b:1", term: 9, summary });
+    assert.equal(solo.all("conflict").length, length);
+    assert.equal(solo.all("install").length, 0);
+    assert.equal(solo.all("discard-snapshot").length, 1);
+    solo.nowMs += raftLimits.yieldAgainMs;
+    solo.step({ kind: "snapshot-received", from: "b:1", term: 9, summary });
+    assert.equal(solo.all("install").length, 1);
+  });
+
   test("in the dump: only the leader's dump can replace them; until then no vote", () => {
     const solo = new Solo({ entries: logOf([1, 1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
     solo.receive("b:1", appendFrom(9, [7, 1], [entry(8, 8)], 8));

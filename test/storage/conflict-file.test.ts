@@ -8,7 +8,7 @@ import {
 } from "../../protocol/files/journal-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { silentLogger } from "../../src/logger.js";
-import { appendBytesMax } from "../../src/storage/limits.js";
+import { appendBytesMax, conflictBytesMax, conflictFilesMax } from "../../src/storage/limits.js";
 import { Storage, type StorageWrite } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
 import { CrashFileSystem, systemError } from "./crash-file-system.js";
@@ -136,3 +136,43 @@ test("entries of many megabytes lie there as they were, in order", async () => {
   );
   await storage.close();
 });
+
+/** So many of them are there already, of so many bytes each, as the disk tells. */
+async function crowded(count: number, bytes: number) {
+  const made = await scene();
+  const paths = Array.from({ length: count }, (_, at) => `${base}.journal.conflict-${at}`);
+  for (const path of paths) made.fs.put(path, Buffer.alloc(16));
+  const open = made.fs.open.bind(made.fs);
+  made.fs.open = async (path, mode) => {
+    const file = await open(path, mode);
+    if (paths.includes(path)) file.size = async () => bytes;
+    return file;
+  };
+  return { ...made, paths };
+}
+
+for (const [what, count, bytes] of [
+  ["files", conflictFilesMax, 16],
+  ["bytes", 4, conflictBytesMax / 4],
+] as const) {
+  test(`as many ${what} of conflicts as are kept: nothing goes before somebody has moved some`, async () => {
+    const { fs, storage, ops, kept, paths } = await crowded(count, bytes);
+    const before = recordsOf(fs.read(`${base}.journal`));
+    await assert.rejects(storage.write(ops), (error) => {
+      assert.ok(error instanceof StorageError);
+      assert.equal(error.code, "no-space");
+      assert.match(error.message, /conflict.*move .* elsewhere/);
+      return true;
+    });
+    assert.deepEqual(kept, []);
+    assert.deepEqual(recordsOf(fs.read(`${base}.journal`)), before);
+    assert.ok(
+      paths.every((path) => fs.read(path) !== null),
+      "none of them is deleted",
+    );
+    await fs.unlink(paths[0] ?? "");
+    await storage.write(ops);
+    assert.equal(kept.length, 1);
+    assert.deepEqual(recordsOf(fs.read(`${base}.journal`)).at(-1), entries(9, 9, 3)[0]);
+  });
+}
