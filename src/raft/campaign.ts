@@ -27,14 +27,17 @@ export function considerCampaign(state: RaftState): void {
   state.transferringToSelf = false;
   state.resetElectionDeadline();
   state.inquest = null;
-  if (state.mustRefetch || state.halted || !state.diskUsable || state.isHeldBack) return;
+  const isBarred = state.mustRefetch || state.halted || !state.diskUsable || state.isHeldBack;
+  if (isBarred && isTransfer) return;
+  // Whoever led has been silent for too long: health should say so, and whoever has missed a change of the
+  // members, and does not campaign, has to ask who they are.
+  if (state.leader !== null) state.setRole("follower", null);
+  if (isBarred) return;
   if (state.connectedMembers().length + 1 < state.majority) {
     // Nobody could elect us: a term that goes up alone only disturbs those that can.
-    if (state.leader !== null || state.role !== "follower") state.setRole("follower", null);
+    state.setRole("follower", null);
     return;
   }
-  // Whoever led has been silent for too long, and health should say so.
-  if (state.leader !== null) state.setRole("follower", null);
   if (isTransfer) campaign(state, state.connectedMembers());
   else if (needsCandidateGuard(state)) startRound(state);
   else if (understandPreVotes(state, state.connectedMembers())) {
