@@ -10,6 +10,8 @@ import { GeneralRecord } from "./record.js";
 import { refusalOf } from "./refusal.js";
 import { type LogTail, type OverlaidStore, TailOverlay } from "./tail-overlay.js";
 
+const stoppedText = "what another leader has left in the log is to be applied first";
+
 /** What a leader asks about commands before they are appended. It changes nothing in the store. */
 export class CommandJudge {
   readonly #state: OverlaidStore;
@@ -39,8 +41,11 @@ export class CommandJudge {
    */
   delay(command: Uint8Array, tail: LogTail): string | null {
     this.#overlay.follow(tail);
-    const { sweeps } = this.#overlay;
-    if (sweeps < sweepsInTailMax || !this.#isSweep(command)) return null;
+    const { sweeps, sweepCost, isStopped } = this.#overlay;
+    if (!isStopped && sweepCost < sweepsInTailMax) return null;
+    const call = this.#soundCallOf(command);
+    if (isStopped && call !== null) return stoppedText;
+    if (call?.kind !== "delete" || !call.recursive) return null;
     return `${sweeps} recursive deletes wait to be applied`;
   }
 
@@ -57,6 +62,7 @@ export class CommandJudge {
       const call = parseCommand(command);
       if (call === null) return otherCommandRefusal(command);
       this.#overlay.follow(tail);
+      if (this.#overlay.isStopped) return stoppedText;
       const reason = refusalOf(call, this.#overlay);
       if (reason === null) this.#calls.remember(command, call);
       return reason;
@@ -128,13 +134,12 @@ export class CommandJudge {
     }
   }
 
-  #isSweep(command: Uint8Array): boolean {
+  /** Null where there is none, be it that vanilla would raise: `refusal` tells why. */
+  #soundCallOf(command: Uint8Array): KvCall | null {
     try {
-      const call = this.#callOf(command);
-      return call?.kind === "delete" && call.recursive;
+      return this.#callOf(command);
     } catch {
-      // `refusal` tells why.
-      return false;
+      return null;
     }
   }
 

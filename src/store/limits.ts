@@ -33,6 +33,9 @@ export const restoreKeysPerStep = 2048;
 export const costlyPrefixesMax = 16;
 export const sweepsInTailMax = 1_000;
 
+/** Keys that are asked at once where a prefix is no text, which other leaders take: some milliseconds. */
+export const lookedAtMax = 10_000;
+
 /** Keys that are looked at, or go, in one slice of a recursive delete: about a millisecond's work. */
 export const keysPerSlice = 1024;
 

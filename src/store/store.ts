@@ -51,6 +51,9 @@ export class Store {
     this.#state = {
       record: (id) => this.#record(id),
       ids: () => this.#records.keys(),
+      get idCount() {
+        return store.#records.size;
+      },
       get oddKeys() {
         return store.#oddKeys;
       },

@@ -1,8 +1,9 @@
 import type { Entry } from "../../protocol/log/entry.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { type Effect, evaluate, type KvState } from "./kv-rules.js";
+import { costlyPrefixesMax, lookedAtMax, sweepsInTailMax } from "./limits.js";
 import type { KvCall } from "./python-call.js";
-import { isStr, isTextPrefix, prefixMatcher } from "./python-key.js";
+import { isMarked, isStr, isTextPrefix, matchCost, prefixMatcher } from "./python-key.js";
 import { keyOf, makeRecord, type StoredRecord } from "./record.js";
 
 /** The entries of the log that are not applied yet, in order; an array of them will do. */
@@ -15,6 +16,8 @@ export interface LogTail {
 export interface OverlaidStore extends KvState {
   /** The ids of all stored records, and perhaps of some that are none any more. */
   ids(): Iterable<string>;
+  /** How many those are. */
+  readonly idCount: number;
 }
 
 interface Touched {
@@ -27,8 +30,13 @@ interface Touched {
 /** A recursive delete in the tail: all keys that begin so are gone which no later entry has set. */
 interface Sweep {
   readonly index: number;
+  /** See matchCost. */
+  readonly cost: number;
   readonly matches: (key: PyValue) => boolean;
 }
+
+/** What a leader of ours leaves at the most: see CommandJudge.delay, and refusal.ts. */
+const sweepCostMax = sweepsInTailMax + costlyPrefixesMax;
 
 /**
  * The state as it will be when the tail of the log is applied: the store's own with what the tail
@@ -44,6 +52,13 @@ export class TailOverlay implements KvState {
   #queueHead = 0;
   /** Oldest first. */
   #sweeps: Sweep[] = [];
+  /** Of all of them. */
+  #sweepCost = 0;
+  /**
+   * The next entry, where it would make each question too dear: neither it nor what follows is evaluated before
+   * more of the tail is applied. Only a leader that is none of ours leaves so much.
+   */
+  #stop: { readonly command: Uint8Array; readonly cost: number } | null = null;
   /** The ids of touched keys that are no str. */
   readonly #touchedOdd = new Set<string>();
   /**
@@ -65,7 +80,7 @@ export class TailOverlay implements KvState {
    * Makes the overlay stand for exactly this tail on the store as it is now.
    *
    * @param entriesMax Evaluated at most; the next call goes on behind them.
-   * @returns false where the tail goes on beyond what has been evaluated.
+   * @returns false where the tail goes on beyond what has been evaluated, and `isStopped` does not say why.
    */
   follow(tail: LogTail, entriesMax = Number.POSITIVE_INFINITY): boolean {
     const first = tail.length === 0 ? undefined : tail.at(0);
@@ -74,13 +89,19 @@ export class TailOverlay implements KvState {
       return true;
     }
     const from = this.#evaluatedOf(tail, first.index);
-    if (from === 0) this.#clear();
-    else this.#forgetBefore(first.index);
+    if (from > 0) this.#forgetBefore(first.index);
+    else {
+      const stop = this.#stop;
+      this.#clear();
+      // It may be the next one still: its call may be long, and is not to be looked at each time.
+      this.#stop = stop;
+    }
     const to = Math.min(tail.length, from + entriesMax);
     for (let position = from; position < to; position += 1) {
       const entry = tail.at(position);
       if (entry === undefined) throw new Error("a log tail is shorter than its length");
-      this.#add(entry);
+      if (!this.#isStoppedBy(entry)) this.#add(entry);
+      if (this.#stop !== null) return true;
     }
     return to === tail.length;
   }
@@ -107,6 +128,16 @@ export class TailOverlay implements KvState {
     return this.#sweeps.length;
   }
 
+  /** How many times as long as with one of them it takes to ask a key. */
+  get sweepCost(): number {
+    return this.#sweepCost;
+  }
+
+  /** The tail goes on, and is not evaluated further: what comes behind it cannot be judged yet. */
+  get isStopped(): boolean {
+    return this.#stop !== null;
+  }
+
   /** @param index Of the last entry that has touched the key. */
   #isSwept(key: PyValue, index: number): boolean {
     return this.#sweeps.some((sweep) => sweep.index > index && sweep.matches(key));
@@ -124,6 +155,11 @@ export class TailOverlay implements KvState {
 
   #add(entry: Entry): void {
     const effect = this.#effectOf(entry);
+    const cost = effect === null ? 0 : this.#costOf(effect);
+    if (this.#sweepCost + cost > sweepCostMax) {
+      this.#stop = { command: entry.command, cost };
+      return;
+    }
     if (effect?.kind === "set") {
       const record = makeRecord(effect.key, effect.id, effect.dict);
       this.#touch(effect.id, record, entry.index);
@@ -135,6 +171,24 @@ export class TailOverlay implements KvState {
       this.#sweep(effect.prefix, entry.index);
     }
     this.#last = { index: entry.index, command: entry.command };
+  }
+
+  #isStoppedBy({ command }: Entry): boolean {
+    const stop = this.#stop;
+    if (stop?.command === command && this.#sweepCost + stop.cost > sweepCostMax) return true;
+    this.#stop = null;
+    return false;
+  }
+
+  /** What each question costs more from then on. */
+  #costOf(effect: Effect): number {
+    if (effect.kind === "sweep") {
+      if (isTextPrefix(effect.prefix)) return matchCost(effect.prefix);
+      return this.#store.idCount + this.#touched.size > lookedAtMax ? Infinity : 0;
+    }
+    // Each of them is asked for at each recursive delete.
+    const isOdd = "id" in effect && isMarked(effect.id);
+    return isOdd && this.#touchedOdd.size >= sweepsInTailMax ? Infinity : 0;
   }
 
   /** Null where the entry changes nothing, be it that vanilla would raise. */
@@ -150,7 +204,11 @@ export class TailOverlay implements KvState {
   #sweep(prefix: PyValue, index: number): void {
     if (!isTextPrefix(prefix)) this.#sweepByLook(prefix, index);
     // With a key that is no str it raises.
-    else if (this.oddKeys === 0) this.#sweeps.push({ index, matches: prefixMatcher(prefix) });
+    else if (this.oddKeys === 0) {
+      const cost = matchCost(prefix);
+      this.#sweeps.push({ index, cost, matches: prefixMatcher(prefix) });
+      this.#sweepCost += cost;
+    }
   }
 
   /** A Quorate leader appends no such command: another one has. */
@@ -189,6 +247,7 @@ export class TailOverlay implements KvState {
     }
     if (this.#sweeps.length > 0) {
       this.#sweeps = this.#sweeps.filter(({ index }) => index >= firstIndex);
+      this.#sweepCost = this.#sweeps.reduce((sum, { cost }) => sum + cost, 0);
     }
     // Cutting when half is used up keeps the cost of each entry constant.
     if (this.#queueHead * 2 > queue.length) {
@@ -202,6 +261,8 @@ export class TailOverlay implements KvState {
     this.#queue = [];
     this.#queueHead = 0;
     this.#sweeps = [];
+    this.#sweepCost = 0;
+    this.#stop = null;
     this.#touchedOdd.clear();
     this.#last = null;
   }

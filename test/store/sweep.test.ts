@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { encodeMembership } from "../../protocol/log/commands.js";
 import { encodeDelete, encodeSet, kvFunction } from "../../protocol/log/kv-calls.js";
 import { PyTuple, type PyValue } from "../../protocol/pickle/values.js";
-import { costlyPrefixesMax, keysPerSlice, sweepsInTailMax } from "../../src/store/limits.js";
+import { parseCommand } from "../../src/store/command.js";
+import {
+  costlyPrefixesMax,
+  keysPerSlice,
+  lookedAtMax,
+  sweepsInTailMax,
+} from "../../src/store/limits.js";
 import { type ApplyOutcome, Store } from "../../src/store/store.js";
+import { TailOverlay } from "../../src/store/tail-overlay.js";
 import { callCommand, contentOf, dictOf, resultOf } from "./commands.js";
 
 /** Recursive deletes: what looks at every key is done in slices. */
@@ -18,6 +26,22 @@ function filled(count: number): Store {
   const store = new Store();
   for (let n = 0; n < count; n += 1) store.apply(set(`/${n % 2}/${n}`), n + 2);
   return store;
+}
+
+/** How often a text is asked for its beginning. */
+function countsAsked(run: () => void): number {
+  const original = String.prototype.startsWith;
+  let asked = 0;
+  String.prototype.startsWith = function (...args) {
+    asked += 1;
+    return original.apply(this, args);
+  };
+  try {
+    run();
+  } finally {
+    String.prototype.startsWith = original;
+  }
+  return asked;
 }
 
 /** Of a command that takes slices. */
@@ -156,23 +180,96 @@ describe("a recursive delete of many keys", () => {
   });
 });
 
+describe("what another leader has left in the log", () => {
+  const tailOf = (commands: readonly Uint8Array[]) =>
+    commands.map((command, at) => ({ index: at + 1_000_000, term: 1, command }));
+  const halves = callCommand(kvFunction.delete, [new PyTuple(Array(2_000).fill("/\ud83d"))], {
+    recursive: true,
+  });
+  const many = (count: number) => Array.from({ length: count }, (_, n) => sweep(`/x${n}/`));
+  const odd = (key: number) => callCommand(kvFunction.set, [key, dictOf({ created: 1 })]);
+
+  for (const [what, commands, keys] of [
+    ["thousands of recursive deletes", many(3 * sweepsInTailMax), 10],
+    ["a recursive delete of thousands of halves of characters", [halves, ...many(5)], 10],
+    [
+      "thousands of keys that are no texts",
+      Array.from({ length: 3 * sweepsInTailMax }, (_, n) => odd(n)),
+      10,
+    ],
+    [
+      "recursive deletes that have to ask each key",
+      Array.from({ length: 20 }, () => callCommand(0, [new PyTuple(["/x", 5]), true])),
+      lookedAtMax + 1,
+    ],
+  ] as const) {
+    test(`is not asked entry by entry for each proposal: ${what}`, () => {
+      const store = filled(keys);
+      const tail = tailOf(commands);
+      let looks = 0;
+      while (!store.lookAhead(tail)) looks += 1;
+      assert(looks <= sweepsInTailMax + costlyPrefixesMax, `${looks} entries are looked at`);
+      const asked = countsAsked(() => {
+        for (const command of [set("/new"), encodeDelete("/0/0"), sweep("/0/")]) {
+          assert.match(store.delay(command, tail) ?? "", /to be applied first/);
+          assert.match(store.refusal(command, tail) ?? "", /to be applied first/);
+        }
+      });
+      assert.equal(asked, 0);
+      assert.equal(store.delay(encodeMembership("rem", "a:1"), tail), null, "it may be the cure");
+      assert.equal(store.refusal(encodeMembership("rem", "a:1"), tail), null);
+      for (const { command, index } of tail) store.apply(command, index);
+      assert.equal(store.delay(set("/new"), []), null);
+      assert.equal(store.refusal(set("/new"), []), null);
+    });
+  }
+
+  test("is decoded once, also where it goes no further", () => {
+    for (const [commands, decoded] of [
+      [[halves, sweep("/")], 1],
+      [many(2 * sweepsInTailMax), sweepsInTailMax + costlyPrefixesMax + 1],
+    ] as const) {
+      let count = 0;
+      const empty = { record: () => undefined, ids: () => [], idCount: 0, oddKeys: 0 };
+      const overlay = new TailOverlay(empty, (command) => {
+        count += 1;
+        return parseCommand(command);
+      });
+      for (let n = 0; n < 10; n += 1) overlay.follow(tailOf(commands));
+      assert.equal(count, decoded);
+      assert(overlay.isStopped);
+      overlay.follow([]);
+      assert(!overlay.isStopped);
+    }
+  });
+
+  test("is judged behind as soon as so much of it is applied", () => {
+    const store = filled(10);
+    const tail = tailOf([...many(2 * sweepsInTailMax), encodeDelete("/0/0")]);
+    const isApplied = (count: number) => {
+      const behind = tail.slice(count);
+      return [store.delay(encodeDelete("/0/0"), behind), store.delay(sweep("/"), behind)];
+    };
+    for (let applied = 0; applied < tail.length; applied += 1) {
+      const [plain, recursive] = isApplied(applied);
+      const left = 2 * sweepsInTailMax - applied;
+      assert.equal(plain === null, left <= sweepsInTailMax + costlyPrefixesMax, `${left} left`);
+      assert.equal(recursive === null, left < sweepsInTailMax, `${left} left`);
+      if (plain !== null) continue;
+      assert.match(store.refusal(encodeDelete("/0/0"), tail.slice(applied)) ?? "", /KeyError/);
+    }
+  });
+});
+
 describe("judging a recursive delete", () => {
   test("looks at no key, nor does what is judged behind it", () => {
     const store = filled(1_000);
-    const original = String.prototype.startsWith;
-    let asked = 0;
-    String.prototype.startsWith = function (...args) {
-      asked += 1;
-      return original.apply(this, args);
-    };
-    try {
+    const asked = countsAsked(() => {
       const first = { index: 2_000, term: 1, command: sweep("/0/") };
       assert.equal(store.refusal(first.command, []), null);
       assert.match(store.refusal(encodeDelete("/0/0"), [first]) ?? "", /KeyError/);
       assert.equal(store.refusal(encodeDelete("/1/1"), [first]), null);
-    } finally {
-      String.prototype.startsWith = original;
-    }
+    });
     assert(asked <= 10, `${asked} keys asked`);
   });
 
