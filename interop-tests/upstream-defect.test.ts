@@ -4,6 +4,7 @@ import { guardNames } from "../src/raft/types.js";
 import {
   type BatchOptions,
   hasGoneWrong,
+  isSpoilt,
   type Run,
   runBatch,
   type Scenario,
@@ -17,7 +18,7 @@ import type { Actor, Cast } from "./defect/stage.js";
 
 const allVanilla = castOf("0.3.15", "0.3.15", "0.3.15");
 const allQuorate = castOf("quorate", "quorate", "quorate");
-/** The script comes to its end in more than nine of ten runs; a busy machine may spoil one. */
+/** A busy machine may spoil one. */
 const triesMax = 3;
 
 function castOf(a: Actor, b: Actor, c: Actor): Cast {
@@ -47,19 +48,25 @@ async function play(
   return runs;
 }
 
+/** The defect, in two of three runs; those are not counted that the machine has spoilt. */
+async function showIn2Of3(t: TestContext, plan: Omit<Plan, "runs">): Promise<void> {
+  const isShown = (run: Run) => run.divergence.length > 0 && run.lost.length > 0;
+  const seen = { shown: 0, "not shown": 0, spoilt: 0 };
+  await play(t, { ...plan, runs: triesMax + 2 }, (run) => {
+    seen[isShown(run) ? "shown" : isSpoilt(run) ? "spoilt" : "not shown"] += 1;
+    return seen.shown === 2 || seen["not shown"] === 2;
+  });
+  t.diagnostic(`members differ, and acknowledged writes are lost: ${JSON.stringify(seen)}`);
+  assert.equal(seen.shown, 2, JSON.stringify(seen));
+}
+
 describe("after a restart a stale member", { concurrency: 2 }, () => {
   test("makes members of 0.3.15 differ for ever, and acknowledged writes are lost", async (t) => {
-    const isShown = (run: Run) => run.divergence.length > 0 && run.lost.length > 0;
-    const plan: Plan = { scenario: "forced", cast: allVanilla, runs: triesMax };
-    const runs = await play(t, plan, isShown);
-    assert.ok(runs.some(isShown), `none of ${runs.length} runs diverged`);
+    await showIn2Of3(t, { scenario: "forced", cast: allVanilla });
   });
 
   test("does so where it is the only one upgraded to 0.3.17", async (t) => {
-    const isShown = (run: Run) => run.divergence.length > 0 && run.lost.length > 0;
-    const cast = castOf("0.3.15", "0.3.17", "0.3.15");
-    const runs = await play(t, { scenario: "forced", cast, runs: triesMax }, isShown);
-    assert.ok(runs.some(isShown), `none of ${runs.length} runs diverged`);
+    await showIn2Of3(t, { scenario: "forced", cast: castOf("0.3.15", "0.3.17", "0.3.15") });
   });
 
   const harmless: readonly (readonly [string, Plan])[] = [

@@ -191,6 +191,11 @@ export function hasGoneWrong(run: Outcome): boolean {
   return run.divergence.length > 0 || run.lost.length > 0 || run.unsettled !== null;
 }
 
+/** The machine stood still for longer than an election takes: what was seen then says little. */
+export function isSpoilt({ stalledMs }: Run): boolean {
+  return stalledMs > stallMsMin;
+}
+
 export function totalsOf(runs: readonly Run[]): Totals {
   const count = (holds: (run: Run) => boolean) => runs.filter(holds).length;
   const sum = (of: (run: Run) => number) => runs.reduce((total, run) => total + of(run), 0);
@@ -201,7 +206,7 @@ export function totalsOf(runs: readonly Run[]): Totals {
     acknowledged: sum((run) => run.acknowledged),
     lost: sum((run) => run.lost.length),
     unsettled: count((run) => run.unsettled !== null),
-    unsettledByStall: count((run) => run.unsettled !== null && run.stalledMs > stallMsMin),
+    unsettledByStall: count((run) => run.unsettled !== null && isSpoilt(run)),
     dipped: count((run) => (run.committedBy?.term ?? highTerm) < highTerm),
     overtaken: count((run) => run.overtaken),
     late: count((run) => run.ledWithoutLate !== null),
