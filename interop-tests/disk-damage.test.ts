@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -170,8 +170,10 @@ test("a member alone whose dump is gone, cut or garbage waits, and says what to 
     ["garbage", Buffer.alloc(500, "x")],
     ["cut", whole.subarray(0, -20)],
     ["empty", Buffer.alloc(0)],
+    ["missing", null],
   ] as const) {
-    writeFileSync(path, bytes);
+    if (bytes === null) rmSync(path);
+    else writeFileSync(path, bytes);
     const member = await startQuorate(scene, given);
     await sleep(aloneMs);
     const { role, leader } = await member.httpStatus();
