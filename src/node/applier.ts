@@ -11,6 +11,8 @@ import { SlicedApply } from "./sliced-apply.js";
 
 export interface ApplierHost {
   readonly clock: Clock;
+  /** As many as usual where it is not said. */
+  readonly keysPerSlice?: number | undefined;
   readonly proposals: Proposals;
   readonly notes: Notes;
   /** The store holds the effects of all entries up to here. */
@@ -66,7 +68,8 @@ export class Applier {
     lastIndex = 0,
   ) {
     this.#host = host;
-    this.#store = dump === null ? new Store() : Store.fromDump(dump.data);
+    const slice = host.keysPerSlice;
+    this.#store = dump === null ? new Store(slice) : Store.fromDump(dump.data, slice);
     const stayingBytes = this.#store.bytes - this.#store.expiringBytes;
     this.#bound = new DataBound(dataBytesMax, { stayingBytes, lastIndex });
     this.codeVersion = dump?.codeVersion ?? 0;
@@ -138,8 +141,9 @@ export class Applier {
     if (isOver()) return;
     const dump = await this.#host.readDump();
     if (isOver()) return;
-    const steps = dump === null ? null : Store.fromDumpSteps(dump.data);
-    const store = steps === null ? new Store() : await this.#inTurns(steps, isOver);
+    const slice = this.#host.keysPerSlice;
+    const steps = dump === null ? null : Store.fromDumpSteps(dump.data, undefined, slice);
+    const store = steps === null ? new Store(slice) : await this.#inTurns(steps, isOver);
     if (store === null) return;
     const from = dump?.last.index ?? 1;
     const appliedBefore = this.#appliedIndex;

@@ -37,6 +37,8 @@ export interface Environment {
   readonly guardsOff?: ReadonlySet<GuardName>;
   /** What the log may come to, where that is not to follow from the settings: a test fills it. */
   readonly logBytesMax?: number;
+  /** Keys in one slice of a recursive delete, where that is not to be a millisecond's work: a simulator has few keys. */
+  readonly keysPerSlice?: number;
 }
 
 export const systemEnvironment: Environment = {

@@ -84,6 +84,7 @@ export class MemberParts {
     this.inbox = new SnapshotInbox(
       {
         clock,
+        keysPerSlice: environment.keysPerSlice,
         limits: {
           dataBytesMax: Math.floor(config.dataBytesMax * nodeLimits.takenShare),
           entryBytesMax: config.entryBytesMax,
@@ -204,6 +205,7 @@ export class MemberParts {
     return new Applier(
       {
         clock: this.environment.clock,
+        keysPerSlice: this.environment.keysPerSlice,
         proposals: this.proposals,
         notes: this.notes,
         applied: (index) => {

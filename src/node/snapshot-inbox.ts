@@ -15,6 +15,8 @@ const sizeLimits: ReadonlySet<string> = new Set<keyof PickleLimits>([
 
 export interface SnapshotInboxHost {
   readonly clock: Clock;
+  /** Of the stores that are built: as many as usual where it is not said. */
+  readonly keysPerSlice?: number | undefined;
   /** What `received` may bring. */
   readonly limits: DataLimits;
   receiveDump(limits: DataLimits): DumpReceiver;
@@ -151,7 +153,8 @@ export class SnapshotInbox {
   }
 
   async #buildStore({ dump }: ReceivedDump): Promise<Store> {
-    const steps = Store.fromDumpSteps(dump.data, this.#host.limits.dataBytesMax);
+    const { limits, keysPerSlice } = this.#host;
+    const steps = Store.fromDumpSteps(dump.data, limits.dataBytesMax, keysPerSlice);
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;

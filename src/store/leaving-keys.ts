@@ -1,5 +1,4 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
-import { keysPerSlice } from "./limits.js";
 import { matchCost, prefixMatcher } from "./python-key.js";
 import { keyOf, type StoredRecord } from "./record.js";
 
@@ -20,6 +19,7 @@ export interface FoundKeys {
 export function* findKeys(
   records: ReadonlyMap<string, StoredRecord>,
   prefix: PyValue,
+  keysPerSlice: number,
 ): Generator<void, FoundKeys> {
   const matches = prefixMatcher(prefix);
   const cost = matchCost(prefix);
@@ -45,10 +45,12 @@ export function* findKeys(
  */
 export class LeavingKeys {
   readonly #found: FoundKeys;
+  readonly #keysPerSlice: number;
   #nextAt = 0;
 
-  constructor(found: FoundKeys) {
+  constructor(found: FoundKeys, keysPerSlice: number) {
     this.#found = found;
+    this.#keysPerSlice = keysPerSlice;
   }
 
   /** How many are still held. */
@@ -64,7 +66,7 @@ export class LeavingKeys {
   /** The ids of those that go now. */
   take(): readonly string[] {
     const from = this.#nextAt;
-    this.#nextAt = Math.min(from + keysPerSlice, this.#found.ids.length);
+    this.#nextAt = Math.min(from + this.#keysPerSlice, this.#found.ids.length);
     return this.#found.ids.slice(from, this.#nextAt);
   }
 }

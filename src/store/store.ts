@@ -5,7 +5,7 @@ import type { Growth } from "./growth.js";
 import { type Effect, evaluate } from "./kv-rules.js";
 import { findKeys, LeavingKeys } from "./leaving-keys.js";
 import { Lifetimes } from "./lifetimes.js";
-import { restoreKeysPerStep } from "./limits.js";
+import { keysPerSlice, restoreKeysPerStep } from "./limits.js";
 import { AppliedPut, AppliedRemoval, type ApplyOutcome, reasonOf, unchanged } from "./outcome.js";
 import { isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
 import { deadlineOf, GeneralRecord, keyOf, makeRecord, type StoredRecord } from "./record.js";
@@ -45,9 +45,12 @@ export class Store {
   readonly #state: OverlaidStore;
   readonly #judge: CommandJudge;
   readonly #snapshots = new Set<SnapshotCursor>();
+  readonly #keysPerSlice: number;
 
-  constructor() {
+  /** @param slice How many keys a slice of a recursive delete has. */
+  constructor(slice = keysPerSlice) {
     const store = this;
+    this.#keysPerSlice = slice;
     this.#state = {
       record: (id) => this.#record(id),
       ids: () => this.#records.keys(),
@@ -66,8 +69,8 @@ export class Store {
    *
    * @throws ProtocolError `dump-malformed` where a value is no dict: no KVStoreTTL holds such a one.
    */
-  static fromDump(data: PyDict): Store {
-    const steps = Store.fromDumpSteps(data);
+  static fromDump(data: PyDict, slice = keysPerSlice): Store {
+    const steps = Store.fromDumpSteps(data, Number.MAX_SAFE_INTEGER, slice);
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;
@@ -79,8 +82,12 @@ export class Store {
    *
    * @throws ProtocolError `dump-too-large` where `bytes` would be more than `bytesMax`.
    */
-  static *fromDumpSteps(data: PyDict, bytesMax = Number.MAX_SAFE_INTEGER): Generator<void, Store> {
-    const store = new Store();
+  static *fromDumpSteps(
+    data: PyDict,
+    bytesMax = Number.MAX_SAFE_INTEGER,
+    slice = keysPerSlice,
+  ): Generator<void, Store> {
+    const store = new Store(slice);
     let taken = 0;
     for (const [key, value] of data) {
       if (!(value instanceof Map)) {
@@ -287,8 +294,8 @@ export class Store {
 
   *#removal(prefix: PyValue): Generator<void, ApplyOutcome> {
     try {
-      const found = yield* findKeys(this.#records, prefix);
-      if (found.ids.length > 0) this.#leaving = new LeavingKeys(found);
+      const found = yield* findKeys(this.#records, prefix, this.#keysPerSlice);
+      if (found.ids.length > 0) this.#leaving = new LeavingKeys(found, this.#keysPerSlice);
       this.#bytes -= found.bytes;
       this.#expiringBytes -= found.expiringBytes;
       return new AppliedRemoval(found.ids);

@@ -3,22 +3,25 @@ import { failReason } from "../../protocol/wire/messages.js";
 import type { Chance } from "./chance.js";
 import type { Cluster } from "./cluster.js";
 import type { Profile } from "./profiles.js";
+import type { Sweeps } from "./sweeps.js";
 
-/** Clients of all members, which set, delete and let expire, each write different from all others. */
+/** Clients of all members, which set, delete, sweep and let expire, each write different from all others. */
 export class Workload {
   written = 0;
   readonly outcomes = new Map<number, number>();
   readonly #cluster: Cluster;
   readonly #chance: Chance;
   readonly #profile: Profile;
+  readonly #sweeps: Sweeps | null;
   /** Value of a key, where one may be deleted by it. */
-  readonly #values = new Map<string, string>();
+  readonly #values = new Map<string, { readonly at: string; readonly value: string }>();
   #isStopped = false;
 
-  constructor(cluster: Cluster, profile: Profile, chance: Chance) {
+  constructor(cluster: Cluster, profile: Profile, chance: Chance, sweeps: Sweeps | null) {
     this.#cluster = cluster;
     this.#profile = profile;
     this.#chance = chance;
+    this.#sweeps = sweeps;
   }
 
   start(): void {
@@ -45,21 +48,31 @@ export class Workload {
   }
 
   command(nowSec: number): Uint8Array {
+    const other = this.#usual(nowSec);
+    return this.#sweeps?.insteadOf(other) ?? other;
+  }
+
+  #usual(nowSec: number): Uint8Array {
     const chance = this.#chance;
     const key = `/k${chance.below(24)}`;
     const old = this.#values.get(key);
     if (old !== undefined && chance.is(0.1)) {
       this.#values.delete(key);
-      return encodeDelete(key, { prevValue: old });
+      return encodeDelete(old.at, { prevValue: old.value });
     }
+    const at = this.#place(key);
     this.written += 1;
     const token = `w${this.written}`;
     const isLarge = chance.is(this.#profile.largeShare);
     const value = isLarge ? `${token}:${"x".repeat(60_000 + chance.below(150_000))}` : token;
-    if (!isLarge) this.#values.set(key, value);
+    if (!isLarge) this.#values.set(key, { at, value });
     const times = { value, created: nowSec, updated: nowSec };
-    if (!chance.is(0.15)) return encodeSet(key, times);
+    if (!chance.is(0.15)) return encodeSet(at, times);
     const expire = nowSec + chance.between(0.2, 4);
-    return encodeSet(`/ttl${chance.below(6)}`, { ...times, expire });
+    return encodeSet(this.#place(`/ttl${chance.below(6)}`), { ...times, expire });
+  }
+
+  #place(key: string): string {
+    return this.#sweeps?.place(key) ?? key;
   }
 }

@@ -6,6 +6,7 @@ import type { MemberView, Told } from "./checkers/checker.js";
 import type { Bench, Judge } from "./judge.js";
 import { Seat } from "./seat.js";
 import { type Question, SimNetwork } from "./sim-network.js";
+import { SliceCount } from "./slices.js";
 import type { AnySeat, Standing } from "./standing.js";
 import { Timeline } from "./timeline.js";
 import { shownMessage, type Trace } from "./trace.js";
@@ -24,6 +25,8 @@ export interface ClusterOptions {
   /** Mean time that a message travels where nothing slows it. */
   readonly wireMs: number;
   readonly guardsOff?: ReadonlySet<GuardName>;
+  /** See Machine, and SeatHost. Null: the processor takes no time, and nothing is done in slices. */
+  readonly work: { readonly chance: Chance; readonly keysPerSlice: number } | null;
   /** Vanilla members are never stopped: then they forget nothing. */
   readonly vanillaStays?: boolean;
   /** Members come and go: then vanilla ones ask each other who is one, as Patroni's do. */
@@ -39,6 +42,8 @@ export class Cluster implements Bench {
   readonly judge: Judge;
   readonly vanillaStays: boolean;
   readonly changesMembers: boolean;
+  /** What fell between two slices of a recursive delete. */
+  readonly slices = new SliceCount();
   readonly seats: readonly (Seat | VanillaSeat)[];
   /** What brings those back that are away for as long as the others can do without. */
   readonly away: (() => void)[] = [];
@@ -81,6 +86,9 @@ export class Cluster implements Bench {
       },
     });
     this.seats = this.#makeSeats(options);
+    for (const { machine } of this.seats) {
+      machine.workMs = options.work?.chance.pick([0, 1, 4]) ?? 0;
+    }
   }
 
   #makeSeats(options: ClusterOptions): (Seat | VanillaSeat)[] {
@@ -98,6 +106,7 @@ export class Cluster implements Bench {
       ...host,
       guardsOff: options.guardsOff ?? new Set<GuardName>(),
       compactionMs,
+      keysPerSlice: options.work?.keysPerSlice,
       fail: (error: unknown) => this.fail(error),
     };
     const vanilla = { ...host, discovers: this.changesMembers };
@@ -210,7 +219,9 @@ export class Cluster implements Bench {
     for (const seat of touched) {
       if (seat instanceof Seat) {
         const view = seat.view();
-        if (view !== null) this.judge.look(view, this);
+        if (view === null) continue;
+        this.judge.look(view, this);
+        this.slices.look(view);
       } else {
         const standing = seat.standing();
         if (standing !== null) this.judge.lookAtVanilla(standing, this);

@@ -8,7 +8,8 @@ import { lostDiskDeeds } from "./lost-disk-deeds.js";
 import { allWhole, loseDisk } from "./lost-disks.js";
 import { takeOutAndLead, takeOutBesideEmptied } from "./removal-deeds.js";
 import { Seat } from "./seat.js";
-import type { AnySeat } from "./stage.js";
+import { isAmidSlices } from "./slices.js";
+import { type AnySeat, waitMsMax } from "./stage.js";
 import {
   cutBehindCompaction,
   falseHeight,
@@ -59,6 +60,18 @@ const acts = {
       }
     };
     look();
+  },
+  /** Stops one of our members between two slices of a recursive delete. */
+  "stop-at-slice": (cluster, deed) => {
+    const how = deed.amount < 0.5 ? "kill" : "losePower";
+    const ours = cluster.seats.filter((seat) => seat instanceof Seat);
+    const look = () => {
+      if (cluster.timeline.nowMs < cluster.quietUntilMs) return null;
+      return ours.find((seat) => isAmidSlices(seat.view())) ?? null;
+    };
+    cluster.when(waitMsMax, look, (seat) =>
+      cluster.timeline.after(0, () => down(cluster, seat, deed, how)),
+    );
   },
   stop: (cluster, deed) => {
     const seat = chosen(cluster, deed);

@@ -16,13 +16,14 @@ export class Life {
     if (this.machine.isPaused) this.machine.backlog.push({ life: this, run });
     else {
       this.machine.touched();
+      this.machine.beginTurn();
       run();
     }
   }
 
   /** The process's clock. Its monotonic time drifts; its wall clock may be wrong, and jump. */
   readonly clock: Clock = {
-    monotonicMs: () => this.machine.monotonicMs(),
+    monotonicMs: () => this.machine.readClock(),
     wallSec: () => this.machine.wallSec(),
     after: (ms, run) => {
       const cancel = this.#in(ms, run);
@@ -40,7 +41,7 @@ export class Life {
       return timerOf(() => cancel());
     },
     soon: (run) => {
-      this.#in(0, run);
+      this.#in(this.machine.turnMs, run);
     },
   };
 
@@ -64,6 +65,9 @@ function timerOf(cancel: () => void): Timer {
   return timer;
 }
 
+/** So often a turn of a process's loop reads the clock in no time. */
+const freeReads = 6;
+
 /** A machine's clock, and whether what runs on it runs at all. */
 export class Machine {
   readonly timeline: Timeline;
@@ -72,11 +76,19 @@ export class Machine {
   /** How far its wall clock is off, in seconds. */
   wallOffsetSec = 0;
   isPaused = false;
+  /**
+   * How long the processor works, in milliseconds, between two looks at the clock in one turn of a process's loop:
+   * whoever does something until its time is up looks at it over and over. What comes first takes no time.
+   */
+  workMs = 0;
+  /** How long the turn that runs has worked so far. */
+  turnMs = 0;
   readonly backlog: { life: Life; run: () => void }[] = [];
   /** Called when a process runs: what it has begun must come to rest before the next event. */
   readonly touched: () => void;
   #sinceMs = 0;
   #monotonicMs = 1_000;
+  #reads = 0;
 
   constructor(timeline: Timeline, touched: () => void) {
     this.timeline = timeline;
@@ -85,6 +97,21 @@ export class Machine {
 
   monotonicMs(): number {
     return this.#monotonicMs + (this.timeline.nowMs - this.#sinceMs) * this.drift;
+  }
+
+  beginTurn(): void {
+    this.#reads = 0;
+    this.turnMs = 0;
+  }
+
+  /** A process looks what time it is. */
+  readClock(): number {
+    this.#reads += 1;
+    if (this.#reads > freeReads) {
+      this.turnMs += this.workMs;
+      this.#monotonicMs += this.workMs;
+    }
+    return this.monotonicMs();
   }
 
   wallSec(): number {

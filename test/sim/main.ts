@@ -19,6 +19,7 @@ Simulates clusters of Quorate members over disks, wires and clocks that fail. On
   --mutants       takes each safety rule out in turn and shows how soon that is found;
                   --seeds is then the bound for each (default 100), --only PATTERN chooses
   --mutant NAME   what the other options say, with that rule taken out
+  --no-sweeps     without recursive deletes: what a seed made before there were any
   --until-failure ends at the first run that fails
   --no-shrink     does not look for a shorter run that fails alike
   --json          one line of JSON for each run
@@ -42,6 +43,7 @@ const given = new SoakArguments({
     json: { type: "boolean" },
     "until-failure": { type: "boolean" },
     "no-shrink": { type: "boolean" },
+    "no-sweeps": { type: "boolean" },
     help: { type: "boolean" },
   },
 });
@@ -49,7 +51,11 @@ const given = new SoakArguments({
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 const profile =
   given.text("profile") === undefined ? undefined : given.word("profile", Object.keys(profiles));
-const common = { profile, faultsMs: given.number("faults", { otherwise: 25_000 }) };
+const common = {
+  profile,
+  faultsMs: given.number("faults", { otherwise: 25_000 }),
+  sweeps: !given.isSet("no-sweeps"),
+};
 const hours = given.text("hours") === undefined ? null : given.number("hours", { from: 0.0001 });
 const count = given.count("seeds", { otherwise: 100 });
 const first = given.count("from", {
@@ -152,7 +158,8 @@ async function report(outcome: Outcome, options: RunOptions): Promise<void> {
     return;
   }
   print(`seed ${seed} (${name}) FAILED: ${failure.stack ?? failure.message}`);
-  const chosen = profile === undefined ? "" : ` --profile ${profile}`;
+  const sweeps = options.sweeps === false ? " --no-sweeps" : "";
+  const chosen = profile === undefined ? sweeps : ` --profile ${profile}${sweeps}`;
   print(`again, with its trace: npm run sim -- --seed ${seed}${chosen}`);
   if (given.isSet("no-shrink")) return;
   const shorter = await shrink(outcome, options, 60);

@@ -322,6 +322,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     gapMs: 2_500,
     compactionEntries: 5_000,
     compactionMs: 10 ** 9,
+    losesTerms: true,
     weights: { "gone-on": 1 },
   },
   /** Vanilla members lose committed entries with the power, while ours writes a dump that holds them. */

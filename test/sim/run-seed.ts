@@ -7,6 +7,8 @@ import { StrictJudge } from "./judge.js";
 import { MixedJudge, type MixedSum } from "./mixed-judge.js";
 import { type GivenUp, makePeace } from "./peace.js";
 import { type Profile, planDeeds, profiles } from "./profiles.js";
+import type { SliceCount } from "./slices.js";
+import { planSweepDeeds, Sweeps } from "./sweeps.js";
 import { Trace } from "./trace.js";
 import { Violation } from "./violation.js";
 
@@ -20,6 +22,8 @@ export interface RunOptions {
   readonly deeds?: readonly Deed[] | undefined;
   readonly print?: ((line: string) => void) | undefined;
   readonly guardsOff?: ReadonlySet<GuardName> | undefined;
+  /** False: no recursive deletes, and nothing in slices. Else all is as it was before there were any. */
+  readonly sweeps?: boolean | undefined;
 }
 
 export interface Outcome {
@@ -38,6 +42,7 @@ export interface Outcome {
   /** Why its members did not have to agree in the end; null: they had to. */
   readonly gaveUp: GivenUp | null;
   readonly simulatedMs: number;
+  readonly slices: SliceCount;
 }
 
 export async function runSeed(options: RunOptions): Promise<Outcome> {
@@ -47,13 +52,17 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
   const profile = profiles[name];
   if (profile === undefined) throw new Error(`no profile ${name}: there is ${names.join(", ")}`);
   const chance = new Chance(seed);
-  const deeds = options.deeds ?? planDeeds(profile, new Chance(seed ^ 0x5eed), faultsMs);
   const trace = new Trace(options.print ?? null);
   const members = chance.pick(profile.members);
   const isMixed = members.some((kind) => kind !== "quorate");
   const { vanillaStays = false, hearsFirstWords, losesTerms } = profile;
   const mixed = new MixedJudge(vanillaStays, hearsFirstWords, losesTerms);
   const judge = isMixed ? mixed : new StrictJudge();
+  // From a chance of their own: without them a seed makes the same run as ever.
+  const sweeping = options.sweeps === false ? null : new Chance(seed ^ 0x5eee9);
+  const planned = planDeeds(profile, new Chance(seed ^ 0x5eed), faultsMs);
+  const besides = sweeping === null ? [] : planSweepDeeds(profile, sweeping.fork(), faultsMs);
+  const deeds = options.deeds ?? [...planned, ...besides];
   const cluster = new Cluster({
     chance,
     trace,
@@ -64,9 +73,11 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
     compactionEntries: profile.compactionEntries,
     compactionMs: profile.compactionMs,
     wireMs: profile.wireMs,
+    work: sweeping === null ? null : { chance: sweeping.fork(), keysPerSlice: 3 },
     ...(options.guardsOff === undefined ? {} : { guardsOff: options.guardsOff }),
   });
-  const workload = new Workload(cluster, profile, chance.fork());
+  const sweeps = sweeping === null ? null : new Sweeps(sweeping.fork());
+  const workload = new Workload(cluster, profile, chance.fork(), sweeps);
   const { failure, gaveUp } = await play(cluster, workload, { profile, deeds, faultsMs });
   return {
     seed,
@@ -81,6 +92,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
     mixed: isMixed ? mixed.sum : null,
     gaveUp,
     simulatedMs: cluster.timeline.nowMs,
+    slices: cluster.slices,
   };
 }
 

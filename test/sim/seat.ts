@@ -26,6 +26,8 @@ export interface SeatHost {
   readonly partners: readonly string[];
   readonly compactionEntries: number;
   readonly compactionMs: number;
+  /** Keys in one slice of a recursive delete, where that is not to be more than there are. */
+  readonly keysPerSlice?: number | undefined;
   /** A process of this seat runs: look at it when it has come to rest. */
   touched(seat: Seat): void;
   say(who: string, what: string): void;
@@ -211,13 +213,14 @@ export class Seat implements AnySeat {
   }
 
   #environment(life: Life): Environment {
-    const { network, chance, guardsOff } = this.#host;
+    const { network, chance, guardsOff, keysPerSlice } = this.#host;
     return {
       clock: life.clock,
       random: chance.fork().next,
       fileSystem: this.disk.mount(life),
       compression: promptCompression,
       guardsOff,
+      ...(keysPerSlice === undefined ? {} : { keysPerSlice }),
       network: ({ events, timeouts }) => {
         const endpoint = new Endpoint(network, {
           address: this.address,

@@ -57,6 +57,27 @@ test("members that have applied different entries contradict each other", () => 
   assert.deepEqual(words.contradiction, { index: 3, by: ["a:1", "c:1"], isOurs: true });
 });
 
+test("a recursive delete takes away all keys that begin so, and is seen where one is still there", () => {
+  const swept = entries(
+    encodeNoOp(),
+    set("/d/a", "1"),
+    set("/d/b", "2"),
+    encodeDelete("/d/", { recursive: true }),
+    set("/d/b", "3"),
+  );
+  const words = new Words();
+  words.hear(standing("a:1", swept, "quorate"));
+  const isIn = (at: number, store: Store): boolean =>
+    words.isCarriedOut(swept[at - 1] ?? { index: at, command: encodeNoOp() }, store, swept.length);
+  const { store } = standing("b:1", swept, "quorate", 5);
+  assert.deepEqual(
+    [2, 3, 4, 5].map((at) => isIn(at, store)),
+    [true, true, true, true],
+  );
+  store.apply(set("/d/c", "from before"), 2);
+  assert.ok(!isIn(4, store), "/d/c was there before the recursive delete, and still is");
+});
+
 test("a write that only a dump can hold is looked for in the store", () => {
   const words = new Words();
   words.hear(standing("a:1", all, "quorate"));

@@ -30,6 +30,8 @@ export class Words {
   readonly #heardTo = new Map<string, number>();
   /** By key: at which indices somebody has taken it away, and would have, had it been there. */
   readonly #removals = new Map<PyValue, number[]>();
+  /** The same of all keys that begin so. */
+  readonly #sweeps: { readonly prefix: PyValue; readonly index: number }[] = [];
   #fold = new Store();
   #foldedTo = 0;
 
@@ -77,9 +79,12 @@ export class Words {
     const call = parseCommand(command);
     if (call === null || !("key" in call)) return true;
     const { key } = call;
+    if (call.kind === "delete" && call.recursive) {
+      return [...store.entries(String(key))].every(([, dict]) => indexOf(dict) > index);
+    }
     const held = store.get(key);
-    const at = held?.get("index") ?? 0;
-    const isOlder = typeof at === "number" && at < index;
+    const at = held === null ? 0 : indexOf(held);
+    const isOlder = at < index;
     if (call.kind === "delete") {
       const value = call.extra.get("prevValue");
       return held === null || !isOlder || (value !== undefined && held.get("value") !== value);
@@ -92,6 +97,10 @@ export class Words {
   #isRemovedBetween(key: PyValue, from: number, to: number): boolean {
     const isIn = (index: number): boolean => index > from && index <= to;
     if (this.#removals.get(key)?.some(isIn) === true) return true;
+    const isSwept = this.#sweeps.some(
+      ({ prefix, index }) => isIn(index) && String(key).startsWith(String(prefix)),
+    );
+    if (isSwept) return true;
     for (let index = from + 1; index <= to; index += 1) {
       if (this.#words[index - 1] === undefined) return true;
     }
@@ -118,6 +127,10 @@ export class Words {
   #noteRemoval({ command, index }: Entry): void {
     const call = parseCommand(command);
     if (call?.kind !== "delete" && call?.kind !== "expire") return;
+    if (call.kind === "delete" && call.recursive) {
+      this.#sweeps.push({ prefix: call.key, index });
+      return;
+    }
     const known = this.#removals.get(call.key);
     if (known === undefined) this.#removals.set(call.key, [index]);
     else known.push(index);
@@ -128,4 +141,10 @@ function isAsSet(held: PyDict, command: Uint8Array, key: PyValue): boolean {
   const alone = new Store();
   alone.apply(command, 1);
   return alone.get(key)?.get("value") === held.get("value");
+}
+
+/** Of the entry that has set it. */
+function indexOf(dict: PyDict): number {
+  const index = dict.get("index");
+  return typeof index === "number" ? index : Number.POSITIVE_INFINITY;
 }
