@@ -289,12 +289,19 @@ export class MixedJudge implements Judge {
     }
   }
 
-  /** The leader holds what was acknowledged before, in a later term, and was lost by who acknowledged this one. */
+  /**
+   * The leader holds what was acknowledged before, in a later term or the first time that this one was led, and
+   * was lost by who acknowledged this one.
+   */
   #isOfOldTerm(kept: Kept, leader: Standing): boolean {
     if (!this.#losesTerms) return false;
+    const isTwin = (this.#leaderships.get(kept.term) ?? 0) > 1;
     const before = this.#kept.slice(0, this.#kept.indexOf(kept));
     return before.some(
-      (one) => one.term > kept.term && this.#lost.has(one) && has(leader, one, this.#words),
+      (one) =>
+        (one.term > kept.term || (isTwin && one.term === kept.term && one.index > kept.index)) &&
+        this.#lost.has(one) &&
+        has(leader, one, this.#words),
     );
   }
 
