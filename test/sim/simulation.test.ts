@@ -13,6 +13,8 @@ const lostBefore = [
   { seed: 840_006, profile: "beside-members" },
   { seed: 931_038, profile: "beside-members" },
   { seed: 603_478_809, profile: "beside-steady" },
+  // A vanilla leader that can commit nothing, and so has no dump for ours.
+  { seed: 2_060_014, profile: "beside-0.3.15" },
   // A term that went back with the power: who holds what was acknowledged in a later one leads again.
   { seed: 2_060_071, profile: "beside-0.3.17" },
   ...[600_395_235, 710_000_003, 720_000_017, 720_000_044].map((seed) => ({
