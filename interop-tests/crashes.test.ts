@@ -77,13 +77,15 @@ test("SIGKILL beside two of 0.3.17: ours does nothing wrong, and what is lost th
   ] as const;
   for (const [life, options] of lives.entries()) {
     const result = await run(options, life);
-    const { cleared, unexplained, faults, differing, lost } = result;
+    const { cleared, unexplained, faults, differing, lost, stuck } = result;
     t.diagnostic(`CRASH_SEED=${seed}: ${figures(result)}; ${cleared} times both journals cleared`);
     assert.deepEqual(faults, [], figures(result));
     assert.deepEqual(unexplained, [], figures(result));
+    assert.equal(stuck, null, figures(result));
     // A PySyncObj member that has applied what the others forgot keeps it.
     if (lost.length === 0) assert.deepEqual(differing, [], figures(result));
     assert.ok(result.kills >= options.kills, figures(result));
+    assert.ok(result.acked >= result.kills, `too few writes to lose: ${figures(result)}`);
   }
 });
 
