@@ -114,6 +114,7 @@ test("protocol, raft and store import nothing from outside but what the wire nee
       .map((name) => `${file} -> ${name}`),
   );
   assert.deepEqual(found.sort(), [
+    "protocol/pickle/key-index.ts -> node:crypto",
     "protocol/pickle/long-text.ts -> node:buffer",
     "protocol/wire/compression.ts -> node:zlib",
     "protocol/wire/fernet.ts -> node:crypto",

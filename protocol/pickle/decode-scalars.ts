@@ -43,21 +43,28 @@ function pushLong(machine: PickleMachine, length: number): void {
   machine.push(decodeLong(machine.input, at, length));
 }
 
+/** A sign, and the letter at the end of protocol 0. */
+const textSpareChars = 2;
+
 /** INT: also the booleans of protocols 0 and 1, written `I00` and `I01`. */
 export function int(machine: PickleMachine): void {
-  const line = machine.takeLine(machine.limits.intDigitsMax + 1);
+  const line = machine.takeLine(machine.limits.intDigitsMax + textSpareChars);
   if (line === "00" || line === "01") machine.push(line === "01");
   else pushDecimal(machine, line);
 }
 
 export function long(machine: PickleMachine): void {
-  pushDecimal(machine, machine.takeLine(machine.limits.intDigitsMax + 2));
+  pushDecimal(machine, machine.takeLine(machine.limits.intDigitsMax + textSpareChars));
 }
 
 function pushDecimal(machine: PickleMachine, line: string): void {
   machine.allocate(allocationBytes.bigint + line.length);
   machine.chargeOps(Math.floor(line.length ** 2 / digitsSquaredPerOp));
   const value = parseDecimal(line);
+  // Else it could take more bytes when it is written again than `pushLong` takes.
+  if (line.replace(/[^0-9]/g, "").length > machine.limits.intDigitsMax) {
+    throw machine.fault("pickle-limit", `int of ${line.length} characters`);
+  }
   if (value === null) throw machine.fault("pickle-malformed", "text of an int is none");
   machine.push(value);
 }

@@ -1,21 +1,28 @@
-import { allocationBytes } from "./limits.js";
+import { createHash } from "node:crypto";
+import { allocationBytes, keyCharsPerOp, rememberedKeyChars } from "./limits.js";
 import { isPlainKey, pyKey } from "./py-key.js";
 import type { PyDict, PySet, PyValue } from "./values.js";
 
+/** Told of what the index costs, before it does; each may throw. */
+export interface KeyCharge {
+  allocate(bytes: number): void;
+  work(ops: number): void;
+}
+
 /**
  * Lets dicts and sets under construction hold two keys as one exactly where Python does. A Map
- * does that by itself for strings and for ints; only a container with other keys gets an index.
+ * does that by itself for strings and for ints; only a container with other keys gets an index, and only when it
+ * has two: sets within sets would keep as many forms of what the innermost holds.
  */
 export class KeyIndex {
   private readonly charsMax: number;
-  private readonly allocate: (bytes: number) => void;
+  private readonly charge: KeyCharge;
   /** Comparable form of each key to the key that stands in the container. */
   private readonly indexes = new Map<object, Map<string, PyValue>>();
 
-  /** `allocate` is told of the memory that the index itself takes, and may throw. */
-  constructor(charsMax: number, allocate: (bytes: number) => void) {
+  constructor(charsMax: number, charge: KeyCharge) {
     this.charsMax = charsMax;
-    this.allocate = allocate;
+    this.charge = charge;
   }
 
   /** Python's `dict[key] = value`: an equal key that is there already stays. Throws KeyError. */
@@ -30,23 +37,35 @@ export class KeyIndex {
 
   /** The key that stands for `key` in the container, from now on at the latest. */
   private standing(container: PyDict | PySet, key: PyValue): PyValue {
-    let index = this.indexes.get(container);
-    if (index === undefined) {
-      if (typeof key === "number") return key;
-      index = new Map();
-      for (const old of container.keys()) if (!isPlainKey(old)) this.lookUp(index, old);
-      this.indexes.set(container, index);
+    const index = this.indexes.get(container);
+    if (index !== undefined) return this.lookUp(index, key);
+    if (typeof key === "number") return key;
+    const others = [...container.keys()].filter((other) => !isPlainKey(other));
+    if (others.length === 0) {
+      this.formOf(key);
+      return key;
     }
-    return this.lookUp(index, key);
+    const made = new Map<string, PyValue>();
+    for (const other of others) this.lookUp(made, other);
+    this.indexes.set(container, made);
+    return this.lookUp(made, key);
   }
 
   private lookUp(index: Map<string, PyValue>, key: PyValue): PyValue {
-    const comparable = pyKey(key, this.charsMax);
-    if (comparable === null) return key;
-    const standing = index.get(comparable);
+    const form = this.formOf(key);
+    if (form === null) return key;
+    const standing = index.get(form);
     if (standing !== undefined) return standing;
-    this.allocate(allocationBytes.mapItem + allocationBytes.string + comparable.length * 2);
-    index.set(comparable, key);
+    this.charge.allocate(allocationBytes.mapItem + allocationBytes.string + form.length * 2);
+    index.set(form, key);
     return key;
+  }
+
+  private formOf(key: PyValue): string | null {
+    const comparable = pyKey(key, this.charsMax);
+    if (comparable === null || comparable.length <= rememberedKeyChars) return comparable;
+    this.charge.work(Math.floor(comparable.length / keyCharsPerOp));
+    // No comparable form begins so.
+    return `#${createHash("sha256").update(Buffer.from(comparable, "utf16le")).digest("base64")}`;
   }
 }

@@ -54,7 +54,7 @@ export const pickleMessageLimits: PickleLimits = {
 };
 
 /** Opcodes of one command: Patroni's have fifty, a value of its own making may have thousands. */
-const commandOpsMax = 16 * 1024;
+export const commandOpsMax = 16 * 1024;
 const commandSpareBytes = 4 * mib;
 
 /**
@@ -75,6 +75,8 @@ export function commandPickleLimits(commandBytes: number): PickleLimits {
 /** For the dump: millions of keys, decoded in slices, from our own disk or from the leader. */
 export const pickleDumpLimits: PickleLimits = {
   ...pickleMessageLimits,
+  // A value of a command nests 126 deep at most, and stands below three containers here.
+  depthMax: pickleMessageLimits.depthMax + 32,
   // 20 opcodes a key for 10 million keys, and room.
   opsMax: 1024 * mib,
   // Python memoises every string and container: 4 to 8 entries a key. V8's arrays end at 2^27.
@@ -132,14 +134,23 @@ export const surrogatesMax = 64 * 1024;
 /** Digits of an int of which as many squared take the time of an opcode. */
 export const digitsSquaredPerOp = 32 * 1024;
 
+/** Characters of a composite key, to be compared with others, that take the time of an opcode. */
+export const keyCharsPerOp = 1024;
+
+/** Longer comparable forms are remembered as a digest. */
+export const rememberedKeyChars = 64;
+
 /** Bytes of the text of a float: Python's repr has 24 at most. */
 export const floatTextBytesMax = 64;
 
 /**
- * Containers within containers that the encoder writes: what the decoder reads back, with room for
- * the list and the tuple in which the members of a set travel.
+ * Containers within containers that the encoder writes: more than any decoder takes, so that whatever was
+ * decoded can be written again. What nests in itself ends here.
  */
-export const encodeDepthMax = pickleMessageLimits.depthMax - 8;
+export const encodeDepthMax = pickleDumpLimits.depthMax + 32;
+
+/** Items that go into a list or a dict at once, as Python's pickler does it: a received dump may have few more. */
+export const itemsPerBatch = 1000;
 
 /** Containers within containers that a comparison follows, above any decoded value's. */
 export const compareDepthMax = 1000;

@@ -360,7 +360,10 @@ export class PickleMachine {
   }
 
   private withKeys(action: (keys: KeyIndex) => void): void {
-    this.keys ??= new KeyIndex(this.limits.keyCharsMax, (bytes) => this.allocate(bytes));
+    this.keys ??= new KeyIndex(this.limits.keyCharsMax, {
+      allocate: (bytes) => this.allocate(bytes),
+      work: (ops) => this.chargeOps(ops),
+    });
     try {
       action(this.keys);
     } catch (error) {

@@ -121,6 +121,9 @@ export class SharedValues {
     if (typeof value === "string") return { depth: 0, bytes: ownBytes + value.length };
     if (value instanceof Uint8Array) return { depth: 0, bytes: ownBytes + value.length };
     if (value instanceof PySurrogateStr) return { depth: 0, bytes: ownBytes + value.bytes.length };
+    if (typeof value === "bigint") {
+      return { depth: 0, bytes: ownBytes + value.toString(16).length };
+    }
     if (value === null || typeof value !== "object" || value instanceof PyFloat) {
       return { depth: 0, bytes: ownBytes };
     }

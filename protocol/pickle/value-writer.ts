@@ -1,4 +1,4 @@
-import { encodeDepthMax } from "./limits.js";
+import { encodeDepthMax, itemsPerBatch } from "./limits.js";
 import {
   PyFloat,
   PyFrozenSet,
@@ -42,13 +42,17 @@ function writeContainer(writer: PickleWriter, value: PyValue & object, depth: nu
 
 function writeDict(writer: PickleWriter, dict: ReadonlyMap<PyValue, PyValue>, depth: number): void {
   writer.emptyDict();
-  if (dict.size === 0) return;
-  writer.mark();
+  let count = 0;
   for (const [key, value] of dict) {
+    if (count === 0) writer.mark();
     writeAt(writer, key, depth);
     writeAt(writer, value, depth);
+    count += 1;
+    if (count < itemsPerBatch) continue;
+    writer.setItems();
+    count = 0;
   }
-  writer.setItems();
+  if (count > 0) writer.setItems();
 }
 
 function writeTuple(writer: PickleWriter, items: readonly PyValue[], depth: number): void {
@@ -63,10 +67,12 @@ function writeTuple(writer: PickleWriter, items: readonly PyValue[], depth: numb
 
 function writeList(writer: PickleWriter, items: readonly PyValue[], depth: number): void {
   writer.emptyList();
-  if (items.length === 0) return;
-  writer.mark();
-  for (const item of items) writeAt(writer, item, depth);
-  writer.appends();
+  for (let at = 0; at < items.length; at += itemsPerBatch) {
+    writer.mark();
+    const batch = items.length > itemsPerBatch ? items.slice(at, at + itemsPerBatch) : items;
+    for (const item of batch) writeAt(writer, item, depth);
+    writer.appends();
+  }
 }
 
 function writeSet(

@@ -15,8 +15,20 @@ export const acceptedCallFactor = 96;
 /** Nesting that the JSON view shows; what lies deeper is shown as an ellipsis (cycles end here). */
 export const jsonDepthMax = 32;
 
+/**
+ * Containers within containers of a value that a leader takes: Patroni's have one. Half of what the least decoder
+ * follows, so that whatever is read or written with it goes through.
+ */
+export const nestingMax = 64;
+
+/** Opcodes of a call beside those of the key's value: the tuples, the key, the batches of long lists. */
+export const callOps = 64;
+
 /** What each part of a value counts for that is not of the usual shape. */
 export const valueBytesMin = 64;
+
+/** The same of sets and bytes: whoever reads a dump has for a moment what they are made of as well. */
+export const calledBytesMin = 128;
 
 /** The most that a command can add to the data, by its bytes and besides: see growth.ts. */
 export const growthPerByteMost = 10;

@@ -1,3 +1,4 @@
+import { pickleMessageLimits } from "../../protocol/pickle/limits.js";
 import { pyKey } from "../../protocol/pickle/py-key.js";
 import {
   PyFloat,
@@ -22,10 +23,13 @@ const strMark = `${mark}e`;
 /** Numbers the keys that are equal to nothing (nan). */
 let loneKeys = 0;
 
-/** @throws UnhashableError where Python's hash() raises. */
+/**
+ * @throws KeyError where Python's hash() raises, and where the key is no str and larger than one of a dict in a pickle
+ *   may be: a dump of it could not be read.
+ */
 export function keyId(key: PyValue): string {
   if (typeof key === "string") return key.charCodeAt(0) === 0 ? strMark + key : key;
-  const comparable = pyKey(key);
+  const comparable = pyKey(key, pickleMessageLimits.keyCharsMax);
   if (comparable !== null) return mark + comparable;
   loneKeys += 1;
   return `${mark}x${loneKeys}`;

@@ -1,14 +1,15 @@
 import { pyEquals } from "../../protocol/pickle/py-equal.js";
 import type { Effect, KvState } from "./kv-rules.js";
 import { evaluate } from "./kv-rules.js";
-import { costlyPrefixesMax } from "./limits.js";
+import { costlyPrefixesMax, nestingMax } from "./limits.js";
 import type { KvCall } from "./python-call.js";
 import { isStr, isTextPrefix, matchCost } from "./python-key.js";
 import { numberOf } from "./record.js";
+import { isBeyondCommand, nestsTooDeep } from "./written-form.js";
 
 /**
  * Why the call must not be appended behind the state, or null. That is where applying it would
- * raise, and where its effect would make vanilla raise later.
+ * raise, where its effect would make vanilla raise later, and where a member of ours might fail to write it again.
  *
  * @throws what `evaluate` throws: vanilla would raise when applying it.
  */
@@ -30,7 +31,7 @@ function sweepRefusal({ prefix }: Effect & { kind: "sweep" }, { oddKeys }: KvSta
   return oddKeys === 0 ? null : "AttributeError: a key that is no str has no startswith";
 }
 
-/** What raises in a vanilla process on account of a value that `_set` itself stores. */
+/** What raises in a vanilla process, or goes beyond a bound of ours, on account of a value that `_set` itself stores. */
 function poisonOf({ key, dict }: Effect & { kind: "set" }): string | null {
   // `str.startswith` is asked of every key: by each recursive delete when it is applied, and by
   // each recursive get of Patroni's.
@@ -45,6 +46,11 @@ function poisonOf({ key, dict }: Effect & { kind: "set" }): string | null {
   const expire = dict.get("expire");
   if (expire !== undefined && numberOf(expire) === null) {
     return "an 'expire' that is no number raises TypeError in every vanilla leader";
+  }
+  if (nestsTooDeep(dict)) return `a value that nests more than ${nestingMax} deep`;
+  // Whoever leads names the whole value in the command that removes it.
+  if (expire !== undefined && isBeyondCommand(dict)) {
+    return "a value with a time to live that has too many parts: no command could remove it";
   }
   return null;
 }

@@ -7,7 +7,7 @@ import {
   PyTuple,
   type PyValue,
 } from "../../protocol/pickle/values.js";
-import { valueBytesMin } from "./limits.js";
+import { calledBytesMin, valueBytesMin } from "./limits.js";
 import { CompactRecord, type StoredRecord } from "./record.js";
 
 /**
@@ -33,10 +33,11 @@ function valueBytes(value: PyValue, most: number): number {
   if (typeof value === "string") return valueBytesMin + textBytes(value);
   if (typeof value === "bigint") return valueBytesMin + value.toString(16).length;
   if (value instanceof PySurrogateStr) return valueBytesMin + value.bytes.length;
-  // Python writes bytes as a text, of two bytes for each at worst.
-  if (value instanceof Uint8Array) return valueBytesMin + 2 * value.length;
+  // Python writes bytes as a text, of two bytes for each at worst, in a call that makes them of it.
+  if (value instanceof Uint8Array) return calledBytesMin + 2 * value.length;
   if (value === null || typeof value !== "object" || value instanceof PyFloat) return valueBytesMin;
-  let bytes = valueBytesMin;
+  const isCalled = value instanceof Set || value instanceof PyFrozenSet;
+  let bytes = isCalled ? calledBytesMin : valueBytesMin;
   for (const part of partsOf(value)) {
     bytes += valueBytes(part, most - bytes);
     if (bytes > most) break;
@@ -44,9 +45,10 @@ function valueBytes(value: PyValue, most: number): number {
   return bytes;
 }
 
-type Container = Exclude<PyValue & object, Uint8Array | PyFloat | PySurrogateStr>;
+export type Container = Exclude<PyValue & object, Uint8Array | PyFloat | PySurrogateStr>;
 
-function* partsOf(value: Container): Iterable<PyValue> {
+/** What stands in a container, keys as well. */
+export function* partsOf(value: Container): Iterable<PyValue> {
   if (value instanceof Map) {
     for (const [key, item] of value) {
       yield key;

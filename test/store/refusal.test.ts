@@ -3,8 +3,10 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
+import { op } from "../../protocol/pickle/opcodes.js";
 import { Store } from "../../src/store/store.js";
 import { callCommand, dictOf, float } from "./commands.js";
+import { bytesOf, nestedLists, setOfValue } from "./raw-commands.js";
 
 const set = (key: string): Uint8Array => encodeSet(key, { value: "x", updated: 5, created: 5 });
 
@@ -71,6 +73,33 @@ describe("refusal", () => {
     assert.equal(refused("a", dictOf({ ...good, expire: 5 })), "");
     // A condition that is not met sets nothing.
     assert.equal(store.refusal(callCommand(2, [5, dictOf({})], { prevExist: true }), []), null);
+  });
+
+  test("what nests deeper than a leader takes, though members apply it", () => {
+    for (const [depth, isTaken] of [
+      [63, true],
+      [64, false],
+      [125, false],
+    ] as const) {
+      const store = new Store();
+      const command = setOfValue("/k", nestedLists(depth));
+      const reason = store.refusal(command, []);
+      if (isTaken) assert.equal(reason, null);
+      else assert.match(reason ?? "", /nests more than 64 deep/);
+      assert(!("raised" in store.apply(command, 2)));
+    }
+  });
+
+  test("a value that is to go by itself, and that no command could name", () => {
+    const store = new Store();
+    const parts = (count: number) => {
+      const sets = Buffer.alloc(count, op.emptySet);
+      return bytesOf(op.emptyList, op.mark, sets, op.appends);
+    };
+    const more = { expire: bytesOf(op.binInt1, 7) };
+    assert.equal(store.refusal(setOfValue("/k", parts(2_000), more), []), null);
+    assert.match(store.refusal(setOfValue("/k", parts(4_000), more), []) ?? "", /too many parts/);
+    assert.equal(store.refusal(setOfValue("/k", parts(4_000)), []), null);
   });
 
   test("is seen at sight of plain sets behind plain sets", () => {
