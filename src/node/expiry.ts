@@ -3,7 +3,9 @@ import { pyEquals } from "../../protocol/pickle/py-equal.js";
 import type { PyDict } from "../../protocol/pickle/values.js";
 import type { Clock, Timer } from "../clock.js";
 import type { RaftState } from "../raft/state.js";
-import type { Store } from "../store/store.js";
+import type { Note } from "../raft/types.js";
+import { keyToText } from "../store/json-view.js";
+import type { ExpiredKey, Store } from "../store/store.js";
 import { nodeLimits } from "./limits.js";
 import type { Proposals } from "./proposals.js";
 
@@ -12,6 +14,14 @@ export interface ExpiryHost {
   readonly proposals: Pick<Proposals, "submit" | "room">;
   store(): Store;
   state(): RaftState;
+  /** A key is over that no command removes. */
+  say(note: Note): void;
+}
+
+interface Removal {
+  readonly value: PyDict;
+  /** What key and value count for. */
+  readonly bytes: number;
 }
 
 /**
@@ -25,7 +35,8 @@ export class Expiry {
   #timer: Timer | null = null;
   #lookedMs = Number.NEGATIVE_INFINITY;
   /** Removals on their way, so that none is submitted twice. */
-  readonly #underWay = new Map<unknown, PyDict>();
+  readonly #underWay = new Map<unknown, Removal>();
+  #underWayBytes = 0;
   /** The term that they were submitted in: what an earlier one left may never be applied. */
   #leadTerm: number | null = null;
   /** The last look found more than it could submit. */
@@ -72,7 +83,10 @@ export class Expiry {
     this.#seen = isInStep(state, nowMs) ? { store, term, atMs: nowMs } : null;
 
     const leadTerm = state.isLeader ? term : null;
-    if (leadTerm !== this.#leadTerm) this.#underWay.clear();
+    if (leadTerm !== this.#leadTerm) {
+      this.#underWay.clear();
+      this.#underWayBytes = 0;
+    }
     this.#leadTerm = leadTerm;
     this.#isMoreDue = false;
     if (leadTerm === null) return;
@@ -81,32 +95,77 @@ export class Expiry {
 
   /** As many as there is room for: hundreds of thousands may be due at once. */
   #submitDue(store: Store, wallSec: number, monotonicSec: number): void {
-    const { proposals } = this.#host;
     const max = Math.min(nodeLimits.expiredPerLook, this.#room());
     if (max <= 0) return;
     const retrySec = nodeLimits.expiryRetryMs / 1000;
     const due = store.expired(wallSec, monotonicSec, max);
     this.#isMoreDue = due.length === max;
+    let bytes = 0;
     for (const expired of due) {
-      const { key, value } = expired;
-      store.postpone(expired, wallSec + retrySec, monotonicSec + retrySec);
-      const submitted = this.#underWay.get(key);
-      if (submitted !== undefined && pyEquals(submitted, value)) continue;
-      this.#underWay.set(key, value);
-      proposals.submit(encodeExpire(key, value), (outcome) => {
-        if (this.#underWay.get(key) === value) this.#underWay.delete(key);
-        // It is there still, where its value equals nothing (nan) or cannot be named in a command.
-        if (outcome.ok || outcome.reason === "REQUEST_DENIED") store.leave(expired);
-        // Where removals fail the next look is soon enough.
-        if (outcome.ok) this.#lookAgain();
-      });
+      const { weight } = expired.record;
+      if (bytes > 0 && bytes + weight > nodeLimits.expiredBytesPerLook) this.#isMoreDue = true;
+      else if (!this.#hasRoomFor(weight)) this.#isMoreDue = true;
+      else {
+        bytes += weight;
+        store.postpone(expired, wallSec + retrySec, monotonicSec + retrySec);
+        this.#submit(store, expired);
+        continue;
+      }
+      break;
     }
     this.#lookAgain();
+  }
+
+  #submit(store: Store, expired: ExpiredKey): void {
+    const { key, value, record } = expired;
+    const submitted = this.#underWay.get(key);
+    if (submitted !== undefined && pyEquals(submitted.value, value)) return;
+    const command = this.#commandOf(store, expired);
+    if (command === null) return;
+    const removal = { value, bytes: record.weight };
+    this.#underWay.set(key, removal);
+    this.#underWayBytes += removal.bytes - (submitted?.bytes ?? 0);
+    this.#host.proposals.submit(command, (outcome) => {
+      if (this.#underWay.get(key) === removal) {
+        this.#underWay.delete(key);
+        this.#underWayBytes -= removal.bytes;
+      }
+      // Its value equals nothing (nan), or cannot be named in a command.
+      if (outcome.ok) this.#leave(store, expired, "its value is none that equals itself");
+      else if (outcome.reason === "REQUEST_DENIED") this.#leave(store, expired, outcome.message);
+      // Where removals fail the next look is soon enough.
+      if (outcome.ok) this.#lookAgain();
+    });
+  }
+
+  /** Null where the key cannot be named: it stays, which is better than a leader that ends. */
+  #commandOf(store: Store, expired: ExpiredKey): Uint8Array | null {
+    try {
+      return encodeExpire(expired.key, expired.value);
+    } catch (error) {
+      this.#leave(store, expired, error instanceof Error ? error.message : String(error));
+      return null;
+    }
+  }
+
+  /** Mostly it is gone. Else it is not tried again until it is set again. */
+  #leave(store: Store, expired: ExpiredKey, why: string): void {
+    const isThere = expired.record.timed !== null && store === this.#host.store();
+    store.leave(expired);
+    if (!isThere) return;
+    const key = keyToText(expired.key).slice(0, shownKeyChars);
+    const text = `a key whose time is over stays until it is deleted or set again: ${key}: ${why}`;
+    this.#host.say({ level: "warn", code: "key-stays", text });
   }
 
   #room(): number {
     const room = nodeLimits.removalsUnderWayMax - this.#underWay.size;
     return Math.min(room, this.#host.proposals.room);
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    if (this.#underWay.size === 0) return true;
+    return this.#underWayBytes + bytes <= nodeLimits.removalBytesUnderWayMax;
   }
 
   /**
@@ -116,6 +175,7 @@ export class Expiry {
   #lookAgain(): void {
     if (!this.#isMoreDue || this.#lookScheduled) return;
     if (this.#room() < nodeLimits.removalsUnderWayMax / 2) return;
+    if (this.#underWayBytes > nodeLimits.removalBytesUnderWayMax / 2) return;
     this.#lookScheduled = true;
     this.#host.clock.soon(() => {
       this.#lookScheduled = false;
@@ -123,6 +183,9 @@ export class Expiry {
     });
   }
 }
+
+/** Of a key that stays, in the log. */
+const shownKeyChars = 200;
 
 /**
  * Whether what we apply from now on has just been taken in by the leader: we are it, or we hear it and

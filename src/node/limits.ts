@@ -85,11 +85,15 @@ export const nodeLimits = {
   expiryTimerMs: 500,
   /** Keys whose removal is submitted in one look: about ten milliseconds, for the leader and for who waits behind. */
   expiredPerLook: 1_000,
+  /** What those keys and their values count for: each is written into a command. One is looked at in any case. */
+  expiredBytesPerLook: 1024 * 1024,
   /**
    * Removals under way, behind which the writes of others wait: enough to keep a cluster busy. What comes beyond
    * them waits for its turn, also where nothing is committed.
    */
   removalsUnderWayMax: 2_000,
+  /** What those count for: half of `gatheredBytesMax`. */
+  removalBytesUnderWayMax: 16 * 1024 * 1024,
   /** Until a key is looked at again whose removal was submitted: others have their turn first. */
   expiryRetryMs: 1_000,
   /** After a longer time without a look, what came meanwhile is not taken for new. */

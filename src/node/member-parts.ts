@@ -122,6 +122,7 @@ export class MemberParts {
       proposals: this.proposals,
       store: () => this.applier.store,
       state: () => this.runtime.state,
+      say: (note) => this.notes.say(note),
     });
     this.rediscovery = new Rediscovery({
       ...this.discoveryHost(),

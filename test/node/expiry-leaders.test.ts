@@ -178,7 +178,8 @@ class Seat {
       monotonicMs: () => this.#monotonicMs,
       wallSec: () => this.wallSec,
     };
-    return new Expiry({ clock, proposals, store: () => this.store, state: () => this.#state });
+    const [store, state] = [() => this.store, () => this.#state];
+    return new Expiry({ clock, proposals, store, state, say: () => {} });
   }
 }
 

@@ -3,6 +3,7 @@ import { suite, test } from "node:test";
 import fc from "fast-check";
 import { decodeCommand } from "../../protocol/log/commands.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
+import type { PyValue } from "../../protocol/pickle/values.js";
 import { systemClock, type Timer } from "../../src/clock.js";
 import { Expiry, type ExpiryHost } from "../../src/node/expiry.js";
 import { nodeLimits } from "../../src/node/limits.js";
@@ -27,6 +28,7 @@ class Stage {
   store = new Store();
   /** How often the member asked for a look. */
   looks = 0;
+  readonly said: string[] = [];
   /** The calls that a timer makes. */
   readonly timers: { readonly ms: number; readonly run: () => void }[] = [];
   readonly state = new RaftState(
@@ -67,6 +69,7 @@ class Stage {
       return this.store;
     },
     state: () => this.state,
+    say: ({ text }) => this.said.push(text),
   });
 
   get has(): boolean {
@@ -272,10 +275,12 @@ suite("keys with a time to live", () => {
   });
 });
 
+const times = ["updated", "created", "expire"].map((name) => [name, 5] as const);
+
 suite("very many keys that are over at once", () => {
   /** A leader with so many keys, whose removals wait until they are taken. */
-  function crowd(count: number) {
-    const store = new Store();
+  function crowd(count: number, store = new Store()) {
+    const said: string[] = [];
     const waiting: { command: Uint8Array; done: OutcomeCallback }[] = [];
     const state = new Stage().leads().state;
     let nowSec = 1_000;
@@ -297,9 +302,10 @@ suite("very many keys that are over at once", () => {
         every: () => timer,
       },
       ...{ proposals, store: () => store, state: () => state },
+      say: ({ text }) => said.push(text),
     });
     return {
-      ...{ store, state, waiting, proposals, expiry },
+      ...{ store, state, waiting, proposals, expiry, said },
       look: () => {
         nowSec += 0.1;
         expiry.look();
@@ -416,5 +422,58 @@ suite("very many keys that are over at once", () => {
     done();
     turn(0);
     assert.equal(waiting.length, 0);
+  });
+
+  test("large ones go a few at a time: each is written into a command", () => {
+    const { store, look, waiting, done, proposals } = crowd(0);
+    const value = "x".repeat(300 * 1024);
+    const large = { value, updated: 5, created: 5, expire: 10 };
+    for (let n = 0; n < 80; n += 1) store.apply(encodeSet(`/large/${n}`, large), n);
+    const perLook = Math.floor(nodeLimits.expiredBytesPerLook / (300 * 1024 + 256));
+    look();
+    assert.equal(waiting.length, perLook);
+    look();
+    assert.equal(waiting.length, 2 * perLook, "the others were not put off");
+    for (let n = 0; n < 80; n += 1) look();
+    const underWay = Math.floor(nodeLimits.removalBytesUnderWayMax / (300 * 1024 + 280));
+    assert.equal(waiting.length, underWay);
+    for (let looks = 0; store.size > 0 && looks < 100; looks += 1) {
+      done();
+      look();
+    }
+    assert.equal(store.size, 0);
+    assert.equal(proposals.room, nodeLimits.gatheredMax);
+  });
+
+  test("one that is larger than what is looked at once goes by itself", () => {
+    const { store, look, waiting, done } = crowd(0);
+    const value = "x".repeat(nodeLimits.expiredBytesPerLook + 1);
+    const large = { value, updated: 5, created: 5, expire: 10 };
+    for (let n = 0; n < 3; n += 1) store.apply(encodeSet(`/large/${n}`, large), n);
+    for (let n = 2; n >= 0; n -= 1) {
+      look();
+      assert.equal(waiting.length, 1);
+      done();
+      assert.equal(store.size, n);
+    }
+  });
+
+  test("one that cannot be named in a command stays, told once, and ends no leader", () => {
+    const { store, look, done, said } = crowd(10);
+    let deep: PyValue = [];
+    for (let level = 0; level < 300; level += 1) deep = [deep];
+    const value = new Map<PyValue, PyValue>([["value", deep], ...times]);
+    const within = Store.fromDump(new Map([["/deep", value]]));
+    const crowded = crowd(0, within);
+    for (let looks = 0; looks < 50; looks += 1) {
+      crowded.look();
+      look();
+      done();
+    }
+    assert.equal(store.size, 0);
+    assert.deepEqual(said, []);
+    assert.equal(within.size, 1);
+    assert.equal(crowded.said.length, 1);
+    assert.match(crowded.said[0] ?? "", /stays until .*: \/deep: value nested more than/);
   });
 });
