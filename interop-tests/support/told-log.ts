@@ -1,5 +1,5 @@
 import { gunzipSync } from "node:zlib";
-import { type Dump, parseDump } from "../../protocol/files/dump-format.js";
+import { type LoadedDump, parseDump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { decodePickle } from "../../protocol/pickle/decoder.js";
 import { encodePickle } from "../../protocol/pickle/encoder.js";
@@ -66,7 +66,7 @@ export class ToldLog {
   }
 
   /** What the dump holds otherwise than those entries make it; null: nothing. */
-  differenceOf(dump: Dump): string | null {
+  differenceOf(dump: LoadedDump): string | null {
     for (const { index, term, command } of [dump.previous, dump.last]) {
       const told = this.#entries.get(index);
       if (told !== undefined && (told.term !== term || !isSame(told.command, command))) {
@@ -76,13 +76,14 @@ export class ToldLog {
     const store = this.#fold(dump.last.index);
     if (typeof store === "string") return store;
     const expected = new Map([...store.entries()].map(([key, value]) => [textOf(key), value]));
-    for (const [key, value] of dump.data) {
+    const dumped = Store.fromDump(dump.data);
+    for (const [key, value] of dumped.entries()) {
       const wanted = expected.get(textOf(key));
       if (wanted === undefined) return `it holds ${String(key)}, which no entry has set`;
       if (textOf(value) !== textOf(wanted)) return `its value of ${String(key)} is another one`;
     }
-    if (dump.data.size === expected.size) return null;
-    return `it holds ${dump.data.size} of ${expected.size} keys`;
+    if (dumped.size === expected.size) return null;
+    return `it holds ${dumped.size} of ${expected.size} keys`;
   }
 
   #piece(

@@ -4,6 +4,7 @@ import { nodeId, splitAddress, tcpNode } from "../log/tcp-node.js";
 import { PickleWriter } from "../pickle/encoder.js";
 import { type PyDict, PyInstance, PyTuple, type PyValue } from "../pickle/values.js";
 import { dumpItemsPerBatch, dumpMembersMax, dumpValueFieldsMax } from "./limits.js";
+import type { PlainItems } from "./plain-items.js";
 
 /**
  * The dump (upstream: pysyncobj/syncobj.py, `__tryLogCompaction` and `__loadDumpFile`): the gzip of
@@ -20,8 +21,16 @@ export interface Dump {
   readonly members: readonly string[];
 }
 
-const dataKey = "_KVStoreTTL__data";
+export const dataKey = "_KVStoreTTL__data";
 const codeVersionKey = "_SyncObj__enabledCodeVersion";
+
+/** What a store is made of. Where all values are plain, no dicts need to be made of them. */
+export type DumpData = PyDict | PlainItems;
+
+/** A dump as a member loads it. */
+export interface LoadedDump extends Omit<Dump, "data"> {
+  readonly data: DumpData;
+}
 
 /** Writes a dump's pickle in pieces, so that no piece has to hold the whole store. */
 export class DumpEncoder {

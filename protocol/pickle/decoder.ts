@@ -121,6 +121,31 @@ const table: readonly Opcode[] = (() => {
   return made;
 })();
 
+/** Goes on for at most `maxOps` opcodes. True when the pickle's end was reached. */
+export function runMachine(machine: PickleMachine, maxOps: number): boolean {
+  const input = machine.input;
+  // Weighing a shared value counts as opcodes too, so the loop asks the machine each time.
+  const until = machine.ops + maxOps;
+  const last = Math.min(until, machine.limits.opsMax);
+  while (!machine.finished && machine.ops < last) {
+    machine.opcodeAt = machine.position;
+    const code = input[machine.position];
+    if (code === undefined) throw machine.fault("pickle-truncated", "pickle without an end");
+    machine.position++;
+    machine.ops++;
+    (table[code] ?? unknown)(machine);
+  }
+  if (!machine.finished && last < until) machine.chargeOps(until - last);
+  machine.checkStack();
+  return machine.finished;
+}
+
+/** The value that a machine has finished with. */
+export function resultOf(machine: PickleMachine): PyValue {
+  if (!machine.finished) throw new Error("the pickle is not decoded yet");
+  return containers.asValue(machine, machine.at(machine.size - 1));
+}
+
 /**
  * Decodes a pickle without ever importing or calling anything: a global is a name from a fixed
  * list (globals.ts), an instance is data. Faults are ProtocolErrors `pickle-*` with the offset of
@@ -145,28 +170,12 @@ export class PickleDecoder {
 
   /** Goes on for at most `maxOps` opcodes. True when the pickle's end was reached. */
   run(maxOps: number): boolean {
-    const machine = this.machine;
-    const input = machine.input;
-    // Weighing a shared value counts as opcodes too, so the loop asks the machine each time.
-    const until = machine.ops + maxOps;
-    const last = Math.min(until, machine.limits.opsMax);
-    while (!machine.finished && machine.ops < last) {
-      machine.opcodeAt = machine.position;
-      const code = input[machine.position];
-      if (code === undefined) throw machine.fault("pickle-truncated", "pickle without an end");
-      machine.position++;
-      machine.ops++;
-      (table[code] ?? unknown)(machine);
-    }
-    if (!machine.finished && last < until) machine.chargeOps(until - last);
-    machine.checkStack();
-    return machine.finished;
+    return runMachine(this.machine, maxOps);
   }
 
   /** The value, once run has returned true. */
   result(): PyValue {
-    if (!this.machine.finished) throw new Error("the pickle is not decoded yet");
-    return containers.asValue(this.machine, this.machine.at(this.machine.size - 1));
+    return resultOf(this.machine);
   }
 
   /** Bytes read so far; once finished, the pickle's length. */

@@ -13,6 +13,16 @@ import {
 } from "./shared-values.js";
 import type { PyDict, PySet, PyValue } from "./values.js";
 
+/** How far a decoding has come, and what it has cost by then. */
+export interface Spent {
+  position: number;
+  ops: number;
+  allocated: number;
+  expanded: number;
+  /** Entries of the memo. */
+  memo: number;
+}
+
 /**
  * The state of one decoding: input, stack, marks and memo, and what was spent of the limits. The
  * opcodes are functions on it (decode-*.ts).
@@ -340,11 +350,52 @@ export class PickleMachine {
     }
   }
 
+  // --- what somebody else has read
+
+  /** What was spent so far, and how much stands on the stack. */
+  spent(): Spent & { readonly stacked: number } {
+    const { position, ops, allocated, expanded, top, marks } = this;
+    return {
+      position,
+      ops,
+      allocated,
+      expanded,
+      memo: this.memoEntries,
+      stacked: top + marks.length,
+    };
+  }
+
+  /** Whether the memo's places were filled one after the other: the next one is as many as there are. */
+  get memoIsDense(): boolean {
+    return this.sparseMemo === null && this.memo.length === this.memoEntries;
+  }
+
+  /**
+   * Goes on where somebody else has read on, who leaves nothing on the stack and has counted what it would
+   * have cost here. What he has put into the memo cannot be recalled.
+   *
+   * @param depth How deep the last value on the stack has come to nest.
+   */
+  passOver(spent: Spent, depth: number): void {
+    this.position = spent.position;
+    this.chargeOps(spent.ops - this.ops);
+    this.allocate(spent.allocated - this.allocated);
+    this.expand(spent.expanded - this.expanded);
+    this.memo.length = spent.memo;
+    this.memoEntries = spent.memo;
+    this.deepen(this.top - 1, depth - 1);
+  }
+
+  /** Whether there is a further reference to the value. */
+  isShared(value: StackValue): boolean {
+    return this.shared?.has(value) === true;
+  }
+
   // --- containers under construction
 
   /** Refuses to change what has a second reference: that is how cycles are made. */
   requireChangeable(container: StackValue): void {
-    if (this.shared?.has(container) === true) {
+    if (this.isShared(container)) {
       throw this.fault("pickle-malformed", "a shared value changes: cyclic data is not supported");
     }
   }

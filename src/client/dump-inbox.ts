@@ -1,14 +1,14 @@
-import type { Dump } from "../../protocol/files/dump-format.js";
+import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import type { SnapshotChunk } from "../../protocol/wire/messages.js";
 import { systemClock } from "../clock.js";
 import { nodeCompression } from "../storage/compression.js";
 import { dumpBounds } from "../storage/dump-bounds.js";
-import { decodeDump } from "../storage/dump-codec.js";
+import { loadDump } from "../storage/dump-codec.js";
 import { Store } from "../store/store.js";
 import { clientLimits } from "./limits.js";
 
 export interface ReadDump {
-  readonly dump: Dump;
+  readonly dump: LoadedDump;
   readonly store: Store;
 }
 
@@ -44,7 +44,7 @@ export class DumpInbox {
         Promise.resolve(bytes.subarray(position, position + length)),
     };
     const tools = { clock: systemClock, compression: nodeCompression };
-    const dump = await decodeDump(file, tools, this.#bounds);
+    const dump = await loadDump(file, tools, this.#bounds);
     return { dump, store: await buildStore(dump) };
   }
 
@@ -54,7 +54,7 @@ export class DumpInbox {
   }
 }
 
-async function buildStore(dump: Dump): Promise<Store> {
+async function buildStore(dump: LoadedDump): Promise<Store> {
   const steps = Store.fromDumpSteps(dump.data, clientLimits.dataBytesMax);
   for (;;) {
     const step = steps.next();

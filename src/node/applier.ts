@@ -1,4 +1,4 @@
-import type { Dump } from "../../protocol/files/dump-format.js";
+import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import { commandType, decodeCommand } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import type { Clock } from "../clock.js";
@@ -22,7 +22,7 @@ export interface ApplierHost {
   /** Entries are committed that are not applied, null: no more. */
   heldBack(held: HeldBack | null): void;
   /** The newest dump on disk, null where there is none. */
-  readDump(): Promise<Dump | null>;
+  readDump(): Promise<LoadedDump | null>;
   failed(error: Error): void;
 }
 
@@ -63,7 +63,7 @@ export class Applier {
    */
   constructor(
     host: ApplierHost,
-    dump: Dump | null,
+    dump: LoadedDump | null,
     dataBytesMax = Number.POSITIVE_INFINITY,
     lastIndex = 0,
   ) {
@@ -124,7 +124,7 @@ export class Applier {
   }
 
   /** A leader's dump, and the store built from it, take the place of what was here. */
-  install(dump: Dump, store: Store): void {
+  install(dump: LoadedDump, store: Store): void {
     this.#postponed = null;
     this.#clearWaiting();
     this.#store = store;

@@ -1,14 +1,9 @@
 import type { Transform, Writable } from "node:stream";
 import { ProtocolError } from "../../protocol/errors.js";
-import {
-  checkDumpValues,
-  type Dump,
-  DumpEncoder,
-  parseDump,
-} from "../../protocol/files/dump-format.js";
+import { decodeDumpSteps, loadDumpSteps } from "../../protocol/files/dump-decoder.js";
+import { type Dump, DumpEncoder, type LoadedDump } from "../../protocol/files/dump-format.js";
 import { dumpInflatedBytesMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { PickleDecoder } from "../../protocol/pickle/decoder.js";
 import { pickleDumpLimits } from "../../protocol/pickle/limits.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import type { Clock } from "../clock.js";
@@ -19,6 +14,7 @@ import {
   checkChunkBytes,
   copyChunkBytes,
   dumpPieceBytes,
+  inflatePieceBytes,
   opsPerLook,
   recordsPerLook,
 } from "./limits.js";
@@ -132,15 +128,33 @@ export async function decodeDump(
 ): Promise<Dump> {
   const slicer = new Slicer(clock);
   const inflated = await inflate(file, { compression, slicer, bytesMax: inflatedBytesMax });
-  const decoder = new PickleDecoder(inflated, pickle);
-  while (!decoder.run(opsPerLook)) {
+  return await finish(decodeDumpSteps(inflated, pickle, opsPerLook), slicer);
+}
+
+/**
+ * The same as a member loads it: where all values are plain, no dicts are made of them.
+ *
+ * @throws as `decodeDump`
+ */
+export async function loadDump(
+  file: Pick<FileHandle, "size" | "read">,
+  { clock, compression }: DumpTools,
+  { inflatedBytesMax, pickle } = ownBounds,
+): Promise<LoadedDump> {
+  const slicer = new Slicer(clock);
+  const inflated = await inflate(file, { compression, slicer, bytesMax: inflatedBytesMax });
+  return await finish(loadDumpSteps(inflated, pickle, opsPerLook), slicer);
+}
+
+async function finish<D extends LoadedDump>(steps: Generator<void, D>, slicer: Slicer): Promise<D> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) {
+      const dump = step.value;
+      return { ...dump, last: detached(dump.last), previous: detached(dump.previous) };
+    }
     if (slicer.isDue) await slicer.pause();
   }
-  const dump = parseDump(decoder.result());
-  for (const _ of checkDumpValues(dump.data)) {
-    if (slicer.isDue) await slicer.pause();
-  }
-  return { ...dump, last: detached(dump.last), previous: detached(dump.previous) };
 }
 
 /**
@@ -204,7 +218,7 @@ async function inflate(
   const promised = await inflatedSize(file, size);
   if (promised > bytesMax) throw tooLarge(bytesMax);
   let inflated = Buffer.allocUnsafeSlow(promised);
-  const gunzip = compression.gunzip();
+  const gunzip = compression.gunzip(promised > inflatePieceBytes ? inflatePieceBytes : undefined);
   const fed = (async () => {
     for (let at = 0; at < size; at += copyChunkBytes) {
       const chunk = await file.read(at, copyChunkBytes);

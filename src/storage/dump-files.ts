@@ -1,13 +1,13 @@
 import { ProtocolError } from "../../protocol/errors.js";
-import type { Dump } from "../../protocol/files/dump-format.js";
+import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { type DataLimits, type DumpBounds, dumpBounds } from "./dump-bounds.js";
 import {
   type DumpSource,
   type DumpTools,
-  decodeDump,
   encodeDump,
   GzipCheck,
+  loadDump,
   tooLarge,
 } from "./dump-codec.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
@@ -23,7 +23,7 @@ export interface DumpFile {
 
 /** A dump that a leader sent, checked and decoded. Install it, or `discard` it. */
 export interface ReceivedDump {
-  readonly dump: Dump;
+  readonly dump: LoadedDump;
   readonly path: string;
 }
 
@@ -76,7 +76,7 @@ export class DumpFiles {
   #damaged: DumpFile | null = null;
   #count = 0;
 
-  constructor({ fs, files, tools, now }: DumpFilesParts, current: Dump | null) {
+  constructor({ fs, files, tools, now }: DumpFilesParts, current: LoadedDump | null) {
     this.#fs = fs;
     this.#files = files;
     this.#tools = tools;
@@ -175,14 +175,14 @@ export class DumpFiles {
     }
   }
 
-  async decode(): Promise<Dump | null> {
+  async decode(): Promise<LoadedDump | null> {
     const dump = this.#waiting ?? this.#current;
     if (dump === null) return null;
     const file = await this.#fs.open(dump.path, "read").catch((error: unknown) => {
       throw storageFault(error, dump.path, "opening the dump");
     });
     try {
-      return await decodeDump(file, this.#tools);
+      return await loadDump(file, this.#tools);
     } catch (error) {
       if (!(error instanceof ProtocolError))
         throw storageFault(error, dump.path, "reading the dump");
@@ -293,7 +293,7 @@ class Receiver implements DumpReceiver {
       await this.#check.isWhole();
       this.#checkSize();
       await file.sync();
-      const dump = await decodeDump(file, this.#tools, this.#bounds);
+      const dump = await loadDump(file, this.#tools, this.#bounds);
       await file.close();
       this.#file = null;
       return { dump, path: this.#path };

@@ -67,6 +67,9 @@ export const dumpPieceBytes = 64 * 1024;
 /** What a dump that is received may have beside the data and the last entries: members, the names in it. */
 export const dumpSpareBytes = 1024 * 1024;
 
+/** What of a large dump is inflated at once: each piece is a trip to a thread and back, of some 50 µs. */
+export const inflatePieceBytes = 256 * 1024;
+
 /** Output of the check of a dump that passes by: all of it is thrown away, piece by piece. */
 export const checkChunkBytes = 64 * 1024;
 

@@ -1,10 +1,10 @@
 import { crc32 } from "node:zlib";
 import { ProtocolError } from "../../protocol/errors.js";
-import type { Dump } from "../../protocol/files/dump-format.js";
+import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import { journalHeaderBytes, parseJournalHeader } from "../../protocol/files/journal-format.js";
 import { journalBytesMax } from "../../protocol/files/limits.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
-import { type DumpTools, decodeDump } from "./dump-codec.js";
+import { type DumpTools, loadDump } from "./dump-codec.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
 import { type MemberFiles, removeIfThere, setAside } from "./files.js";
 import { JournalFile } from "./journal-file.js";
@@ -56,7 +56,7 @@ export interface FoundOnDisk {
   readonly found: LoadedJournal | BlankJournal | null;
   /** `found`, where anything was ever stored in it. */
   readonly journal: LoadedJournal | null;
-  readonly dump: Dump | "damaged" | null;
+  readonly dump: LoadedDump | "damaged" | null;
   readonly plan: RecoveryPlan;
 }
 
@@ -68,7 +68,7 @@ export async function readFiles(context: OpenContext): Promise<FoundOnDisk> {
   const isMetaSealed = loadedMeta.kind === "meta" && loadedMeta.isSealed;
   const found = await loadJournal(fs, files, isMetaSealed);
   const journal = found === null || "isBlank" in found ? null : found;
-  const dump = await loadDump(context);
+  const dump = await readDump(context);
   const plan = planRecovery({
     journal: journal === null ? null : pick(journal),
     meta: loadedMeta.kind === "meta" ? loadedMeta.meta : metaFault(loadedMeta.kind),
@@ -184,7 +184,7 @@ async function readJournal(fs: FileSystem, path: string): Promise<Uint8Array | n
   }
 }
 
-async function loadDump({ fs, files, tools }: OpenContext): Promise<Dump | "damaged" | null> {
+async function readDump({ fs, files, tools }: OpenContext): Promise<LoadedDump | "damaged" | null> {
   let file: FileHandle;
   try {
     file = await fs.open(files.dump, "read");
@@ -193,7 +193,7 @@ async function loadDump({ fs, files, tools }: OpenContext): Promise<Dump | "dama
     throw storageFault(error, files.dump, "opening the dump");
   }
   try {
-    return await decodeDump(file, tools);
+    return await loadDump(file, tools);
   } catch (error) {
     if (error instanceof ProtocolError) return "damaged";
     throw storageFault(error, files.dump, "reading the dump");

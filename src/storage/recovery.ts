@@ -1,4 +1,4 @@
-import type { Dump } from "../../protocol/files/dump-format.js";
+import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import { termJumpMax } from "../../protocol/files/limits.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
@@ -29,7 +29,7 @@ export interface FoundFiles {
   /** `damaged`: there is a file, and no sense in it. */
   readonly meta: Meta | "damaged" | null;
   readonly isMetaSealed: boolean;
-  readonly dump: Dump | "damaged" | null;
+  readonly dump: LoadedDump | "damaged" | null;
 }
 
 /** The state to start from, and what has to be done to the files for it. */
@@ -41,7 +41,7 @@ export interface RecoveryPlan {
   readonly commitIndex: number;
   /** Without gaps. Where there is a dump, the first two are its `previous` and `last`. */
   readonly entries: readonly Entry[];
-  readonly dump: Dump | null;
+  readonly dump: LoadedDump | null;
   readonly isNew: boolean;
   /**
    * Acknowledged state may be missing: no vote and no leadership before a leader has brought the
@@ -196,7 +196,7 @@ function noteTailGone(found: FoundFiles, lastIndex: number, findings: Finding[])
 type JoinedLog = Pick<RecoveryPlan, "entries" | "rewritesJournal" | "keepsOldJournal">;
 
 /** Joins dump and journal into one log without a gap. */
-function joinLog(found: FoundFiles, dump: Dump | null, findings: Finding[]): JoinedLog {
+function joinLog(found: FoundFiles, dump: LoadedDump | null, findings: Finding[]): JoinedLog {
   const entries = found.journal?.entries ?? [];
   const isLossy = found.journal?.isLossy === true;
   if (dump !== null) return joinWithDump(entries, { dump, isLossy, findings });
@@ -216,7 +216,7 @@ function joinLog(found: FoundFiles, dump: Dump | null, findings: Finding[]): Joi
 
 function joinWithDump(
   entries: readonly Entry[],
-  context: { readonly dump: Dump; readonly isLossy: boolean; readonly findings: Finding[] },
+  context: { readonly dump: LoadedDump; readonly isLossy: boolean; readonly findings: Finding[] },
 ): JoinedLog {
   const { dump, isLossy, findings } = context;
   const base = [dump.previous, dump.last];
@@ -253,7 +253,7 @@ function isSameEntry(a: Entry | undefined, b: Entry): boolean {
   return a.command.length === b.command.length && a.command.every((v, at) => v === b.command[at]);
 }
 
-function largestTerm(logs: readonly (readonly Entry[])[], dump: Dump | null): number {
+function largestTerm(logs: readonly (readonly Entry[])[], dump: LoadedDump | null): number {
   let term = Math.max(dump?.last.term ?? 0, dump?.previous.term ?? 0);
   for (const entries of logs) {
     for (const entry of entries) term = Math.max(term, entry.term);

@@ -1,4 +1,4 @@
-import type { Dump } from "../../protocol/files/dump-format.js";
+import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { type Clock, systemClock, type Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
@@ -187,7 +187,7 @@ export class Storage {
   }
 
   /** The newest dump's content, decoded in slices. Null where there is none. */
-  async readDump(): Promise<Dump | null> {
+  async readDump(): Promise<LoadedDump | null> {
     this.#assertUsable();
     return await this.#log.dumps.decode();
   }

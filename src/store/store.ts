@@ -1,4 +1,7 @@
 import { ProtocolError } from "../../protocol/errors.js";
+import type { DumpData } from "../../protocol/files/dump-format.js";
+import { dataKeyBytes } from "../../protocol/files/limits.js";
+import { PlainItems } from "../../protocol/files/plain-items.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { CommandJudge } from "./command-judge.js";
 import type { Growth } from "./growth.js";
@@ -7,8 +10,15 @@ import { findKeys, LeavingKeys } from "./leaving-keys.js";
 import { Lifetimes } from "./lifetimes.js";
 import { keysPerSlice, restoreKeysPerStep } from "./limits.js";
 import { AppliedPut, AppliedRemoval, type ApplyOutcome, reasonOf, unchanged } from "./outcome.js";
-import { isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
-import { deadlineOf, GeneralRecord, keyOf, makeRecord, type StoredRecord } from "./record.js";
+import { isMarked, isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
+import {
+  CompactRecord,
+  deadlineOf,
+  GeneralRecord,
+  keyOf,
+  makeRecord,
+  type StoredRecord,
+} from "./record.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
 import type { LogTail, OverlaidStore } from "./tail-overlay.js";
 import { weightOf } from "./weight.js";
@@ -69,7 +79,7 @@ export class Store {
    *
    * @throws ProtocolError `dump-malformed` where a value is no dict: no KVStoreTTL holds such a one.
    */
-  static fromDump(data: PyDict, slice = keysPerSlice): Store {
+  static fromDump(data: DumpData, slice = keysPerSlice): Store {
     const steps = Store.fromDumpSteps(data, Number.MAX_SAFE_INTEGER, slice);
     for (;;) {
       const step = steps.next();
@@ -83,20 +93,25 @@ export class Store {
    * @throws ProtocolError `dump-too-large` where `bytes` would be more than `bytesMax`.
    */
   static *fromDumpSteps(
-    data: PyDict,
+    data: DumpData,
     bytesMax = Number.MAX_SAFE_INTEGER,
     slice = keysPerSlice,
   ): Generator<void, Store> {
     const store = new Store(slice);
+    if (data instanceof PlainItems) {
+      for (let from = 0; from < data.length; from += restoreKeysPerStep) {
+        store.#takePlain(data, from, bytesMax);
+        yield;
+      }
+      return store;
+    }
     let taken = 0;
     for (const [key, value] of data) {
       if (!(value instanceof Map)) {
         throw new ProtocolError("dump-malformed", `a value is no dict but ${pyTypeName(value)}`);
       }
       store.#set(key, keyId(key), value, bytesMax - store.#bytes);
-      if (store.#bytes > bytesMax) {
-        throw new ProtocolError("dump-too-large", `it holds more than ${bytesMax} bytes of data`);
-      }
+      if (store.#bytes > bytesMax) throw tooMuch(bytesMax);
       taken += 1;
       if (taken % restoreKeysPerStep === 0) yield;
     }
@@ -326,12 +341,28 @@ export class Store {
   #set(key: PyValue, id: string, dict: PyDict, weightMax?: number): void {
     const old = this.#records.get(id);
     // Python's dict keeps the key that it has, where an equal one (1 for 1.0) is set again.
-    this.#put(id, makeRecord(old === undefined ? key : keyOf(id, old), id, dict), weightMax);
+    const record = makeRecord(old === undefined ? key : keyOf(id, old), id, dict);
+    this.#put(id, record, weightOf(keyOf(id, record), record, weightMax));
   }
 
-  #put(id: string, record: StoredRecord, weightMax?: number): void {
+  /** The items of one step, from this one on. */
+  #takePlain(items: PlainItems, from: number, bytesMax: number): void {
+    const to = Math.min(items.length, from + restoreKeysPerStep);
+    for (let number = from; number < to; number++) {
+      const item = items.at(number);
+      const { key } = item;
+      const record = new CompactRecord(item, item.created, item.index);
+      const id = keyId(key);
+      if (isMarked(id)) this.#set(key, id, record.toDict());
+      else this.#put(id, record, dataKeyBytes + item.textBytes);
+      if (this.#bytes > bytesMax) throw tooMuch(bytesMax);
+    }
+  }
+
+  /** @param weight As `weightOf` says. */
+  #put(id: string, record: StoredRecord, weight = weightOf(keyOf(id, record), record)): void {
     const old = this.#records.get(id);
-    record.weight = weightOf(keyOf(id, record), record, weightMax);
+    record.weight = weight;
     this.#bytes += record.weight - (old?.weight ?? 0);
     if (old === undefined) {
       this.#lastPosition += 1;
@@ -370,6 +401,10 @@ export class Store {
     this.#lifetimes.removed(id, record);
     if (isOdd(record)) this.#oddKeys -= 1;
   }
+}
+
+function tooMuch(bytesMax: number): ProtocolError {
+  return new ProtocolError("dump-too-large", `it holds more than ${bytesMax} bytes of data`);
 }
 
 function isOdd(record: StoredRecord): boolean {

@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { ProtocolError } from "../../protocol/errors.js";
-import {
-  checkDumpValues,
-  type Dump,
-  DumpEncoder,
-  parseDump,
-} from "../../protocol/files/dump-format.js";
-import { PickleDecoder } from "../../protocol/pickle/decoder.js";
+import { type Dump, DumpEncoder } from "../../protocol/files/dump-format.js";
 import { type PickleLimits, pickleDumpLimits } from "../../protocol/pickle/limits.js";
 import { PyFloat, type PyValue } from "../../protocol/pickle/values.js";
 import { systemClock } from "../../src/clock.js";
@@ -17,6 +11,7 @@ import { dumpBounds } from "../../src/storage/dump-bounds.js";
 import { DumpFiles, type DumpReceiver } from "../../src/storage/dump-files.js";
 import { memberFiles } from "../../src/storage/files.js";
 import { Store } from "../../src/store/store.js";
+import { checkPlain, generalDump, withDicts } from "../protocol/files/plain-dumps.js";
 import { chunks } from "./chunks.js";
 import type { Dice } from "./dice.js";
 import type { Target } from "./fuzzer.js";
@@ -39,24 +34,6 @@ const pickleBounds: PickleLimits = {
   strBytesMax: 200,
 };
 
-/** What it holds; the fault's code where it is none. */
-function outcome(pickle: Uint8Array, most: PickleLimits, opsPerRun: () => number): Dump | string {
-  try {
-    const decoder = new PickleDecoder(pickle, most);
-    while (!decoder.run(opsPerRun())) {
-      // In slices.
-    }
-    const dump = parseDump(decoder.result());
-    for (const _ of checkDumpValues(dump.data)) {
-      // All of them.
-    }
-    return dump;
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    return error.code;
-  }
-}
-
 /** A store of it, unless it is more than a member is meant to hold. */
 function checkStore(dump: Dump): void {
   try {
@@ -75,11 +52,13 @@ function checkStore(dump: Dump): void {
 /** The pickle by itself, also with bounds that are small: what they let through is nothing else. */
 const dump: Target = {
   name: "dump",
-  seeds: dumpSeeds,
+  seeds: [...dumpSeeds, ownDump()],
   mutators: pickleMutators,
   run(input, dice) {
-    const seen = outcome(input, pickleDumpLimits, () => 1 + dice.below(4096));
-    const bounded = outcome(input, pickleBounds, () => 1 + dice.below(64));
+    const seen = generalDump(input, pickleDumpLimits, 1 + dice.below(4096));
+    const bounded = generalDump(input, pickleBounds, 1 + dice.below(64));
+    checkPlain(input, pickleDumpLimits, 1 + dice.below(4096));
+    checkPlain(input, pickleBounds, 1 + dice.below(64));
     if (typeof bounded !== "string") assert.deepEqual(bounded, seen, "the bounds change it");
     else if (typeof seen !== "string") assert.equal(bounded, "pickle-limit");
     if (typeof seen !== "string") checkStore(seen);
@@ -127,7 +106,7 @@ async function received(file: Uint8Array, dice: Dice): Promise<Dump | string> {
   try {
     const { dump: taken, path } = await take(receiver, chunks(file, dice));
     assert.deepEqual([...fs.files.keys()], [path]);
-    return taken;
+    return withDicts(taken);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     await receiver.abort();
@@ -172,7 +151,7 @@ const dumpFile: Target = {
   async run(input, dice) {
     const file = input[0] === 0x1f ? input : packed(input, dice);
     const pickle = inflated(file);
-    const own = pickle === null ? "unreadable" : outcome(pickle, pickleDumpLimits, () => 4096);
+    const own = pickle === null ? "unreadable" : generalDump(pickle, pickleDumpLimits);
     const fs = new MemoryFiles();
     fs.put("/d/a:1.dump", file);
     const read = await readDump(fs, "/d/a:1.dump");
@@ -192,6 +171,8 @@ function ownDump(): Uint8Array {
   for (const key of ["/a", "/b"]) {
     const value = new Map<PyValue, PyValue>([
       ["value", `${key} é`],
+      ["updated", new PyFloat(1.5)],
+      ["created", new PyFloat(1.25)],
       ["expire", new PyFloat(2.5)],
       ["index", 7],
     ]);

@@ -8,6 +8,7 @@ import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { silentLogger } from "../../src/logger.js";
 import { type Recovered, Storage } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
+import { Store } from "../../src/store/store.js";
 import { CrashFileSystem } from "./crash-file-system.js";
 
 const address = "127.0.0.1:4001";
@@ -88,7 +89,10 @@ function essence(recovered: Recovered): unknown {
       e.term,
       Buffer.from(e.command).toString("hex"),
     ]),
-    dump: recovered.dump === null ? null : [...recovered.dump.data.keys()],
+    dump:
+      recovered.dump === null
+        ? null
+        : [...Store.fromDump(recovered.dump.data).entries()].map(([key]) => key),
   };
 }
 

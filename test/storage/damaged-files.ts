@@ -7,6 +7,7 @@ import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { silentLogger } from "../../src/logger.js";
 import { type Recovered, Storage } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
+import { Store } from "../../src/store/store.js";
 import { CrashFileSystem } from "./crash-file-system.js";
 
 /* A member's three files, what is done to them, and what a start makes of it. */
@@ -54,7 +55,7 @@ export function essence(recovered: Recovered): unknown {
     term,
     votedFor,
     entries: entries.map(textOf),
-    dump: dump === null ? null : [...dump.data].map(([key, record]) => [key, record]),
+    dump: dump === null ? null : [...Store.fromDump(dump.data).entries()],
     members: dump?.members.toSorted(),
   };
 }

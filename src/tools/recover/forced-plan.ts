@@ -1,4 +1,4 @@
-import type { Dump } from "../../../protocol/files/dump-format.js";
+import type { LoadedDump } from "../../../protocol/files/dump-format.js";
 import { commandType, decodeCommand } from "../../../protocol/log/commands.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import type { MemberPaths } from "../../files/data-path.js";
@@ -66,7 +66,7 @@ export function refusalOf(
 
 /** A removal that is not known to be committed may never have been one. */
 export function membersNamed(
-  dump: Dump | null,
+  dump: LoadedDump | null,
   entries: readonly Entry[],
   commitIndex: number,
 ): Set<string> {
