@@ -47,6 +47,8 @@ export class PlainItemReader {
   readonly items = new PlainItems();
   readonly spent: Spent;
   readonly #bytes: Buffer;
+  /** The same: numbers are read faster by it. */
+  readonly #view: DataView;
   readonly #limits: PickleLimits;
   readonly #textBytesMax: number;
   readonly #batchItemsMax: number;
@@ -67,6 +69,7 @@ export class PlainItemReader {
   constructor(pickle: Uint8Array, beginning: Beginning, limits: PickleLimits) {
     const { position, ops, allocated, expanded, memo, stacked } = beginning;
     this.#bytes = asBuffer(pickle);
+    this.#view = new DataView(pickle.buffer, pickle.byteOffset, pickle.byteLength);
     this.#at = position;
     this.spent = { position, ops, allocated, expanded, memo };
     this.#limits = limits;
@@ -315,7 +318,7 @@ export class PlainItemReader {
 
   #uint32At(at: number): number {
     if (at + 4 > this.#bytes.length) throw unusual;
-    return this.#bytes.readUInt32LE(at);
+    return this.#view.getUint32(at, true);
   }
 
   #float(): number {
@@ -324,7 +327,7 @@ export class PlainItemReader {
     if (at + 8 > this.#bytes.length) throw unusual;
     this.#at = at + 8;
     this.spent.allocated += allocationBytes.float;
-    return this.#bytes.readDoubleBE(at);
+    return this.#view.getFloat64(at);
   }
 
   #int(): number {
