@@ -76,6 +76,8 @@ export const nodeLimits = {
   heldKeysMax: 16_500_000,
   /** One peer's answer to a status question, in a campaign among other things. */
   statusTimeoutMs: 1_000,
+  /** Such questions under way to one peer, each a connection: a campaign has two at most. */
+  statusAsksMax: 4,
   /**
    * How often the leader looks for expired keys at most, but where very many are due; upstream does at each tick of 50 ms. Less than
    * the 100 ms between two heartbeats, which are what it looks at.

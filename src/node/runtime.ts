@@ -4,7 +4,14 @@ import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
 import { RaftCore } from "../raft/core.js";
 import type { RaftState } from "../raft/state.js";
-import type { Effect, InitialState, Input, ProposalOutcome, RaftConfig } from "../raft/types.js";
+import type {
+  Effect,
+  InitialState,
+  Input,
+  PeerStatus,
+  ProposalOutcome,
+  RaftConfig,
+} from "../raft/types.js";
 import type { Storage, StorageWrite } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import { type DiskTrouble, DiskWriter } from "./disk-writer.js";
@@ -14,6 +21,7 @@ import type { Notes } from "./notes.js";
 import { Outbox } from "./outbox.js";
 import type { SnapshotInbox } from "./snapshot-inbox.js";
 import type { SnapshotSender } from "./snapshot-sender.js";
+import { StatusQuestions } from "./status-questions.js";
 
 /** The effects that change files. */
 type WriteEffect = Extract<
@@ -63,6 +71,10 @@ export class Runtime {
   readonly #parts: RuntimeParts;
   readonly #outbox: Outbox;
   readonly #disk: DiskWriter;
+  readonly #questions = new StatusQuestions<PeerStatus>(
+    (peer) => this.#statusOf(peer),
+    (peer, question, status) => this.submit({ kind: "peer-status", peer, question, status }),
+  );
   readonly #inputs: Input[] = [];
   #draining = false;
   #timer: Timer | null = null;
@@ -207,7 +219,7 @@ export class Runtime {
         this.#outbox.defer(effect.after, () => storage.saveCommitIndex(effect.index));
         break;
       case "ask-status":
-        this.#askStatus(effect.peer, effect.question);
+        this.#questions.ask(effect.peer, effect.question);
         break;
       case "send-snapshot":
         snapshotSender.start(effect.to);
@@ -276,32 +288,26 @@ export class Runtime {
     }
   }
 
-  #askStatus(peer: string, question: number): void {
-    const ask = this.#parts.network.ask(
-      peer,
-      encodeUtility({ command: "status" }),
-      nodeLimits.statusTimeoutMs,
-    );
-    ask.then(parseStatus).then(
-      (status) => {
-        const { version, leader, lastApplied } = status;
-        const answer = {
-          version,
-          term: status.raftTerm,
-          commitIndex: status.commitIdx,
-          lastApplied,
-          logLength: status.logLen,
-          leader,
-          partners: partnersIn(status),
-          ...lastIndexIn(status),
-        };
-        this.submit({ kind: "peer-status", peer, question, status: answer });
-      },
-      (error: unknown) => {
-        this.#parts.logger.debug(`no status from ${peer}: ${String(error)}`);
-        this.submit({ kind: "peer-status", peer, question, status: null });
-      },
-    );
+  async #statusOf(peer: string): Promise<PeerStatus | null> {
+    const request = encodeUtility({ command: "status" });
+    try {
+      const { network } = this.#parts;
+      const status = parseStatus(await network.ask(peer, request, nodeLimits.statusTimeoutMs));
+      const { version, leader, lastApplied } = status;
+      return {
+        version,
+        term: status.raftTerm,
+        commitIndex: status.commitIdx,
+        lastApplied,
+        logLength: status.logLen,
+        leader,
+        partners: partnersIn(status),
+        ...lastIndexIn(status),
+      };
+    } catch (error) {
+      this.#parts.logger.debug(`no status from ${peer}: ${String(error)}`);
+      return null;
+    }
   }
 
   #diskTrouble(trouble: DiskTrouble | null): void {

@@ -205,6 +205,11 @@ export class RaftCore {
   private onMemberMessage(from: string, message: PeerMessage): void {
     const { state } = this;
     if ("term" in message && isTermBeyondReach(state, `a message of ${from}`, message.term)) return;
+    if ("term" in message && message.term > state.term && state.isBehindWithTerms) {
+      const text = `${from} names term ${message.term} while the disk has yet to store many: it has to wait`;
+      state.note("warn", "terms-wait-for-disk", text);
+      return;
+    }
     switch (message.type) {
       case "request_vote":
         onRequestVote(state, from, message);

@@ -94,6 +94,11 @@ export const raftLimits = {
    * shortest election timeout): these are 27 years of elections that this member has not heard of.
    */
   termStepMax: 2 ** 31,
+  /**
+   * Terms and votes that wait for the disk; with more of them no higher term is taken of anybody. A disk that works
+   * stores all of them at once; while one hangs, so many elections take 13 s at least.
+   */
+  ballotsWaitingMax: 64,
   /** A peer that answers, and tells nothing of itself, is sent no entries for so long on a new link. */
   lookMsMax: 3_000,
   /** So many terms below its own a leader asks a member for, that it has been away from: 64 rounds of questions. */

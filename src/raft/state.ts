@@ -312,6 +312,11 @@ export class RaftState {
     this.emit({ kind: "meta", seq: this.seq, term, votedFor });
   }
 
+  /** Whether so many terms and votes wait for the disk that a higher one has to wait as well. */
+  get isBehindWithTerms(): boolean {
+    return this.pendingBallots.length >= raftLimits.ballotsWaitingMax;
+  }
+
   /** Writes up to this one are durable: so are the terms and votes among them. */
   ballotsDurable(seq: number): void {
     while (this.pendingBallots[0] !== undefined && this.pendingBallots[0].seq <= seq) {

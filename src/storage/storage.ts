@@ -13,6 +13,7 @@ import { type MemberFiles, memberFiles, removeIfThere } from "./files.js";
 import { appendBytesMax, appendEntriesMax, confirmDelayMs } from "./limits.js";
 import { LogFiles, type LogFilesParts } from "./log-files.js";
 import type { MetaFile } from "./meta-file.js";
+import { metaRun } from "./meta-runs.js";
 import { nodeFileSystem } from "./node-file-system.js";
 import { openFiles, syncFolder } from "./open-files.js";
 import { type Recovered, reportRecovered } from "./recovered.js";
@@ -222,7 +223,7 @@ export class Storage {
     }
   }
 
-  /** @returns how many operations were carried out: neighbouring appends go together. */
+  /** @returns how many operations were carried out: neighbours of the same file go together. */
   async #carryOut(ops: readonly StorageWrite[], at: number): Promise<number> {
     const op = ops[at];
     if (op !== undefined) this.#worksOn = this.#fileOf(op);
@@ -249,24 +250,18 @@ export class Storage {
         await this.#truncate(op.fromIndex);
         return 1;
       case "meta":
-        await this.#storeTerm(op.term, op.votedFor);
-        return 1;
+      case "must-refetch":
+      case "second-term": {
+        const { count, change } = metaRun(ops, at, this.#meta.stored, this.#commitIndex.index);
+        if (change !== null) await this.#meta.store(change);
+        return count;
+      }
       case "compact":
         await this.#log.compact(op.keepFrom);
         return 1;
       case "install":
         await this.#commitIndex.lower(op.dump.dump.last.index);
         await this.#log.install(op.dump, op.keep);
-        return 1;
-      case "must-refetch":
-        await this.#meta.store({
-          mustRefetch: op.missing,
-          forgotTerm: op.forgotTerm,
-          isBlank: false,
-        });
-        return 1;
-      case "second-term":
-        await this.#meta.store({ secondTerm: op.term });
         return 1;
       case "keep-conflict":
         await this.#keepConflict(op);
@@ -301,14 +296,6 @@ export class Storage {
     const paths = await keepConflict(this.#fs, this.#files, { entries, dump }, this.#now());
     await syncFolder(this.#fs, this.#files.directory);
     kept(paths);
-  }
-
-  async #storeTerm(term: number, votedFor: string | null): Promise<void> {
-    const { stored } = this.#meta;
-    if (term < stored.term) throw new Error(`term ${term} after ${stored.term}`);
-    if (term === stored.term && votedFor === stored.votedFor) return;
-    const isBlank = stored.isBlank && votedFor === null;
-    await this.#meta.store({ term, votedFor, commitIndex: this.#commitIndex.index, isBlank });
   }
 
   async #truncate(fromIndex: number): Promise<void> {

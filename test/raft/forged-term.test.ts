@@ -62,3 +62,24 @@ test("a dump that ends where no log comes to is not taken", () => {
   assert.ok(effects.some(({ kind }) => kind === "discard-snapshot"));
   assert.ok(solo.notes().includes("dump-forged"));
 });
+
+test("terms that rise faster than the disk stores them have to wait, and no longer than that", () => {
+  const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
+  const [lastLogIndex, lastLogTerm] = [9, 2];
+  solo.autoDisk = false;
+  for (let term = 3; term < 1_000; term++)
+    solo.receive("b:1", { type: "request_vote", term, lastLogIndex, lastLogTerm });
+  assert.ok(
+    solo.all("meta").length <= raftLimits.ballotsWaitingMax + 1,
+    "a term, and a vote in it",
+  );
+  assert.ok(solo.notes().includes("terms-wait-for-disk"));
+  assert.deepEqual(solo.take(), [], "no vote leaves before it is durable");
+  const { term } = solo.state;
+  solo.receive("b:1", { type: "request_vote", term, lastLogIndex, lastLogTerm });
+  assert.equal(solo.state.votedFor, "b:1");
+  solo.sync();
+  assert.equal(solo.takeTo("b:1", "response_vote").at(-1)?.term, term);
+  solo.receive("c:1", appendFrom(term + 1, [3, 2]));
+  assert.deepEqual([solo.state.term, solo.state.leader], [term + 1, "c:1"]);
+});
