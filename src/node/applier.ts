@@ -141,6 +141,7 @@ export class Applier {
     if (isOver()) return;
     const dump = await this.#host.readDump();
     if (isOver()) return;
+    if (dump !== null) assertJoins(dump, entries);
     const slice = this.#host.keysPerSlice;
     const steps = dump === null ? null : Store.fromDumpSteps(dump.data, undefined, slice);
     const store = steps === null ? new Store(slice) : await this.#inTurns(steps, isOver);
@@ -287,4 +288,15 @@ export class Applier {
       // The store says why the entry is none.
     }
   }
+}
+
+/**
+ * A dump of which the core has not heard yet may hold what has to go: that would stay, and its successors be applied on
+ * top of it, without a word. A start reads both again, and finds out what they are worth.
+ */
+function assertJoins({ last }: Dump, entries: readonly Entry[]): void {
+  const first = entries[0]?.index ?? 1;
+  const end = entries.at(-1)?.index ?? 1;
+  if (last.index <= end && first <= last.index + 1) return;
+  throw new Error(`the dump ends at ${last.index}, and the log to be kept is ${first}…${end}`);
 }

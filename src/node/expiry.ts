@@ -103,15 +103,14 @@ export class Expiry {
     let bytes = 0;
     for (const expired of due) {
       const { weight } = expired.record;
-      if (bytes > 0 && bytes + weight > nodeLimits.expiredBytesPerLook) this.#isMoreDue = true;
-      else if (!this.#hasRoomFor(weight)) this.#isMoreDue = true;
-      else {
-        bytes += weight;
-        store.postpone(expired, wallSec + retrySec, monotonicSec + retrySec);
-        this.#submit(store, expired);
-        continue;
+      const isMuch = bytes > 0 && bytes + weight > nodeLimits.expiredBytesPerLook;
+      if (isMuch || !this.#hasRoomFor(weight)) {
+        this.#isMoreDue = true;
+        break;
       }
-      break;
+      bytes += weight;
+      store.postpone(expired, wallSec + retrySec, monotonicSec + retrySec);
+      this.#submit(store, expired);
     }
     this.#lookAgain();
   }

@@ -178,9 +178,14 @@ export class DumpFiles {
   async decode(): Promise<LoadedDump | null> {
     const dump = this.#waiting ?? this.#current;
     if (dump === null) return null;
-    const file = await this.#fs.open(dump.path, "read").catch((error: unknown) => {
+    let file: FileHandle;
+    try {
+      file = await this.#fs.open(dump.path, "read");
+    } catch (error) {
+      // Put in place while it was being opened, or replaced by a newer one.
+      if (dump !== (this.#waiting ?? this.#current)) return await this.decode();
       throw storageFault(error, dump.path, "opening the dump");
-    });
+    }
     try {
       return await loadDump(file, this.#tools);
     } catch (error) {

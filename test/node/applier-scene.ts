@@ -12,6 +12,7 @@ export function scene(
   lookMs: number,
   readDump: () => Promise<Dump | null> = async () => null,
   dataBytesMax = Number.POSITIVE_INFINITY,
+  failed: (error: Error) => void = (error) => assert.fail(error),
 ) {
   let nowMs = 0;
   const soon: (() => void)[] = [];
@@ -58,7 +59,7 @@ export function scene(
   const applier: Applier = new Applier(
     {
       ...{ clock, proposals, notes, applied: (index) => told.push(index), replaced: () => {} },
-      ...{ readDump, failed: (error: Error) => assert.fail(error) },
+      ...{ readDump, failed },
       heldBack: (one) => held.push(one === null ? null : one.index),
     },
     null,

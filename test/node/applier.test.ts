@@ -109,6 +109,33 @@ test("a leader that contradicts itself on and on has one dump read at a time, fo
   assert.equal(applier.appliedIndex, 4);
 });
 
+for (const [what, last, rest] of [
+  ["holds what has to go", 9, entries(2, 5)],
+  ["ends before the log begins", 3, entries(5, 7)],
+] as const) {
+  test(`a store is not built again from a dump that ${what}`, async () => {
+    const failures: string[] = [];
+    const [previous, newest] = entries(last - 1, last);
+    assert.ok(previous !== undefined && newest !== undefined);
+    const dump = { data: new Map(), previous, last: newest, members: ["a:1"], codeVersion: 0 };
+    const { applier, soon } = scene(
+      0,
+      async () => dump,
+      undefined,
+      ({ cause }) => {
+        failures.push(String(cause));
+      },
+    );
+    const before = applier.store;
+    applier.rebuild(rest);
+    applier.apply(entries(6, 12));
+    await turns(soon);
+    assert.match(failures.join(), /the dump ends at/);
+    assert.equal(applier.store, before);
+    assert.equal(applier.appliedIndex, null, "nothing is applied on top of it");
+  });
+}
+
 test("a store is built again in turns, and what there was is there until it is built", async () => {
   const { applier, soon } = scene(nodeLimits.applyTurnMsMax);
   applier.apply(entries(2, 3));

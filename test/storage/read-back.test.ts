@@ -267,3 +267,20 @@ describe("a start that comes to no end", () => {
     }
   });
 });
+
+test("a dump that is put in place while it is opened is read all the same", async () => {
+  const { fs, storage } = await running();
+  await storage.writeDump(dump(9));
+  const open = fs.open.bind(fs);
+  let isFirst = true;
+  fs.open = async (path, mode) => {
+    if (isFirst && mode === "read") {
+      isFirst = false;
+      await storage.write([{ kind: "compact", keepFrom: 8 }]);
+    }
+    return await open(path, mode);
+  };
+  assert.equal((await storage.readDump())?.last.index, 9);
+  assert.equal(isFirst, false);
+  await storage.close();
+});
