@@ -197,6 +197,28 @@ test("however much comes at once, it is no more than a member holds", () => {
   }
 });
 
+test("what is stored twice, as `updated` and as `created`, counts so when it is judged", () => {
+  const { store, log, append, judge } = scene(60_000);
+  const from = log.lastIndex + 1;
+  const twice = (n: number) => {
+    const value = new Map<PyValue, PyValue>([
+      ["value", ""],
+      ["updated", "x".repeat(20_000)],
+      ["created", 6],
+    ]);
+    return encodeStoredSet(`/k${n}`, value);
+  };
+  let count = 0;
+  for (; count < 30 && judge(twice(count)) === "taken"; count += 1) append(twice(count));
+  assert.ok(count > 1 && count < 30, `${count} taken`);
+  const bound = new DataBound(bytesMax, { stayingBytes: 0, lastIndex: 0 });
+  for (const { command, index } of log.slice(from, log.lastIndex)) {
+    assert.equal(bound.refusal(store, command, index), null, "nobody holds it back");
+    store.apply(command, index);
+  }
+  assert.ok(store.bytes > 60_000 + count * 39_000 && store.bytes <= bytesMax, `${store.bytes}`);
+});
+
 test("no more keys are taken than a Map holds, whatever their bytes", () => {
   const { log } = scene(0);
   const growth = { bytes: 300, delta: 300, weight: 300, isNew: true, expires: true };

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
-import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
+import { nodeClassName } from "../../protocol/pickle/globals.js";
+import { type PyDict, PyInstance, type PyValue } from "../../protocol/pickle/values.js";
+import { growthBytesMost } from "../../src/store/growth.js";
 import { Store } from "../../src/store/store.js";
-import { callCommand, dictOf } from "./commands.js";
+import { Dice } from "../fuzz/dice.js";
+import { callCommand, dictOf, float } from "./commands.js";
+import { RawValues } from "./raw-commands.js";
 
 const at = (value: PyValue) => ({ value, updated: 5, created: 5 });
 
@@ -64,4 +69,47 @@ test("a dump is taken over up to the bound", () => {
   const read = (most: number) => [...Store.fromDumpSteps(data, most)];
   read(bytes);
   assert.throws(() => read(bytes - 1), { code: "dump-too-large" });
+});
+
+/** What it would add, as it is judged, and what it adds. */
+function judgedAndAdded(store: Store, command: Uint8Array, index: number) {
+  const judged = store.growthBy(command)?.delta ?? 0;
+  const before = store.bytes;
+  const isRaised = "raised" in store.apply(command, index);
+  return { judged, added: store.bytes - before, isRaised };
+}
+
+test("a set is judged to add what it adds: where `updated` is stored as `created` as well, with that", () => {
+  const store = new Store();
+  const text = "x".repeat(10_000);
+  const times = (updated: PyValue, created: PyValue) => dictOf({ value: "", updated, created });
+  const set = (dict: PyDict, key: PyValue = "/k") => callCommand(2, [key, dict]);
+  for (const [n, command] of [
+    set(times(5, 5)),
+    set(times(text, 6)),
+    set(times(text, text)),
+    set(times(float(5), float(7))),
+    set(times([text, text], float(8))),
+    set(times(5, 5), new PyInstance(nodeClassName, dictOf({ _id: "a", more: text }))),
+    set(times(text, 6), new PyInstance(nodeClassName, dictOf({ _id: "a" }))),
+  ].entries()) {
+    const { judged, added, isRaised } = judgedAndAdded(store, command, n + 2);
+    assert(!isRaised);
+    if (n === 2 || n === 3) assert(judged >= added, `${n}: ${judged} for ${added}`);
+    else assert.equal(judged, added, `${n}`);
+  }
+});
+
+test("no set adds more than it was judged to, nor more than its bytes may", () => {
+  const property = fc.property(fc.integer(), (seed) => {
+    const values = new RawValues(new Dice(seed));
+    const store = new Store();
+    for (let index = 2; index < 8; index += 1) {
+      const command = values.command();
+      const { judged, added } = judgedAndAdded(store, command, index);
+      assert(added <= judged, `${added} instead of ${judged}`);
+      assert(added <= growthBytesMost(command.length));
+    }
+  });
+  fc.assert(property, { numRuns: 50 });
 });
