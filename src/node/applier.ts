@@ -294,7 +294,7 @@ export class Applier {
  * A dump of which the core has not heard yet may hold what has to go: that would stay, and its successors be applied on
  * top of it, without a word. A start reads both again, and finds out what they are worth.
  */
-function assertJoins({ last }: Dump, entries: readonly Entry[]): void {
+function assertJoins({ last }: LoadedDump, entries: readonly Entry[]): void {
   const first = entries[0]?.index ?? 1;
   const end = entries.at(-1)?.index ?? 1;
   if (last.index <= end && first <= last.index + 1) return;

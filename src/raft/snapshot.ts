@@ -13,7 +13,9 @@ export function onSnapshotReceived(
   term: number,
   summary: SnapshotSummary,
 ): void {
-  if (term !== state.term || state.leader !== from) {
+  // It may be silent by now; who leads this term does not change by that.
+  const isOfLeader = state.leaderOfTerm?.leader === from && state.leaderOfTerm.term === term;
+  if (term !== state.term || state.role !== "follower" || !isOfLeader) {
     state.emit({ kind: "discard-snapshot" });
     return;
   }

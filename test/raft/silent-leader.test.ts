@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Input } from "../../src/raft/types.js";
 import { follower } from "./roles.js";
-import { appendFrom, type Solo, type SoloOptions } from "./solo.js";
+import { appendFrom, entry, type Solo, type SoloOptions } from "./solo.js";
 
 /* Members that do not campaign know, as all others do, when they hear no leader any more: only who has none asks who the members are. */
 
@@ -38,4 +38,13 @@ test("one that asks such a member to take over is there, and stays its leader", 
     solo.receive("b:1", { type: "timeout_now", term: 1 });
     assert.equal(solo.state.leader, "b:1");
   }
+});
+
+test("the dump of a leader that has become silent meanwhile is taken", () => {
+  const solo = follower({ mustRefetch: true });
+  solo.timeOut();
+  assert.equal(solo.state.leader, null);
+  const summary = { previous: entry(8, 1), last: entry(9, 1), members: ["a:1", "b:1", "c:1"] };
+  solo.step({ kind: "snapshot-received", from: "b:1", term: 1, summary });
+  assert.equal(solo.state.log.lastIndex, 9);
 });
