@@ -64,7 +64,7 @@ export class Workload {
     this.written += 1;
     const token = `w${this.written}`;
     const isLarge = chance.is(this.#profile.largeShare);
-    const value = isLarge ? `${token}:${"x".repeat(60_000 + chance.below(150_000))}` : token;
+    const value = isLarge ? padded(token, 60_000 + chance.below(150_000)) : this.#sized(token);
     if (!isLarge) this.#values.set(key, { at, value });
     const times = { value, created: nowSec, updated: nowSec };
     if (!chance.is(0.15)) return encodeSet(at, times);
@@ -72,7 +72,30 @@ export class Workload {
     return encodeSet(this.#place(`/ttl${chance.below(6)}`), { ...times, expire });
   }
 
+  /** What makes room, for a member that may hold no more. */
+  sweepAll(): Uint8Array {
+    this.written += 1;
+    return encodeDelete("", { recursive: true, prevValue: `all w${this.written}` });
+  }
+
+  /** What a member takes that has room. */
+  small(nowSec: number): Uint8Array {
+    this.written += 1;
+    return encodeSet("/small", { value: `w${this.written}`, created: nowSec, updated: nowSec });
+  }
+
+  /** Half of them are as small as usual. */
+  #sized(token: string): string {
+    const { valueChars } = this.#profile;
+    if (valueChars === undefined || this.#chance.is(0.5)) return token;
+    return padded(token, this.#chance.below(valueChars));
+  }
+
   #place(key: string): string {
     return this.#sweeps?.place(key) ?? key;
   }
+}
+
+function padded(token: string, chars: number): string {
+  return `${token}:${"x".repeat(chars)}`;
 }

@@ -2,6 +2,7 @@ import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { parseStatus, parseUtility } from "../../protocol/wire/utility.js";
 import type { GuardName } from "../../src/raft/types.js";
 import type { Chance } from "./chance.js";
+import type { Bounds } from "./checkers/bounds.js";
 import type { MemberView, Told } from "./checkers/checker.js";
 import type { Bench, Judge } from "./judge.js";
 import { Seat } from "./seat.js";
@@ -27,6 +28,8 @@ export interface ClusterOptions {
   readonly guardsOff?: ReadonlySet<GuardName>;
   /** See Machine, and SeatHost. Null: the processor takes no time, and nothing is done in slices. */
   readonly work: { readonly chance: Chance; readonly keysPerSlice: number } | null;
+  /** What our members hold, where that is to be less than usual. */
+  readonly bounds?: Bounds | undefined;
   /** Vanilla members are never stopped: then they forget nothing. */
   readonly vanillaStays?: boolean;
   /** Members come and go: then vanilla ones ask each other who is one, as Patroni's do. */
@@ -107,6 +110,7 @@ export class Cluster implements Bench {
       guardsOff: options.guardsOff ?? new Set<GuardName>(),
       compactionMs,
       keysPerSlice: options.work?.keysPerSlice,
+      bounds: options.bounds,
       fail: (error: unknown) => this.fail(error),
     };
     const vanilla = { ...host, discovers: this.changesMembers };

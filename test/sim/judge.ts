@@ -4,6 +4,7 @@ import type { MemberStatus } from "../../protocol/wire/utility.js";
 import { AcknowledgedStays } from "./checkers/acknowledged.js";
 import { AnswerFirst } from "./checkers/answer-first.js";
 import { AskedFirst } from "./checkers/asked-first.js";
+import { type Bounds, WithinBounds } from "./checkers/bounds.js";
 import type { Checker, MemberView, Question, Told } from "./checkers/checker.js";
 import { DurableCommit } from "./checkers/durable-commit.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
@@ -64,7 +65,7 @@ export class StrictJudge implements Judge {
   readonly #history = new History();
   readonly #acknowledged = new AcknowledgedStays(this.#history);
   readonly #disks = new Map<string, DurableFiles>();
-  readonly #checkers: readonly Checker[] = [
+  readonly #checkers: Checker[] = [
     new ElectionSafety(),
     new LogMatching(),
     new LeaderCompleteness(this.#history),
@@ -81,6 +82,11 @@ export class StrictJudge implements Judge {
     new MajorityHolds(this.#disks),
   ];
   readonly #looked = new Map<string, { life: number; commit: number }>();
+
+  /** @param bounds What each member may hold, where that is little. */
+  constructor(bounds: Bounds | null = null) {
+    if (bounds !== null) this.#checkers.push(new WithinBounds(bounds));
+  }
 
   get acknowledged(): number {
     return this.#acknowledged.count;

@@ -1,4 +1,5 @@
 import type { Mutant } from "./mutant.js";
+import { boundMutants } from "./mutants-bounds.js";
 import { fileMutants } from "./mutants-files.js";
 import { guardMutants } from "./mutants-guards.js";
 import { lostDiskMutants } from "./mutants-lost-disk.js";
@@ -12,4 +13,5 @@ export const mutants: readonly Mutant[] = [
   ...lostDiskMutants,
   ...guardMutants,
   ...memberMutants,
+  ...boundMutants,
 ];

@@ -25,21 +25,24 @@ export type GivenUp = "torn" | "unproven";
 /**
  * All faults end. Then every member must take a write, and all must come to agree.
  *
+ * @param mustSweep The data may be as much as is held: each has to take a recursive delete first.
  * @returns why that was given up; null where they did.
  */
-export async function makePeace(cluster: Cluster, workload: Workload): Promise<GivenUp | null> {
+export async function makePeace(
+  cluster: Cluster,
+  workload: Workload,
+  mustSweep = false,
+): Promise<GivenUp | null> {
   await endFaults(cluster);
   const begunMs = cluster.timeline.nowMs;
   const wrote = new Set<AnySeat>();
+  const swept = mustSweep ? new Set<AnySeat>() : null;
   let provenMs = begunMs;
   let hopedMs = begunMs;
   for (let turn = 0; cluster.timeline.nowMs < begunMs + peaceMsMax; turn += 1) {
     for (const seat of cluster.seats) {
       administer(cluster, seat, turn);
-      if (wrote.has(seat)) continue;
-      cluster.write(seat, workload.command(seat.machine.wallSec()), (error) => {
-        if (error === failReason.success) wrote.add(seat);
-      });
+      if (!wrote.has(seat)) write(cluster, workload, seat, { wrote, swept });
     }
     outgrow(cluster, workload);
     if (turn % 10 === 4) handOver(cluster, Math.floor(turn / 10));
@@ -57,6 +60,22 @@ export async function makePeace(cluster: Cluster, workload: Workload): Promise<G
     }
   }
   throw new Violation("liveness", `after ${peaceMsMax} ms without faults: ${stateOf(cluster)}`);
+}
+
+/** @param swept Whose recursive deletes were taken: after those comes a small write. Null: they write anything. */
+function write(
+  cluster: Cluster,
+  workload: Workload,
+  seat: AnySeat & Pick<Seat, "machine">,
+  { wrote, swept }: { readonly wrote: Set<AnySeat>; readonly swept: Set<AnySeat> | null },
+): void {
+  const nowSec = seat.machine.wallSec();
+  const isFirst = swept?.has(seat) === false;
+  const then = isFirst ? swept : wrote;
+  const other = () => (swept === null ? workload.command(nowSec) : workload.small(nowSec));
+  cluster.write(seat, isFirst ? workload.sweepAll() : other(), (error) => {
+    if (error === failReason.success) then.add(seat);
+  });
 }
 
 /** @returns null where they are not given up yet. */

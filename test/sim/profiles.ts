@@ -1,4 +1,5 @@
 import type { Chance } from "./chance.js";
+import type { Bounds } from "./checkers/bounds.js";
 import type { MemberKind } from "./cluster.js";
 import type { Deed, DeedKind } from "./deeds.js";
 
@@ -27,6 +28,10 @@ export interface Profile {
   readonly largeShare: number;
   /** Mean time between writes. */
   readonly writeGapMs: number;
+  /** What the members hold, where that is so little that clients meet it. */
+  readonly bounds?: Bounds;
+  /** How long the values may be that are not large: some characters where it is not said. */
+  readonly valueChars?: number;
 }
 
 function quorate(count: number): MemberKind[] {
@@ -335,6 +340,30 @@ export const profiles: Readonly<Record<string, Profile>> = {
     compactionMs: 8_000,
     losesTerms: true,
     weights: { "dump-amid-conflict": 1 },
+  },
+  /** So little may be held that the clients come to the bounds of the data and of the log all the time. */
+  bounds: {
+    ...plain,
+    members: [quorate(3), quorate(3), quorate(5)],
+    compactionEntries: 1_000,
+    compactionMs: 10 ** 9,
+    largeShare: 0,
+    writeGapMs: 25,
+    bounds: { dataBytesMax: 128 * 1024, logBytesMax: 256 * 1024 },
+    valueChars: 28_000,
+    weights: {
+      kill: 3,
+      power: 3,
+      isolate: 4,
+      "cut-one-way": 2,
+      "lose-link": 2,
+      transfer: 2,
+      "slow-link": 1,
+      "disk-full": 4,
+      "disk-slow": 3,
+      "fail-write": 3,
+      "fail-sync": 1,
+    },
   },
 };
 

@@ -57,7 +57,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
   const isMixed = members.some((kind) => kind !== "quorate");
   const { vanillaStays = false, hearsFirstWords, losesTerms } = profile;
   const mixed = new MixedJudge(vanillaStays, hearsFirstWords, losesTerms);
-  const judge = isMixed ? mixed : new StrictJudge();
+  const judge = isMixed ? mixed : new StrictJudge(profile.bounds);
   // From a chance of their own: without them a seed makes the same run as ever.
   const sweeping = options.sweeps === false ? null : new Chance(seed ^ 0x5eee9);
   const planned = planDeeds(profile, new Chance(seed ^ 0x5eed), faultsMs);
@@ -73,6 +73,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
     compactionEntries: profile.compactionEntries,
     compactionMs: profile.compactionMs,
     wireMs: profile.wireMs,
+    bounds: profile.bounds,
     work: sweeping === null ? null : { chance: sweeping.fork(), keysPerSlice: 3 },
     ...(options.guardsOff === undefined ? {} : { guardsOff: options.guardsOff }),
   });
@@ -117,7 +118,7 @@ async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<E
     for (const deed of plan.deeds) cluster.timeline.at(deed.atMs, () => carryOut(cluster, deed));
     await cluster.run(plan.faultsMs);
     workload.stop();
-    gaveUp = await makePeace(cluster, workload);
+    gaveUp = await makePeace(cluster, workload, plan.profile.bounds !== undefined);
     cluster.end();
     if (rejections.length > 0) throw rejections[0];
     return { failure: null, gaveUp };

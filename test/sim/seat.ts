@@ -9,6 +9,7 @@ import { raftLimits } from "../../src/raft/limits.js";
 import type { GuardName } from "../../src/raft/types.js";
 import { StorageError } from "../../src/storage/storage-error.js";
 import type { Chance } from "./chance.js";
+import type { Bounds } from "./checkers/bounds.js";
 import type { MemberView } from "./checkers/checker.js";
 import { promptCompression } from "./compression.js";
 import { DurableFiles } from "./durable-files.js";
@@ -28,6 +29,8 @@ export interface SeatHost {
   readonly compactionMs: number;
   /** Keys in one slice of a recursive delete, where that is not to be more than there are. */
   readonly keysPerSlice?: number | undefined;
+  /** What a member holds, where that is to be less than usual. */
+  readonly bounds?: Bounds | undefined;
   /** A process of this seat runs: look at it when it has come to rest. */
   touched(seat: Seat): void;
   say(who: string, what: string): void;
@@ -205,7 +208,7 @@ export class Seat implements AnySeat {
       },
       onConflict: "keep",
       entryBytesMax: raftLimits.entryBytesMax,
-      dataBytesMax: dataBytesLeast,
+      dataBytesMax: this.#host.bounds?.dataBytesMax ?? dataBytesLeast,
       http: null,
       log: { level: "debug", format: "text" },
       warnings: [],
@@ -213,7 +216,7 @@ export class Seat implements AnySeat {
   }
 
   #environment(life: Life): Environment {
-    const { network, chance, guardsOff, keysPerSlice } = this.#host;
+    const { network, chance, guardsOff, keysPerSlice, bounds } = this.#host;
     return {
       clock: life.clock,
       random: chance.fork().next,
@@ -221,6 +224,7 @@ export class Seat implements AnySeat {
       compression: promptCompression,
       guardsOff,
       ...(keysPerSlice === undefined ? {} : { keysPerSlice }),
+      ...(bounds === undefined ? {} : { logBytesMax: bounds.logBytesMax }),
       network: ({ events, timeouts }) => {
         const endpoint = new Endpoint(network, {
           address: this.address,
