@@ -277,6 +277,7 @@ export class MixedJudge implements Judge {
       this.#lost.add(kept);
       const isGone =
         standing.entryAt(kept.index)?.term === kept.term ||
+        this.#mayBeTwin(kept, standing) ||
         !isToBeKnown(kept, standing, bench) ||
         this.#isOfOldTerm(kept, standing) ||
         this.#tears.part(kept.members, listOf(standing));
@@ -287,6 +288,11 @@ export class MixedJudge implements Judge {
         `leads term ${term} without entry ${kept.index}/${kept.term}, acknowledged`,
       );
     }
+  }
+
+  /** Its term was led twice: behind the leader's dump there may have been another entry of that index and term. */
+  #mayBeTwin({ index, term }: Kept, { firstIndex }: Standing): boolean {
+    return index < firstIndex && (this.#leaderships.get(term) ?? 0) > 1;
   }
 
   /**
