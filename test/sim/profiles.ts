@@ -32,6 +32,8 @@ export interface Profile {
   readonly bounds?: Bounds;
   /** How long the values may be that are not large: some characters where it is not said. */
   readonly valueChars?: number;
+  /** No recursive deletes, and nothing in slices: a story that they would spoil. */
+  readonly isUnswept?: boolean;
 }
 
 function quorate(count: number): MemberKind[] {
@@ -308,6 +310,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     ...plain,
     members: beside("0.3.15").slice(0, 2),
     hearsFirstWords: true,
+    isUnswept: true,
     gapMs: 2_500,
     compactionEntries: 5_000,
     compactionMs: 10 ** 9,

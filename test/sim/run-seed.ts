@@ -59,7 +59,8 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
   const mixed = new MixedJudge(vanillaStays, hearsFirstWords, losesTerms);
   const judge = isMixed ? mixed : new StrictJudge(profile.bounds);
   // From a chance of their own: without them a seed makes the same run as ever.
-  const sweeping = options.sweeps === false ? null : new Chance(seed ^ 0x5eee9);
+  const isUnswept = options.sweeps === false || profile.isUnswept === true;
+  const sweeping = isUnswept ? null : new Chance(seed ^ 0x5eee9);
   const planned = planDeeds(profile, new Chance(seed ^ 0x5eed), faultsMs);
   const besides = sweeping === null ? [] : planSweepDeeds(profile, sweeping.fork(), faultsMs);
   const deeds = options.deeds ?? [...planned, ...besides];
