@@ -313,6 +313,7 @@ export class RaftCore {
     const { state } = this;
     state.connected.delete(peer);
     if (state.gaveWay?.to === peer) state.gaveWay = null;
+    if (state.wholeDump?.from === peer) state.wholeDump.isLinkLost = true;
     if (peer === state.leader && state.role === "follower") this.onLeaderLinkLost();
     const progress = this.state.progress.get(peer);
     if (progress?.mode === "snapshot") this.state.emit({ kind: "cancel-snapshot", to: peer });

@@ -269,7 +269,10 @@ function onSnapshotChunk(state: RaftState, from: string, message: InstallSnapsho
   if (chunk === null) return;
   if (chunk.isFirst) state.incomingSnapshot = isRefusedDump(state) ? null : { from, term };
   if (state.incomingSnapshot?.from !== from || state.incomingSnapshot.term !== term) return;
-  if (chunk.isLast) state.incomingSnapshot = null;
+  if (chunk.isLast) {
+    state.incomingSnapshot = null;
+    state.wholeDump = { from, isLinkLost: false };
+  }
   state.emit({ kind: "snapshot-chunk", from, term, chunk });
 }
 

@@ -251,7 +251,7 @@ function onAnswer(state: RaftState, from: string, message: NextNodeIdx, isOfNow:
   if (isLoading(state, progress, message)) return;
   if (success && isOvertakenByDump(state, progress, nextNodeIdx))
     raiseMatch(state, progress, nextNodeIdx);
-  else if (success) onSuccess(state, progress, nextNodeIdx);
+  else if (success) onSuccess(state, from, progress, nextNodeIdx);
   else if (reset && isHeadInConflict(progress, nextNodeIdx)) startSnapshot(state, from, progress);
   else if (reset) onReset(state, progress, nextNodeIdx);
   const before = state.commitIndex;
@@ -318,8 +318,10 @@ function raiseMatch(state: RaftState, progress: Progress, nextNodeIdx: number): 
   if (match > progress.matchIndex) progress.matchIndex = match;
 }
 
-function onSuccess(state: RaftState, progress: Progress, nextNodeIdx: number): void {
+function onSuccess(state: RaftState, from: string, progress: Progress, nextNodeIdx: number): void {
   raiseMatch(state, progress, nextNodeIdx);
+  // It has got what it lacked from an earlier dump: nobody waits for this one.
+  if (progress.mode === "snapshot") state.emit({ kind: "cancel-snapshot", to: from });
   progress.conflictAt = 0;
   if (progress.nextIndex <= progress.matchIndex) progress.nextIndex = progress.matchIndex + 1;
   if (progress.mode !== "replicate") {

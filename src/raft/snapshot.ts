@@ -30,7 +30,7 @@ export function onSnapshotReceived(
   if (isOlder && (held === last.term || isBehindUs)) {
     // We hold all of it, committed. Going back to it would undo what is applied.
     state.emit({ kind: "discard-snapshot" });
-    answer(state, from, { next: last.index + 1, reset: false, success: true });
+    answerDump(state, from, last.index);
     return;
   }
   const mustYield = isOlder || contradictsCommitted(state);
@@ -79,18 +79,30 @@ function install(
   state.commitIndex = last.index;
   state.saveCommit(last.index);
   state.note("info", "snapshot-installed", `took over ${from}'s dump up to index ${last.index}`);
-  answer(state, from, { next: last.index + 1, reset: false, success: true });
+  answerDump(state, from, last.index);
   raiseCommit(state, last.index);
+}
+
+/**
+ * Over the link over which it came, and no other: the leader counts what it has sent on a link, and takes one answer
+ * too many, which carries no term, for one of a later leadership in the end. Its next message asks again.
+ */
+function answerDump(state: RaftState, to: string, lastIndex: number): void {
+  const { wholeDump } = state;
+  if (wholeDump?.from === to && wholeDump.isLinkLost) return;
+  answer(state, to, { next: lastIndex + 1, reset: false, success: true });
 }
 
 /** The dump has left for a peer: what follows comes from the log. */
 export function onSnapshotSent(state: RaftState, to: string, lastIndex: number): void {
   const progress = state.progress.get(to);
-  if (progress === undefined || progress.mode !== "snapshot") return;
+  if (progress === undefined) return;
+  // Whatever has become of it meanwhile: it is answered.
+  progress.sent(0, state.nowMs);
+  if (progress.mode !== "snapshot") return;
   progress.mode = "probe";
   progress.nextIndex = Math.min(lastIndex, state.log.lastIndex) + 1;
   progress.loading = { index: lastIndex, untilMs: state.nowMs + raftLimits.dumpLoadMsMax };
-  progress.sent(0, state.nowMs);
 }
 
 export function onSnapshotNotSent(state: RaftState, to: string): void {

@@ -152,6 +152,8 @@ export class RaftState {
   yieldedUntilMs = Number.NEGATIVE_INFINITY;
   /** The leader whose dump is on its way to us. */
   incomingSnapshot: { from: string; term: number } | null = null;
+  /** Whose dump was the last to come whole, which takes long to read, and whether its link is gone since. */
+  wholeDump: { from: string; isLinkLost: boolean } | null = null;
 
   private effects: Effect[] = [];
   private haveMembersChanged = false;

@@ -207,6 +207,74 @@ suite("snapshots", () => {
     );
   });
 
+  test("a second one, begun while the first was loaded, is not sent to its end", () => {
+    const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+    solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+    solo.step({ kind: "snapshot-sent", to: "b:1", lastIndex: 8 });
+    solo.tick(raftLimits.dumpLoadMsMax);
+    solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+    solo.tick(100);
+    assert.equal(solo.all("send-snapshot").length, 2);
+    assert.equal(solo.all("cancel-snapshot").length, 0);
+    solo.receive("b:1", answerOf(9));
+    assert.deepEqual(
+      solo.all("cancel-snapshot").map(({ to }) => to),
+      ["b:1"],
+    );
+    solo.tick(100);
+    solo.receive("b:1", answerOf(10));
+    assert.equal(solo.all("cancel-snapshot").length, 1, "there is none under way any more");
+  });
+
+  test("the answer to one that had left by then counts for no later leadership", () => {
+    const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+    solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+    solo.step({ kind: "snapshot-sent", to: "b:1", lastIndex: 8 });
+    solo.tick(raftLimits.dumpLoadMsMax);
+    solo.receive("b:1", answerOf(2, { success: false, reset: true }));
+    solo.tick(100);
+    solo.receive("b:1", answerOf(9));
+    // All that was sent besides is answered.
+    const answered = () => (solo.state.progress.get("b:1")?.unanswered ?? 0) === 0;
+    for (let times = 0; !answered(); times += 1) {
+      assert.ok(times < 50);
+      solo.receive("b:1", answerOf(solo.state.log.lastIndex + 1));
+    }
+    // The last piece of the second one had left when it was given up.
+    solo.step({ kind: "snapshot-sent", to: "b:1", lastIndex: 8 });
+    solo.receive("c:1", appendFrom(solo.state.term + 1, [2, 1]));
+    assert.equal(solo.state.role, "follower");
+    solo.lead(["c:1"]);
+    assert.equal(solo.state.progress.get("b:1")?.matchIndex, 0);
+    solo.receive("b:1", answerOf(9));
+    assert.equal(solo.state.progress.get("b:1")?.matchIndex, 0, "it is the answer to that dump");
+  });
+
+  test("one whose link is gone when it has been read is not answered over the next link", () => {
+    const last = { data: Uint8Array.of(1), isFirst: true, isLast: true };
+    const piece = { type: "install_snapshot", term: 1, commitIndex: 9, chunk: last } as const;
+    for (const isLost of [false, true]) {
+      const solo = follower({ log: [0, 1, 1] });
+      solo.receive("b:1", piece);
+      if (isLost) {
+        solo.step({ kind: "disconnected", peer: "b:1" });
+        solo.connect("b:1", true);
+        solo.receive("b:1", { ...piece, chunk: null });
+      }
+      solo.take();
+      solo.step(received(entry(9, 1), entry(8, 1)));
+      assert.equal(solo.state.commitIndex, 9);
+      const answers = solo.takeTo("b:1", "next_node_idx");
+      assert.deepEqual(answers, isLost ? [] : [answerOf(10)]);
+      // What is asked over that link is answered, and so is the next dump.
+      solo.receive("b:1", appendFrom(1, [9, 1], [], 9));
+      assert.deepEqual(solo.takeTo("b:1", "next_node_idx"), [answerOf(10)]);
+      solo.receive("b:1", piece);
+      solo.step(received(entry(12, 1), entry(11, 1)));
+      assert.deepEqual(solo.takeTo("b:1", "next_node_idx"), [answerOf(13)]);
+    }
+  });
+
   test("nothing is sent, and no dump begun, for a member whose link is down", () => {
     const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
     solo.step({ kind: "disconnected", peer: "c:1" });
