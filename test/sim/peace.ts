@@ -50,9 +50,7 @@ export async function makePeace(
     const ours = cluster.seats.filter((seat) => seat instanceof Seat);
     if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return null;
     if (!isUnproven(stancesOf(cluster))) provenMs = cluster.timeline.nowMs;
-    const isOverdue = cluster.timeline.nowMs > hopedMs + tornMsMax;
-    if (isOverdue) emptyFollowers(cluster);
-    if (isOverdue || !waitsForNoDump(cluster)) hopedMs = cluster.timeline.nowMs;
+    hopedMs = freeDumpless(cluster, hopedMs);
     const why = whyGivenUp(cluster, begunMs, provenMs);
     if (why !== null) {
       cluster.say("world", `${why}: ${stateOf(cluster)}`);
@@ -83,6 +81,14 @@ function whyGivenUp(cluster: Cluster, begunMs: number, provenMs: number): GivenU
   const { nowMs } = cluster.timeline;
   if (nowMs > begunMs + tornMsMax && isTorn(cluster)) return "torn";
   return nowMs > provenMs + tornMsMax ? "unproven" : null;
+}
+
+/** @returns since when that may be needed once more. */
+function freeDumpless(cluster: Cluster, hopedMs: number): number {
+  const { nowMs } = cluster.timeline;
+  const isOverdue = nowMs > hopedMs + tornMsMax;
+  if (isOverdue) emptyFollowers(cluster);
+  return isOverdue || !waitsForNoDump(cluster) ? nowMs : hopedMs;
 }
 
 /**
