@@ -22,6 +22,7 @@ const healthCodes: Readonly<Record<HealthCode, true>> = {
   "entry-too-large": true,
   "dump-too-large": true,
   "tail-too-large": true,
+  "entry-beyond-limits": true,
   "forgetful-voter": true,
   "later-end": true,
   "no-leader": true,

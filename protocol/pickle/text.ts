@@ -78,8 +78,7 @@ function decodeWithSurrogates(
     if (found === end) break;
     count += 1;
     if (count > surrogatesMax) return null;
-    const unit =
-      0xd000 | (((bytes[found + 1] ?? 0) & 0x3f) << 6) | ((bytes[found + 2] ?? 0) & 0x3f);
+    const unit = surrogateAt(bytes, found);
     hasPair ||= highEnd === found && unit >= 0xdc00;
     at = found + surrogateBytes;
     highEnd = unit < 0xdc00 ? at : -1;
@@ -165,6 +164,23 @@ export function encodeUtf8WithSurrogates(text: string): Uint8Array {
     }
   }
   return viewOf(bytes, 0, at);
+}
+
+/** The text of a PySurrogateStr as a string has it: two halves side by side become the character that they are halves of. */
+export function shownText(bytes: Uint8Array): string {
+  const input = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const pieces: string[] = [];
+  for (let at = 0; at < input.length; ) {
+    const found = nextSurrogate(input, at, input.length);
+    if (found > at) pieces.push(input.toString("utf8", at, found));
+    if (found < input.length) pieces.push(String.fromCharCode(surrogateAt(input, found)));
+    at = found + surrogateBytes;
+  }
+  return pieces.join("");
+}
+
+function surrogateAt(bytes: Buffer, at: number): number {
+  return 0xd000 | (((bytes[at + 1] ?? 0) & 0x3f) << 6) | ((bytes[at + 2] ?? 0) & 0x3f);
 }
 
 /** Whether a string holds a surrogate that is not half of a pair. */

@@ -270,14 +270,26 @@ export class Applier {
     const outcome = slices.next(store, entry);
     if (outcome === null) return null;
     if (!("raised" in outcome)) return outcome;
-    this.#host.notes.say({
-      level: "warn",
-      code: "raising-entry",
-      text:
-        `entry ${entry.index} of term ${entry.term} changes nothing: ${outcome.raised}. Every ` +
-        "PySyncObj member stops applying at it, after restarts too.",
-    });
+    if (outcome.isBeyondLimits === true) this.#sayDiffers(entry, outcome.raised);
+    else
+      this.#host.notes.say({
+        level: "warn",
+        code: "raising-entry",
+        text:
+          `entry ${entry.index} of term ${entry.term} changes nothing: ${outcome.raised}. Every ` +
+          "PySyncObj member stops applying at it, after restarts too.",
+      });
     return { result: null };
+  }
+
+  /** No leader of ours takes such a command. PySyncObj's members have what it set. */
+  #sayDiffers({ index, term }: Entry, why: string): void {
+    const text =
+      `entry ${index} of term ${term} changes nothing here, and may have changed something in PySyncObj's members: it is ` +
+      `beyond what this member takes of one command (${why}). Its data may differ from theirs in that key, until it is set ` +
+      "or deleted again: see which client writes such values";
+    this.#host.notes.say({ level: "error", code: "entry-beyond-limits", text });
+    this.#host.notes.degrade("entry-beyond-limits", text);
   }
 
   #applyVersion(entry: Entry): void {

@@ -44,6 +44,7 @@ export type DegradedCode =
   | "entry-too-large"
   | "dump-too-large"
   | "tail-too-large"
+  | "entry-beyond-limits"
   | "forgetful-voter"
   | "later-end";
 

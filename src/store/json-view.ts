@@ -1,3 +1,4 @@
+import { shownText } from "../../protocol/pickle/text.js";
 import {
   type PyDict,
   PyFloat,
@@ -8,7 +9,6 @@ import {
   type PyValue,
 } from "../../protocol/pickle/values.js";
 import { jsonDepthMax } from "./limits.js";
-import { characters } from "./python-key.js";
 
 /** What JSON can hold. */
 export type JsonValue =
@@ -74,7 +74,7 @@ function jsonOf(value: PyValue, depth: number): JsonValue {
   if (typeof value === "number") return value;
   if (typeof value === "bigint") return String(value);
   if (value instanceof PyFloat) return floatJson(value.value);
-  if (value instanceof PySurrogateStr) return [...characters(value)].join("");
+  if (value instanceof PySurrogateStr) return shownText(value.bytes);
   if (value instanceof Uint8Array) return { bytes: hex(value) };
   if (depth >= jsonDepthMax) return "…";
   if (Array.isArray(value) || value instanceof Set) {
@@ -103,5 +103,5 @@ function floatJson(value: number): JsonValue {
 }
 
 function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }

@@ -12,6 +12,8 @@ export interface Applied {
 /** Vanilla would have raised, and stopped for good, and this is why. Nothing has changed here. */
 export interface Raised {
   readonly raised: string;
+  /** It is beyond our limits of what one command may hold, and vanilla may have taken it. */
+  readonly isBeyondLimits?: boolean;
 }
 
 export type ApplyOutcome = Applied | Raised;

@@ -1,5 +1,6 @@
 import { pickleMessageLimits } from "../../protocol/pickle/limits.js";
 import { pyKey } from "../../protocol/pickle/py-key.js";
+import { encodeUtf8WithSurrogates } from "../../protocol/pickle/text.js";
 import {
   PyFloat,
   PyFrozenSet,
@@ -126,17 +127,32 @@ function startsWithOne(key: string | PySurrogateStr | Uint8Array, prefix: PyValu
     if (prefix instanceof Uint8Array) return bytesStartWith(key, prefix);
   } else if (typeof key === "string" && typeof prefix === "string") {
     return key.startsWith(prefix) && !splitsPair(key, prefix.length);
-  } else if (isStr(prefix)) {
-    const points = characters(key);
-    for (const point of characters(prefix)) if (points.next().value !== point) return false;
-    return true;
-  }
+  } else if (typeof key === "string") {
+    // Two halves that stand for themselves, side by side, are in no str that is held as a string.
+    if (prefix instanceof PySurrogateStr) return false;
+  } else if (isStr(prefix)) return bytesStartWith(key.bytes, textBytes(prefix));
   const types = `${pyTypeName(key)}.startswith(${pyTypeName(prefix)})`;
   throw new PythonRaise(`TypeError: ${types}`);
 }
 
+/**
+ * A character's bytes are no other's beginning, so that texts begin alike where their bytes do. Of megabytes of
+ * characters each could be looked at by itself, but not within a turn of the loop.
+ */
+function textBytes(text: string | PySurrogateStr): Uint8Array {
+  if (text instanceof PySurrogateStr) return text.bytes;
+  if (text !== encoded.text) encoded = { text, bytes: encodeUtf8WithSurrogates(text) };
+  return encoded.bytes;
+}
+
+/** The last prefix: many keys are asked one after the other. */
+let encoded: { readonly text: string; readonly bytes: Uint8Array } = {
+  ...{ text: "", bytes: new Uint8Array() },
+};
+
 function bytesStartWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  return prefix.length <= bytes.length && prefix.every((byte, at) => bytes[at] === byte);
+  if (prefix.length > bytes.length) return false;
+  return Buffer.compare(bytes.subarray(0, prefix.length), prefix) === 0;
 }
 
 /** True where `at` lies inside a surrogate pair: Python sees one character there, not two halves. */

@@ -190,7 +190,8 @@ export class Store {
       if (call === null) return { result: null, changed: unchanged };
       effect = evaluate(call, this.#state, index);
     } catch (error) {
-      return { raised: reasonOf(error) };
+      const isBeyondLimits = error instanceof ProtocolError && error.code === "pickle-limit";
+      return { raised: reasonOf(error), isBeyondLimits };
     }
     return effect.kind === "sweep" ? this.#removal(effect.prefix) : this.#carryOut(effect);
   }

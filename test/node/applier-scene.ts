@@ -65,7 +65,7 @@ export function scene(
     null,
     dataBytesMax,
   );
-  return { applier, told, held, soon, pending: proposals.pending };
+  return { applier, told, held, soon, notes, pending: proposals.pending };
 }
 
 /** Runs what is asked for in next turns, until nothing is. */

@@ -385,3 +385,19 @@ test("a large command is applied in a turn of its own", async () => {
   await turns(soon);
   assert.equal(applier.appliedIndex, 5);
 });
+
+test("what PySyncObj takes and we do not is told as what it is", () => {
+  const { applier, notes } = scene(0);
+  const numbers = Array.from({ length: 17_000 }, (_, n) => n % 200);
+  const command = encodeSet("/many", { value: numbers, updated: 1, created: 1 });
+  applier.apply([{ index: 2, term: 1, command }]);
+  assert.equal(applier.appliedIndex, 2);
+  assert.equal(applier.store.size, 0);
+  assert.deepEqual(
+    notes.degraded().map(({ code }) => code),
+    ["entry-beyond-limits"],
+  );
+  applier.apply([{ index: 3, term: 1, command: Uint8Array.of(0, 0x80, 2, 0x4e, 0x2e) }]);
+  assert.equal(applier.appliedIndex, 3);
+  assert.equal(notes.degraded().length, 1);
+});

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { encodeUtf8WithSurrogates, shownText } from "../../protocol/pickle/text.js";
 import { PySurrogateStr, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
-import { prefixMatcher, startsWith } from "../../src/store/python-key.js";
+import { characters, prefixMatcher, startsWith } from "../../src/store/python-key.js";
 
 /** Few letters, so that prefixes are found; halves of characters among them. */
 const letters = fc.constantFrom("a", "b", "é", "\ud83d", "\udc18", "🐘");
@@ -40,6 +41,26 @@ test("a key is matched as Python's startswith does it, or raises as it does", ()
           outcome(() => startsWith(one, asked)),
         );
       }
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+const halves = fc
+  .array(fc.constantFrom("a", "é", "🐘", "\ud83d", "\udc18"), { maxLength: 5 })
+  .map((characters) => {
+    const bytes = Buffer.concat([...characters, "\ud83d", "\udc18"].map(encodeUtf8WithSurrogates));
+    return new PySurrogateStr(new Uint8Array(bytes));
+  });
+
+test("texts that hold halves of characters side by side begin as their characters do", () => {
+  const any: fc.Arbitrary<string | PySurrogateStr> = fc.oneof(text, halves);
+  fc.assert(
+    fc.property(any, any, (one, start) => {
+      const [whole, first] = [one, start].map((value) => [...characters(value)]);
+      const expected = first?.every((character, at) => whole?.[at] === character);
+      assert.equal(startsWith(one, start), expected);
+      if (start instanceof PySurrogateStr) assert.equal(shownText(start.bytes), first?.join(""));
     }),
     { numRuns: 5_000 },
   );
