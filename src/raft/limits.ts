@@ -51,6 +51,11 @@ export const raftLimits = {
   logFullShare: 15 / 16,
   /** A dump makes a log shorter of which so much is applied. */
   logAppliedShare: 1 / 4,
+  /**
+   * Bytes of entries that were cut from the log again and still wait for the disk, of which the log knows nothing
+   * any more: beyond that nothing is cut before they are stored. An honest leader cuts once.
+   */
+  droppedBytesMax: 64 * 1024 * 1024,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
   /** Members, itself included, beyond which a leader of ours lets nobody in: each is a link of every other one. */

@@ -8,7 +8,7 @@ import { raftLimits } from "./limits.js";
 import { Membership, type MembershipHost } from "./membership.js";
 import { PeerKnowledge } from "./peer-knowledge.js";
 import { Progress } from "./progress.js";
-import { RaftLog } from "./raft-log.js";
+import { heldBytes, RaftLog } from "./raft-log.js";
 import type { Refused } from "./too-large.js";
 import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
 
@@ -154,6 +154,10 @@ export class RaftState {
   incomingSnapshot: { from: string; term: number } | null = null;
   /** Whose dump was the last to come whole, which takes long to read, and whether its link is gone since. */
   wholeDump: { from: string; isLinkLost: boolean } | null = null;
+
+  /** Of entries that were cut again before they were durable; and the write with which all of them are. */
+  droppedBytes = 0;
+  droppedSeq = 0;
 
   private effects: Effect[] = [];
   private haveMembersChanged = false;
@@ -342,6 +346,9 @@ export class RaftState {
   /** Drops entries from the log and the disk; their membership changes are rolled back. */
   truncateFrom(index: number): void {
     const gone = this.log.truncate(index);
+    for (const entry of gone) {
+      if (entry.index > this.durableIndex) this.droppedBytes += heldBytes(entry);
+    }
     for (const entry of gone.reverse()) this.membership.undo(entry);
     this.seq += 1;
     this.logSeq = this.seq;
@@ -350,6 +357,7 @@ export class RaftState {
       write.lastIndex = Math.min(write.lastIndex, this.log.lastIndex);
     }
     this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
+    this.droppedSeq = this.seq;
     this.emit({ kind: "truncate", seq: this.seq, fromIndex: index });
   }
 

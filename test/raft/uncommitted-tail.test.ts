@@ -4,7 +4,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import { failReason } from "../../protocol/wire/messages.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import { heldBytes, RaftLog } from "../../src/raft/raft-log.js";
-import { leader, outcomes, refused } from "./roles.js";
+import { follower, leader, outcomes, refused } from "./roles.js";
 import { answerOf, appendFrom, entry, logOf, Solo } from "./solo.js";
 
 /* Entries that a leader sends and that are not applied: so much of them is held, and no more. */
@@ -217,4 +217,23 @@ test("a log knows what its entries come to, whatever was done to it", () => {
   check();
   log.compact(10);
   check();
+});
+
+test("a leader that changes its entries faster than the disk stores them has to wait", () => {
+  const solo = follower({ log: [0, 1], commit: 2 });
+  solo.autoDisk = false;
+  const command = new Uint8Array(4 * 1024 * 1024);
+  for (let n = 0; n < 100; n += 1) {
+    const entries = [{ index: 3, term: n % 2 === 0 ? 1 : 0, command }];
+    solo.receive("b:1", appendFrom(1, [2, 1], entries));
+  }
+  const appended = solo.all("append").length;
+  assert.ok(
+    appended > 1 && appended * command.length <= raftLimits.droppedBytesMax + 2 * command.length,
+  );
+  assert.ok(solo.notes().includes("entries-wait-for-disk"));
+  solo.sync();
+  const term = solo.state.log.lastTerm === 1 ? 0 : 1;
+  solo.receive("b:1", appendFrom(1, [2, 1], [{ index: 3, term, command }]));
+  assert.equal(solo.state.log.lastTerm, term, "stored: it need wait no longer");
 });
