@@ -161,6 +161,8 @@ export class RaftState {
 
   private effects: Effect[] = [];
   private haveMembersChanged = false;
+  /** Of whom all was forgotten in this step. */
+  private readonly parted = new Set<string>();
 
   constructor(config: RaftConfig, initial: InitialState, nowMs: number) {
     this.config = config;
@@ -270,12 +272,24 @@ export class RaftState {
     // Once, however many entries have changed them: each would tell all of them.
     if (this.haveMembersChanged) {
       this.haveMembersChanged = false;
-      const { members, guests } = this;
-      this.emit({ kind: "members", members: [...members], guests: [...guests] });
+      this.tellMembers();
     }
     const effects = this.effects;
     this.effects = [];
     return effects;
+  }
+
+  /** Who went and came back within the step is left out first: its link has to begin anew, as all that is known of it. */
+  private tellMembers(): void {
+    const all = { members: [...this.members], guests: [...this.guests] };
+    const isBack = (address: string) => this.parted.has(address);
+    if ([...all.members, ...all.guests].some(isBack)) {
+      const others = (addresses: readonly string[]) => addresses.filter((one) => !isBack(one));
+      const [members, guests] = [others(all.members), others(all.guests)];
+      this.emit({ kind: "members", members, guests });
+    }
+    this.parted.clear();
+    this.emit({ kind: "members", ...all });
   }
 
   note(level: Note["level"], code: string, text: string): void {
@@ -433,6 +447,7 @@ export class RaftState {
       },
       memberGone: (address) => this.progress.delete(address),
       strangerNow: (address) => {
+        this.parted.add(address);
         this.connected.delete(address);
         this.peers.delete(address);
         this.silences.delete(address);

@@ -90,3 +90,18 @@ test("what a dump holds of the changes is not kept", () => {
   solo.step({ kind: "dump-written", previousIndex: 101 });
   assert.equal(solo.state.membership.uncommitted(0).length, 2);
 });
+
+test("who goes and comes back within one step gets a new link", () => {
+  const solo = follower({ log: [0, 1], commit: 2 });
+  solo.receive("b:1", appendFrom(1, [2, 1], [change(3, "add", 7)]));
+  solo.connect(address(7), true);
+  assert.ok(solo.state.connected.has(address(7)));
+  const honest = [entry(3, 2), { ...change(4, "add", 7), term: 2 }];
+  const effects = solo.receive("c:1", appendFrom(2, [2, 1], honest, 3));
+  const told = effects.flatMap((effect) => (effect.kind === "members" ? [effect.members] : []));
+  assert.deepEqual(told, [
+    ["b:1", "c:1"],
+    ["b:1", "c:1", address(7)],
+  ]);
+  assert.ok(!solo.state.connected.has(address(7)), "until its link is there");
+});
