@@ -170,12 +170,13 @@ export function encodeUtf8WithSurrogates(text: string): Uint8Array {
 export function shownText(bytes: Uint8Array): string {
   const input = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const pieces: string[] = [];
-  for (let at = 0; at < input.length; ) {
-    const found = nextSurrogate(input, at, input.length);
-    if (found > at) pieces.push(input.toString("utf8", at, found));
-    if (found < input.length) pieces.push(String.fromCharCode(surrogateAt(input, found)));
-    at = found + surrogateBytes;
+  let at = 0;
+  // A native search: the bytes of other letters, Korean ones, begin as those of halves do.
+  for (const { index } of input.toString("latin1").matchAll(/\xed[\xa0-\xbf]/g)) {
+    pieces.push(input.toString("utf8", at, index), String.fromCharCode(surrogateAt(input, index)));
+    at = index + surrogateBytes;
   }
+  pieces.push(input.toString("utf8", at));
   return pieces.join("");
 }
 

@@ -309,6 +309,7 @@ export class Applier {
 function assertJoins({ last }: LoadedDump, entries: readonly Entry[]): void {
   const first = entries[0]?.index ?? 1;
   const end = entries.at(-1)?.index ?? 1;
-  if (last.index <= end && first <= last.index + 1) return;
+  const isTheSame = entries.find(({ index }) => index === last.index)?.term === last.term;
+  if (last.index <= end && first <= last.index + 1 && (isTheSame || first > last.index)) return;
   throw new Error(`the dump ends at ${last.index}, and the log to be kept is ${first}…${end}`);
 }

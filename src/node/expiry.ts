@@ -112,7 +112,6 @@ export class Expiry {
       store.postpone(expired, wallSec + retrySec, monotonicSec + retrySec);
       this.#submit(store, expired);
     }
-    this.#lookAgain();
   }
 
   #submit(store: Store, expired: ExpiredKey): void {

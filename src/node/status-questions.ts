@@ -24,7 +24,7 @@ export class StatusQuestions<T> {
     const open = this.#open.get(peer) ?? { count: 0, waiting: null };
     this.#open.set(peer, open);
     if (open.count >= nodeLimits.statusAsksMax) {
-      open.waiting = question;
+      open.waiting = Math.max(open.waiting ?? 0, question);
       return;
     }
     open.count += 1;

@@ -175,7 +175,8 @@ function takeEntries(state: RaftState, from: string, message: AppendEntries): bo
     return false;
   }
   if (state.log.holds(first.index)) {
-    if (state.droppedBytes > raftLimits.droppedBytesMax) {
+    const { droppedBytesMax, droppedCutsMax } = raftLimits;
+    if (state.droppedBytes > droppedBytesMax || state.droppedCuts >= droppedCutsMax) {
       const text = `${from} has other entries in the place of those that the disk has yet to store: it has to wait`;
       state.note("warn", "entries-wait-for-disk", text);
       answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });

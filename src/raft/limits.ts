@@ -56,6 +56,8 @@ export const raftLimits = {
    * any more: beyond that nothing is cut before they are stored. An honest leader cuts once.
    */
   droppedBytesMax: 64 * 1024 * 1024,
+  /** The same in the number of cuts: each reads the journal and syncs it twice. */
+  droppedCutsMax: 64,
   /** Addresses that are heard and do not count, which others may name as they like. */
   guestsMax: 16,
   /** Members, itself included, beyond which a leader of ours lets nobody in: each is a link of every other one. */
@@ -101,9 +103,11 @@ export const raftLimits = {
   termStepMax: 2 ** 31,
   /**
    * Terms and votes that wait for the disk; with more of them no higher term is taken of anybody. A disk that works
-   * stores all of them at once; while one hangs, so many elections take 13 s at least.
+   * stores all of them at once. While one is full or hangs the others' elections may raise the term for hours, and a
+   * term that stood still here would keep them from electing anybody.
    */
   ballotsWaitingMax: 64,
+  ballotsWithoutDiskMax: 64 * 1024,
   /** A peer that answers, and tells nothing of itself, is sent no entries for so long on a new link. */
   lookMsMax: 3_000,
   /** So many terms below its own a leader asks a member for, that it has been away from: 64 rounds of questions. */

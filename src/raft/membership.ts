@@ -90,7 +90,7 @@ export class Membership {
   areTooMany(entries: readonly Entry[]): boolean {
     const room = raftLimits.knownMembersMax - 1 - this.members.size - this.guests.size;
     const changes = entries.filter(({ command }) => command[0] === commandType.membership);
-    if (changes.length <= room) return false;
+    if (changes.length === 0 || changes.length <= room) return false;
     const first = entries[0]?.index ?? 0;
     const known = new Set([...this.members, ...this.guests]);
     for (const [index, { change, address }] of [...this.#changes].reverse()) {

@@ -155,8 +155,9 @@ export class RaftState {
   /** Whose dump was the last to come whole, which takes long to read, and whether its link is gone since. */
   wholeDump: { from: string; isLinkLost: boolean } | null = null;
 
-  /** Of entries that were cut again before they were durable; and the write with which all of them are. */
+  /** Of entries that were cut again before they were durable; how many cuts wait; and the write with which all of them are. */
   droppedBytes = 0;
+  droppedCuts = 0;
   droppedSeq = 0;
 
   private effects: Effect[] = [];
@@ -334,7 +335,10 @@ export class RaftState {
 
   /** Whether so many terms and votes wait for the disk that a higher one has to wait as well. */
   get isBehindWithTerms(): boolean {
-    return this.pendingBallots.length >= raftLimits.ballotsWaitingMax;
+    const { ballotsWaitingMax, ballotsWithoutDiskMax } = raftLimits;
+    // A disk that is full stores none for hours, and others look at our term meanwhile: see shownBallot.
+    const waitingMax = this.diskUsable ? ballotsWaitingMax : ballotsWithoutDiskMax;
+    return this.pendingBallots.length >= waitingMax;
   }
 
   /** Writes up to this one are durable: so are the terms and votes among them. */
@@ -359,6 +363,7 @@ export class RaftState {
 
   /** Drops entries from the log and the disk; their membership changes are rolled back. */
   truncateFrom(index: number): void {
+    this.droppedCuts += 1;
     const gone = this.log.truncate(index);
     for (const entry of gone) {
       if (entry.index > this.durableIndex) this.droppedBytes += heldBytes(entry);

@@ -41,7 +41,8 @@ export function onSnapshotRefused(
 ): void {
   const index = state.log.lastIndex + 1;
   const refused = { what: "dump", leader: from, index, bytesMax, fixed } as const;
-  if (term === state.term && state.leader === from) refuse(state, refused);
+  const { leaderOfTerm } = state;
+  if (term === state.term && leaderOfTerm?.leader === from) refuse(state, refused);
   // It leads no more: nothing is missing because of it.
   else state.note("error", refusedCode("dump"), tooLargeText(refused));
 }

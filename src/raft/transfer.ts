@@ -60,7 +60,7 @@ function handTo(state: RaftState, target: string): void {
 function bestTarget(state: RaftState): string | null {
   const all = state.connectedMembers().filter((member) => isReady(state, member));
   const others = all.filter((member) => !state.tookNotOver.has(member));
-  if (others.length === 0) state.tookNotOver.clear();
+  if (others.length === 0 && all.length > 0) state.tookNotOver.clear();
   const ready = others.length === 0 ? all : others;
   const quorate = ready.find((member) => state.peers.get(member)?.isQuorate === true);
   return quorate ?? ready[0] ?? null;

@@ -1,4 +1,5 @@
 import { ProtocolError } from "../../protocol/errors.js";
+import { KeyError } from "../../protocol/pickle/py-key.js";
 import type { DumpData } from "../../protocol/files/dump-format.js";
 import { dataKeyBytes } from "../../protocol/files/limits.js";
 import { PlainItems } from "../../protocol/files/plain-items.js";
@@ -190,7 +191,9 @@ export class Store {
       if (call === null) return { result: null, changed: unchanged };
       effect = evaluate(call, this.#state, index);
     } catch (error) {
-      const isBeyondLimits = error instanceof ProtocolError && error.code === "pickle-limit";
+      const isBeyondLimits =
+        (error instanceof ProtocolError && error.code === "pickle-limit") ||
+        (error instanceof KeyError && error.reason === "too-large");
       return { raised: reasonOf(error), isBeyondLimits };
     }
     return effect.kind === "sweep" ? this.#removal(effect.prefix) : this.#carryOut(effect);

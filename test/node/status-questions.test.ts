@@ -54,3 +54,24 @@ test("a peer that has a question asked with each of its messages is dialled a fe
   questions.ask("b:1", 2_000);
   assert.equal(dials.length, most + 3, "nothing waits any more");
 });
+
+test("of two questions that an answer brings about while one waits the latest is asked", async () => {
+  const most = nodeLimits.statusAsksMax;
+  const dials: (() => void)[] = [];
+  const heard: number[] = [];
+  const questions: StatusQuestions<string> = new StatusQuestions<string>(
+    () => new Promise((resolve) => dials.push(() => resolve(""))),
+    (_peer, question) => {
+      heard.push(question);
+      if (question === 1) for (const next of [most + 2, most + 3]) questions.ask("b:1", next);
+    },
+  );
+  for (let question = 1; question <= most + 1; question++) questions.ask("b:1", question);
+  dials[0]?.();
+  await turn();
+  for (const end of dials.slice(1)) end();
+  await turn();
+  dials.at(-1)?.();
+  await turn();
+  assert.equal(heard.at(-1), most + 3);
+});

@@ -83,3 +83,12 @@ test("terms that rise faster than the disk stores them have to wait, and no long
   solo.receive("c:1", appendFrom(term + 1, [3, 2]));
   assert.deepEqual([solo.state.term, solo.state.leader], [term + 1, "c:1"]);
 });
+
+test("the term goes up with the others' while the disk is full, which would elect nobody otherwise", () => {
+  const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
+  solo.step({ kind: "disk", usable: false });
+  solo.autoDisk = false;
+  for (let term = 3; term < 200; term += 1)
+    solo.receive("b:1", { type: "request_vote", term, lastLogIndex: 9, lastLogTerm: 2 });
+  assert.deepEqual([solo.state.term, solo.state.shownBallot.term], [199, 199]);
+});

@@ -237,3 +237,17 @@ test("a leader that changes its entries faster than the disk stores them has to 
   solo.receive("b:1", appendFrom(1, [2, 1], [{ index: 3, term, command }]));
   assert.equal(solo.state.log.lastTerm, term, "stored: it need wait no longer");
 });
+
+test("nor in small entries, each of whose cuts reads the journal", () => {
+  const solo = follower({ log: [0, 1], commit: 2 });
+  solo.autoDisk = false;
+  for (let n = 0; n < 1_000; n += 1) {
+    const entries = [{ index: 3, term: n % 2, command: Uint8Array.of(1) }];
+    solo.receive("b:1", appendFrom(1, [2, 1], entries));
+  }
+  assert.ok(solo.all("truncate").length <= raftLimits.droppedCutsMax + 1);
+  solo.sync();
+  const term = 1 - solo.state.log.lastTerm;
+  solo.receive("b:1", appendFrom(1, [2, 1], [{ index: 3, term, command: Uint8Array.of(1) }]));
+  assert.equal(solo.state.log.lastTerm, term);
+});
