@@ -1,8 +1,8 @@
 import { ProtocolError } from "../../protocol/errors.js";
-import { KeyError } from "../../protocol/pickle/py-key.js";
 import type { DumpData } from "../../protocol/files/dump-format.js";
 import { dataKeyBytes } from "../../protocol/files/limits.js";
 import { PlainItems } from "../../protocol/files/plain-items.js";
+import { KeyError } from "../../protocol/pickle/py-key.js";
 import type { PyDict, PyValue } from "../../protocol/pickle/values.js";
 import { CommandJudge } from "./command-judge.js";
 import type { Growth } from "./growth.js";
