@@ -1,7 +1,7 @@
 import { asBuffer } from "../pickle/buffer-slices.js";
 import { allocationBytes, type PickleLimits } from "../pickle/limits.js";
-import type { Spent } from "../pickle/machine.js";
 import { op } from "../pickle/opcodes.js";
+import type { Spent } from "../pickle/spent.js";
 import { decodeUtf8 } from "../pickle/text.js";
 import { MemoPlaces } from "./memo-places.js";
 import { PlainItems, type PlainTimes } from "./plain-items.js";

@@ -11,17 +11,8 @@ import {
   SharedValues,
   type StackValue,
 } from "./shared-values.js";
+import type { Spent } from "./spent.js";
 import type { PyDict, PySet, PyValue } from "./values.js";
-
-/** How far a decoding has come, and what it has cost by then. */
-export interface Spent {
-  position: number;
-  ops: number;
-  allocated: number;
-  expanded: number;
-  /** Entries of the memo. */
-  memo: number;
-}
 
 /**
  * The state of one decoding: input, stack, marks and memo, and what was spent of the limits. The
