@@ -9,7 +9,13 @@ import { characters, prefixMatcher, startsWith } from "../../src/store/python-ke
 const letters = fc.constantFrom("a", "b", "é", "\ud83d", "\udc18", "🐘");
 const text = fc.array(letters, { maxLength: 4 }).map((parts) => parts.join(""));
 const surrogates = fc
-  .constantFrom("eda080edb080", "eda080edb08061", "61eda080edb080")
+  .constantFrom(
+    "eda080edb080",
+    "eda080edb08061",
+    "61eda080edb080",
+    "eda0bdedb09861",
+    "61eda0bdedb09862",
+  )
   .map((hex) => new PySurrogateStr(new Uint8Array(Buffer.from(hex, "hex"))));
 const odd: fc.Arbitrary<PyValue> = fc.oneof(
   surrogates,
@@ -82,4 +88,31 @@ test("thousands of prefixes cost a key no more than a few comparisons", () => {
     String.prototype.startsWith = original;
   }
   assert.ok(compared <= 101, `${compared} comparisons`);
+});
+
+test("nor do they cost one that is held as bytes more than a few comparisons", () => {
+  const prefixes = Array.from({ length: 16_000 }, (_, n) => `/none/${n}`);
+  const matches = prefixMatcher(new PyTuple(prefixes));
+  const keyOf = (start: string): PySurrogateStr =>
+    new PySurrogateStr(Buffer.from(`${Buffer.from(start).toString("hex")}eda0bdedb880`, "hex"));
+  // Encodes each text, once.
+  assert.equal(matches(keyOf("/key")), false);
+  let looked = 0;
+  const { compare, allocUnsafe } = Buffer;
+  Buffer.compare = (...args) => {
+    looked += 1;
+    return compare(...args);
+  };
+  Buffer.allocUnsafe = (size) => {
+    looked += 1;
+    return allocUnsafe(size);
+  };
+  try {
+    for (let n = 0; n < 100; n += 1) assert.equal(matches(keyOf(`/key/${n}`)), false);
+    assert.equal(matches(keyOf("/none/77")), true);
+  } finally {
+    Buffer.compare = compare;
+    Buffer.allocUnsafe = allocUnsafe;
+  }
+  assert.ok(looked <= 101 * 16, `${looked} comparisons and texts encoded`);
 });
