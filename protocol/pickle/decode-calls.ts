@@ -1,9 +1,18 @@
+import { viewOf } from "./buffer-slices.js";
 import { asValue, makeSet } from "./decode-containers.js";
+import { byteArrayOf } from "./decode-scalars.js";
 import { findGlobal, KnownGlobal } from "./globals.js";
 import { allocationBytes, globalNameBytesMax } from "./limits.js";
 import type { PickleMachine } from "./machine.js";
 import { CallArguments, EncodedText, type StackValue } from "./shared-values.js";
-import { type PyDict, PyFrozenSet, PyInstance, PyTuple, type PyValue } from "./values.js";
+import {
+  PyByteArray,
+  type PyDict,
+  PyFrozenSet,
+  PyInstance,
+  PyTuple,
+  type PyValue,
+} from "./values.js";
 
 /** What stands after GLOBAL in nearly every message: the call that makes bytes in protocol 2. */
 const encodeLines = Buffer.from("_codecs\nencode\n", "latin1");
@@ -126,8 +135,11 @@ export function reduce(machine: PickleMachine): void {
       machine.push(encodedBytes(machine, called, args));
       return;
     case "bytes":
+      machine.push(plainBytes(machine, constructedBytes(machine, called, args)));
+      return;
     case "bytearray":
-      machine.push(constructedBytes(machine, called, args));
+      machine.allocate(allocationBytes.view);
+      machine.push(byteArrayOf(constructedBytes(machine, called, args)));
       return;
     case "set":
       machine.pushContainer(makeSet(machine, items(machine, called, args)), depth);
@@ -183,13 +195,18 @@ function constructedBytes(
   args: readonly StackValue[],
 ): Uint8Array {
   const [first] = args;
-  if (args.length === 0) {
-    machine.allocate(allocationBytes.view);
-    return new Uint8Array(0);
-  }
   if (args.length === 2) return encodedBytes(machine, called, args);
   if (args.length === 1 && first instanceof Uint8Array) return first;
-  throw unsupported(machine, called.name);
+  if (args.length > 0) throw unsupported(machine, called.name);
+  machine.allocate(allocationBytes.view);
+  return new Uint8Array(0);
+}
+
+/** `bytes(bytearray)` can be a key. */
+function plainBytes(machine: PickleMachine, bytes: Uint8Array): Uint8Array {
+  if (!(bytes instanceof PyByteArray)) return bytes;
+  machine.allocate(allocationBytes.view);
+  return viewOf(bytes, 0, bytes.length);
 }
 
 /** The argument of `set(items)` and its kin: a list or a tuple, or nothing. */

@@ -9,7 +9,7 @@ import type { PickleMachine } from "./machine.js";
 import { decodeLong, longBytesMax, parseDecimal, parseFloatText } from "./numbers.js";
 import { EncodedText } from "./shared-values.js";
 import { countLatin1, decodeLatin1, decodeQuoted, decodeRawUnicode, decodeUtf8 } from "./text.js";
-import { PyFloat, type PySurrogateStr } from "./values.js";
+import { PyByteArray, PyFloat, type PySurrogateStr } from "./values.js";
 
 // --- ints and floats
 
@@ -46,15 +46,19 @@ function pushLong(machine: PickleMachine, length: number): void {
 /** A sign, and the letter at the end of protocol 0. */
 const textSpareChars = 2;
 
+/** Python takes whatever has two characters and is 0 or 1. */
+const boolPattern = /^(?:[0+ \t][01]|-0)$/;
+
 /** INT: also the booleans of protocols 0 and 1, written `I00` and `I01`. */
 export function int(machine: PickleMachine): void {
   const line = machine.takeLine(machine.limits.intDigitsMax + textSpareChars);
-  if (line === "00" || line === "01") machine.push(line === "01");
+  if (boolPattern.test(line)) machine.push(line.endsWith("1"));
   else pushDecimal(machine, line);
 }
 
 export function long(machine: PickleMachine): void {
-  pushDecimal(machine, machine.takeLine(machine.limits.intDigitsMax + textSpareChars));
+  const line = machine.takeLine(machine.limits.intDigitsMax + textSpareChars);
+  pushDecimal(machine, line.endsWith("L") ? line.slice(0, -1) : line);
 }
 
 function pushDecimal(machine: PickleMachine, line: string): void {
@@ -155,10 +159,23 @@ export function binBytes8(machine: PickleMachine): void {
   pushBytes(machine, machine.takeLength64());
 }
 
+export function byteArray8(machine: PickleMachine): void {
+  machine.push(byteArrayOf(takeBytes(machine, machine.takeLength64())));
+}
+
+/** A bytearray of the same memory. */
+export function byteArrayOf(bytes: Uint8Array): PyByteArray {
+  return new PyByteArray(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 function pushBytes(machine: PickleMachine, length: number): void {
+  machine.push(takeBytes(machine, length));
+}
+
+function takeBytes(machine: PickleMachine, length: number): Uint8Array {
   const start = machine.takeString(length);
   machine.allocate(allocationBytes.view + (machine.copies ? length : 0));
-  machine.push(bytesOf(machine, start, start + length));
+  return bytesOf(machine, start, start + length);
 }
 
 // --- Python 2's str: text where it is ASCII, else bytes (pysyncobj/pickle.py, _load_binstring)
@@ -187,13 +204,17 @@ function pushNative(machine: PickleMachine, length: number): void {
   machine.push(machine.input.latin1Slice(start, end));
 }
 
-/** STRING: Python 2's quoted str up to the end of the line. */
+/**
+ * STRING: Python 2's quoted str up to the end of the line. PySyncObj reads what is not ASCII as bytes in
+ * the two opcodes above, but not in this one, and Python minds blanks around the quotes.
+ */
 export function string(machine: PickleMachine): void {
   const line = machine.takeLine(textLineBytesMax);
   machine.allocate(allocationBytes.view + line.length * 2);
-  const text = decodeQuoted(line.trim());
-  if (text === null) throw machine.fault("pickle-malformed", "text of a str is not well formed");
+  const text = decodeQuoted(line);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is looked for.
-  const isAscii = /^[\x00-\x7f]*$/.test(text);
-  machine.push(isAscii ? text : new Uint8Array(Buffer.from(text, "latin1")));
+  if (text === null || !/^[\x00-\x7f]*$/.test(text)) {
+    throw machine.fault("pickle-malformed", "text of a str is not well formed");
+  }
+  machine.push(text);
 }

@@ -105,7 +105,7 @@ const opcodes: readonly (readonly [number, Opcode])[] = [
   [op.stackGlobal, calls.stackGlobal],
   [op.memoize, (machine) => machine.memoize(machine.memoSize)],
   [op.frame, frame],
-  [op.byteArray8, scalars.binBytes8],
+  [op.byteArray8, scalars.byteArray8],
   [op.persId, refused],
   [op.binPersId, refused],
   [op.ext1, refused],

@@ -33,12 +33,16 @@ export function longBytesMax(digits: number): number {
   return Math.ceil((digits * Math.log2(10) + 1) / 8);
 }
 
-const decimalPattern = /^[ \t]*[+-]?[0-9]+L?[ \t\r]*$/;
+/**
+ * Python 3.13 and older read such a text with base 0, where a zero in front stands for octal digits or for a
+ * fault; newer ones read it as decimal.
+ */
+const decimalPattern = /^[ \t]*[+-]?(?:0+|[1-9][0-9]*)[ \t\r]*$/;
 
-/** An int from the text of INT and LONG; null where it is none. */
+/** An int from the text of INT and LONG; null where it is none, or not the same for every Python. */
 export function parseDecimal(text: string): number | bigint | null {
   if (!decimalPattern.test(text)) return null;
-  const digits = text.trim().replace(/^\+/, "").replace(/L$/, "");
+  const digits = text.trim().replace(/^\+/, "");
   const value = Number(digits);
   // Adding 0 keeps "-0" from becoming a negative zero, which no int is.
   return Number.isSafeInteger(value) ? value + 0 : normalInt(BigInt(digits));
@@ -57,5 +61,5 @@ const specialFloats: Readonly<Record<string, number>> = {
 /** A float from the text of FLOAT (Python's repr); null where it is none. */
 export function parseFloatText(text: string): number | null {
   if (floatPattern.test(text)) return Number(text);
-  return specialFloats[text.trim().toLowerCase()] ?? null;
+  return specialFloats[text.replace(/^[ \t]+|[ \t\r]+$/g, "").toLowerCase()] ?? null;
 }

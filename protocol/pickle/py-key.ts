@@ -1,6 +1,7 @@
 import { isInstanceClass } from "./globals.js";
 import { compareDepthMax } from "./limits.js";
 import {
+  PyByteArray,
   PyFloat,
   PyFrozenSet,
   PyInstance,
@@ -23,7 +24,7 @@ export class KeyError extends Error {
 /**
  * A string that is the same for two values exactly where Python holds them equal as dict keys
  * (`1 == 1.0 == True`), or null for what holds a NaN, which equals nothing. Throws KeyError for a
- * list, dict or set, and where more than `charsMax` characters would be needed.
+ * bytearray, list, dict or set, and where more than `charsMax` characters would be needed.
  */
 export function pyKey(value: PyValue, charsMax = Number.POSITIVE_INFINITY): string | null {
   return new KeyBuilder(charsMax).keyOf(value, 0);
@@ -48,6 +49,7 @@ class KeyBuilder {
     if (typeof value === "boolean") return value ? "n1" : "n0";
     if (value === null) return "N";
     if (value instanceof PyFloat) return floatKey(value.value);
+    if (value instanceof PyByteArray) throw new KeyError("unhashable");
     if (value instanceof Uint8Array) return `b${Buffer.from(value).toString("latin1")}`;
     if (value instanceof PySurrogateStr) return `u${Buffer.from(value.bytes).toString("latin1")}`;
     if (depth >= compareDepthMax) throw new KeyError("too-large");

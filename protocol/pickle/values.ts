@@ -29,6 +29,9 @@ export interface PyDict extends Map<PyValue, PyValue> {}
 /** A Python set. */
 export interface PySet extends Set<PyValue> {}
 
+/** A Python bytearray: equal to bytes, but no key. */
+export class PyByteArray extends Uint8Array<ArrayBufferLike> {}
+
 /** A Python float: `1.0` is not `1`, and both can stand in one message. */
 export class PyFloat {
   /** Also nan, inf and -0. */

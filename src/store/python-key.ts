@@ -2,6 +2,7 @@ import { pickleMessageLimits } from "../../protocol/pickle/limits.js";
 import { pyKey } from "../../protocol/pickle/py-key.js";
 import { encodeUtf8WithSurrogates } from "../../protocol/pickle/text.js";
 import {
+  PyByteArray,
   PyFloat,
   PyFrozenSet,
   PyInstance,
@@ -167,7 +168,8 @@ function bytesStartWithAny(key: Uint8Array, sorted: readonly Uint8Array[]): bool
 
 function startsWithOne(key: string | PySurrogateStr | Uint8Array, prefix: PyValue): boolean {
   if (key instanceof Uint8Array) {
-    if (prefix instanceof Uint8Array) return bytesStartWith(key, prefix);
+    if (prefix instanceof Uint8Array && !(prefix instanceof PyByteArray))
+      return bytesStartWith(key, prefix);
   } else if (typeof key === "string" && typeof prefix === "string") {
     return key.startsWith(prefix) && !splitsPair(key, prefix.length);
   } else if (typeof key === "string") {
@@ -240,6 +242,7 @@ export function pyTypeName(value: PyValue): string {
   if (typeof value === "number" || typeof value === "bigint") return "int";
   if (value instanceof PyFloat) return "float";
   if (isStr(value)) return "str";
+  if (value instanceof PyByteArray) return "bytearray";
   if (value instanceof Uint8Array) return "bytes";
   if (value instanceof PyTuple) return "tuple";
   if (value instanceof PyFrozenSet) return "frozenset";

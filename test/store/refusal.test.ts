@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { commandType } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
 import { op } from "../../protocol/pickle/opcodes.js";
 import { Store } from "../../src/store/store.js";
 import { callCommand, dictOf, float } from "./commands.js";
-import { bytesOf, nestedLists, setOfValue } from "./raw-commands.js";
+import { bytesOf, nestedLists, setOfValue, textOf } from "./raw-commands.js";
 
 const set = (key: string): Uint8Array => encodeSet(key, { value: "x", updated: 5, created: 5 });
 
@@ -73,6 +74,24 @@ describe("refusal", () => {
     assert.equal(refused("a", dictOf({ ...good, expire: 5 })), "");
     // A condition that is not met sets nothing.
     assert.equal(store.refusal(callCommand(2, [5, dictOf({})], { prevExist: true }), []), null);
+  });
+
+  test("what Python cannot look up, or does not read", () => {
+    const store = new Store();
+    const refused = (command: Uint8Array): string => store.refusal(command, []) ?? "";
+    // As a dict's key, a set's member, and what is not there.
+    const asKey = bytesOf(op.byteArray8, 1, Buffer.alloc(7), "a");
+    assert.equal(store.refusal(setOfValue("/k", asKey), []), null);
+    const dict = bytesOf(op.emptyDict, asKey, op.none, op.setItem);
+    assert.match(refused(setOfValue("/k", dict)), /unhashable/);
+    const call = bytesOf(commandType.regular, op.binInt1, 0, asKey, op.tuple1);
+    const condition = bytesOf(op.emptyDict, textOf("prevExist"), op.newTrue, op.setItem);
+    assert.match(refused(bytesOf(call, condition, op.tuple3, op.stop)), /unhashable/);
+    const expire = bytesOf(commandType.regular, op.binInt1, 1, asKey, op.emptyDict, op.tuple2);
+    assert.match(refused(bytesOf(expire, op.tuple2, op.stop)), /unhashable/);
+    for (const line of ["I08", "I010", "I5L", "L08L", "L5L ", "S'\xff'", "S 'a' "]) {
+      assert.notEqual(refused(setOfValue("/k", `${line}\n`)), "", line);
+    }
   });
 
   test("what nests deeper than a leader takes, though members apply it", () => {

@@ -52,3 +52,79 @@ test("a list of many batches is what Python meant", async () => {
   const pickled = await python.ask("R", 4, 0, encodePickle(long));
   assert.equal(strictForm(decodePickle(pickled)), strictForm(long));
 });
+
+/** What Python reads of a pickle, or null. */
+async function pythonReads(pickle: Uint8Array): Promise<string | null> {
+  try {
+    return strictForm(decodePickle(await python.ask("L", 2, 0, pickle)));
+  } catch (error) {
+    assert.match(String(error), /python3: /);
+    return null;
+  }
+}
+
+function weRead(pickle: Uint8Array): string | null {
+  try {
+    return strictForm(decodePickle(pickle));
+  } catch {
+    return null;
+  }
+}
+
+const byteArray = "\x96\x01\0\0\0\0\0\0\0a";
+const byteArrayCall = "c__builtin__\nbytearray\nC\x01aq\x01\x85R";
+const bothRead = [
+  ..."I00 I01 I+1 I0 I000 I-0 I-00 I+5 I5 L5 L5L L00L L-7L S'a' S\"a'\" Fnan F-inf V\\u00e9".split(
+    " ",
+  ),
+].map((line) => `${line}\n.`);
+bothRead.push(
+  // A bytearray is a value, and bytes of one are a key.
+  `}U\x01k${byteArray}s.`,
+  `}c__builtin__\nbytes\n${byteArray}\x85RNs.`,
+  // The bytes that a bytearray was made of, by the memo.
+  `${byteArrayCall}0}h\x01Ns.`,
+);
+const bothRefuse = [
+  ...[byteArray, byteArrayCall, "c__builtin__\nbytearray\n)R", `${byteArray}\x85`].flatMap(
+    (key) => [`}${key}Ns.`, `\x8f(${key}\x90.`, `(${key}\x91.`],
+  ),
+  ..."I5L I5L5 L5LL L5L\xa0 Finf\xa0 S'\xff' S'\\xff' Sa S'".split(" ").map((line) => `${line}\n.`),
+  ...["L5L ", "S 'a'", "S'a' ", "S'a'\r"].map((line) => `${line}\n.`),
+];
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"));
+
+test("what Python reads and does not read of pickles that it does not write", async () => {
+  for (const pickle of bothRead) {
+    const read = weRead(bytesOf(pickle));
+    assert.ok(read !== null, pickle);
+    assert.equal(read, await pythonReads(bytesOf(pickle)), pickle);
+  }
+  for (const pickle of bothRefuse) {
+    assert.equal(weRead(bytesOf(pickle)), null, JSON.stringify(pickle));
+    assert.equal(await pythonReads(bytesOf(pickle)), null, JSON.stringify(pickle));
+  }
+  // 8 to Python 3.13 and older, 10 to newer ones; the other ones are nothing to the older ones.
+  for (const line of ["I010", "I08", "L08L", "L010"])
+    assert.equal(weRead(bytesOf(`${line}\n.`)), null);
+});
+
+const lines = fc
+  .tuple(
+    fc.constantFrom("I", "L", "F", "S", "V"),
+    fc.array(
+      fc.constantFrom(..."0158+-L_ \t\r\v\f\xa0\xff.einfa'\"\\xuU{}".split(""), "'a'", "00e9"),
+      { maxLength: 6 },
+    ),
+  )
+  .map(([opcode, parts]) => bytesOf(`${opcode}${parts.join("")}\n.`));
+
+test("no line is a number or a text to us that is another or none to Python", async () => {
+  await fc.assert(
+    fc.asyncProperty(lines, async (pickle) => {
+      const read = weRead(pickle);
+      if (read !== null) assert.equal(read, await pythonReads(pickle));
+    }),
+    { numRuns: 5_000 },
+  );
+});

@@ -86,6 +86,10 @@ def answer(record):
         loads = pickle.loads if seed % 2 else pickle._loads
         wanted, got = form(value(random.Random(seed))), form(loads(body))
         return b'' if wanted == got else ('wanted %r\ngot %r' % (wanted, got)).encode('utf-8', 'replace')
+    if command == b'L':
+        try: read = pickle.loads(body)
+        except Exception: read = pickle._loads(body)
+        return pickle.dumps(read, protocol)
     return pickle.dumps(pickle.loads(body), protocol)
 
 stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
@@ -98,8 +102,11 @@ while True:
     stdout.flush()
 `;
 
-/** G: generate from the seed and pickle. C: compare with the seed's value. R: pickle anew. */
-export type PythonCommand = "V" | "G" | "C" | "R";
+/**
+ * G: generate from the seed and pickle. C: compare with the seed's value. R: pickle anew. L: the same, by the
+ * second of Python's readers where the first one raises, as PySyncObj does it.
+ */
+export type PythonCommand = "V" | "G" | "C" | "R" | "L";
 
 /** A python3 process that generates, compares and re-pickles values. */
 export class PythonPeer {
@@ -116,7 +123,7 @@ export class PythonPeer {
 
   /** Fails, saying so, where there is no python3. */
   static async start(): Promise<PythonPeer> {
-    const child = spawn("python3", ["-c", script], { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn("python3", ["-W", "ignore", "-c", script], { stdio: ["pipe", "pipe", "inherit"] });
     try {
       await once(child, "spawn");
     } catch (cause) {
