@@ -51,6 +51,14 @@ export const nodeLimits = {
   snapshotChunkBytes: 65_536,
   /** Bytes of a dump that may wait in a peer's socket: a slow link must not fill the memory. */
   snapshotBufferedBytesMax: 1024 * 1024,
+  /** Dumps on their way to observers at once, each an open file and what inflates it; the others wait. */
+  observerDumpsMax: 4,
+  /**
+   * So long, and a millisecond more for each of so many bytes, an observer may keep a dump waiting for it
+   * while others wait for theirs: whoever does not read keeps nobody from one.
+   */
+  observerDumpWaitMs: 5_000,
+  observerDumpBytesPerMs: 1024,
   /**
    * Bytes of a dump that wait for our disk: beyond them nothing more is read from its leader, whose next
    * heartbeats wait as well. So it is short each time, some ten milliseconds for as long as the disk works.

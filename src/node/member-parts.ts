@@ -246,6 +246,7 @@ export class MemberParts {
           return { first: firstIndex, last: lastIndex };
         },
         leadership: () => this.runtime.state,
+        isObserver: (id) => this.runtime.state.observers.has(id),
         send: (to, message) => this.runtime.send(to, message),
         buffered: (to) => this.network.buffered(to),
         sent: (to, lastIndex) => this.runtime.submit({ kind: "snapshot-sent", to, lastIndex }),

@@ -116,6 +116,8 @@ export const raftLimits = {
   inquestProbesMax: 1_024,
   /** A receiver that has a whole dump needs this long at most to load it: a million keys take 2 s. */
   dumpLoadMsMax: 10_000,
+  /** An observer's wish for another dump is met so often at most: each opens, reads and inflates a file. */
+  observerDumpMs: 1_000,
   /** A transfer that has not led to a new leader by then is over. */
   transferMsMax: 3_000,
 } as const;

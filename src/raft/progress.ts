@@ -57,6 +57,9 @@ export class Progress {
   /** A dump up to this index has been sent, and may still be in the receiver's works until then. */
   loading: { index: number; untilMs: number } | null = null;
 
+  /** When the latest dump was begun. */
+  dumpBegunMs = Number.NEGATIVE_INFINITY;
+
   constructor(nextIndex: number, nowMs: number) {
     this.nextIndex = nextIndex;
     this.lastAnswerMs = nowMs;

@@ -113,7 +113,7 @@ function sendFrom(state: RaftState, peer: string, progress: Progress, round: Rou
   const prev = progress.nextIndex - 1;
   const prevTerm = state.log.termAt(prev);
   if (prevTerm === null) {
-    startSnapshot(state, peer, progress);
+    startSnapshot(state, peer, progress, round.heartbeat);
     return false;
   }
   // A probe asks whether the logs meet here; entries would travel for nothing where they do not.
@@ -181,7 +181,7 @@ function sendEmpty(state: RaftState, peer: string, progress: Progress, round: Ro
   const prev = progress.nextIndex - 1;
   const prevTerm = state.log.termAt(prev);
   if (prevTerm === null) {
-    startSnapshot(state, peer, progress);
+    startSnapshot(state, peer, progress, round.heartbeat);
     return;
   }
   share(round, `${prev}-${prev}`, peer, () => [appendMessage(state, prev, prevTerm, [])]);
@@ -210,7 +210,22 @@ function piecesOf(state: RaftState, entry: Entry, prevLogTerm: number): AppendCh
   return pieces;
 }
 
-function startSnapshot(state: RaftState, peer: string, progress: Progress): void {
+/**
+ * Two small answers, the one that it has all and the one that it has nothing, have a dump begun anew, and the
+ * protocol lets observers say so as often as they like. The next heartbeat looks again.
+ */
+function startSnapshot(
+  state: RaftState,
+  peer: string,
+  progress: Progress,
+  heartbeat: boolean,
+): void {
+  const isSoon = state.nowMs < progress.dumpBegunMs + raftLimits.observerDumpMs;
+  if (isSoon && state.observers.has(peer)) {
+    if (heartbeat) sendSnapshotHeartbeat(state, peer);
+    return;
+  }
+  progress.dumpBegunMs = state.nowMs;
   progress.mode = "snapshot";
   sendSnapshotHeartbeat(state, peer);
   state.emit({ kind: "send-snapshot", to: peer });
@@ -252,8 +267,11 @@ function onAnswer(state: RaftState, from: string, message: NextNodeIdx, isOfNow:
   if (success && isOvertakenByDump(state, progress, nextNodeIdx))
     raiseMatch(state, progress, nextNodeIdx);
   else if (success) onSuccess(state, from, progress, nextNodeIdx);
-  else if (reset && isHeadInConflict(progress, nextNodeIdx)) startSnapshot(state, from, progress);
-  else if (reset) onReset(state, progress, nextNodeIdx);
+  else if (reset && isHeadInConflict(progress, nextNodeIdx)) {
+    startSnapshot(state, from, progress, false);
+    // Where it has just been sent one, it is not asked again as fast as the link goes.
+    return;
+  } else if (reset) onReset(state, progress, nextNodeIdx);
   const before = state.commitIndex;
   if (state.members.has(from)) advanceLeaderCommit(state);
   if (state.commitIndex > before) tellCommit(state);

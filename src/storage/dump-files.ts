@@ -1,6 +1,7 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import type { Compression } from "./compression.js";
 import { type DataLimits, type DumpBounds, dumpBounds } from "./dump-bounds.js";
 import {
   type DumpSource,
@@ -162,8 +163,8 @@ export class DumpFiles {
     const dump = this.#waiting ?? this.#current;
     if (dump === null || this.isDamaged) return null;
     try {
-      const check = new GzipCheck(this.#tools.compression);
-      return await openReader(this.#fs, { dump, check }, () => {
+      const { compression } = this.#tools;
+      return await openReader(this.#fs, { dump, compression }, () => {
         // It may have been put in place since, under another name.
         const newest = this.#waiting ?? this.#current;
         if (newest?.last.index === dump.last.index) this.#damaged = newest;
@@ -224,13 +225,15 @@ function cannotDecode(path: string, cause: unknown): StorageError {
 
 async function openReader(
   fs: FileSystem,
-  { dump, check }: { readonly dump: DumpFile; readonly check: GzipCheck },
+  { dump, compression }: { readonly dump: DumpFile; readonly compression: Compression },
   isDamaged: () => void,
 ): Promise<DumpReader> {
   const file = await fs.open(dump.path, "read").catch((error: unknown) => {
     throw storageFault(error, dump.path, "opening the dump");
   });
   let at = 0;
+  // Memory outside of the heap, which whoever opens and reads nothing does without.
+  let check: GzipCheck | null = null;
   return {
     lastIndex: dump.last.index,
     lastTerm: dump.last.term,
@@ -238,6 +241,7 @@ async function openReader(
       try {
         const chunk = await file.read(at, bytes);
         at += chunk.length;
+        check ??= new GzipCheck(compression);
         if (chunk.length > 0) {
           await check.add(chunk);
           return chunk;
@@ -250,7 +254,7 @@ async function openReader(
       throw cannotSend(dump.path);
     },
     async close() {
-      check.drop();
+      check?.drop();
       await file.close();
     },
   };

@@ -299,6 +299,65 @@ suite("snapshots", () => {
     assert.equal(solo.all("send-snapshot").length, 2);
   });
 
+  test("an observer that has all and nothing by turns has a dump begun once a second", () => {
+    const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+    solo.step({ kind: "observer-connected", id: "o" });
+    solo.tick(100);
+    const { lastIndex } = solo.state.log;
+    const demand = (): void => {
+      solo.receive("o", answerOf(1, { success: false, reset: true }));
+      solo.receive("o", answerOf(lastIndex + 1));
+    };
+    for (let times = 0; times < 50; times += 1) demand();
+    assert.equal(solo.all("send-snapshot").length, 1);
+    // It hears from its leader meanwhile.
+    solo.receive("o", answerOf(1, { success: false, reset: true }));
+    solo.take();
+    solo.tick(100);
+    assert.ok(solo.takeTo("o", "install_snapshot").length > 0);
+    for (let passed = 100; passed < 2 * raftLimits.observerDumpMs; passed += 100) {
+      for (let times = 0; times < 5; times += 1) demand();
+      solo.tick(100);
+    }
+    assert.ok(solo.all("send-snapshot").length <= 3);
+    // Whoever goes on to lack it gets it without saying so again.
+    solo.tick(raftLimits.observerDumpMs);
+    for (let times = 0; times < 5; times += 1) demand();
+    const before = solo.all("send-snapshot").length;
+    solo.receive("o", answerOf(1, { success: false, reset: true }));
+    assert.equal(solo.all("send-snapshot").length, before);
+    for (let passed = 0; passed <= raftLimits.observerDumpMs; passed += 100) solo.tick(100);
+    assert.equal(solo.all("send-snapshot").length, before + 1);
+  });
+
+  test("an observer whose log is in conflict from its head on is not asked round and round", () => {
+    const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+    solo.step({ kind: "observer-connected", id: "o" });
+    solo.tick(100);
+    const { lastIndex } = solo.state.log;
+    for (const next of [9, 8, lastIndex + 1]) {
+      solo.receive("o", answerOf(next, { success: false, reset: true }));
+    }
+    assert.equal(solo.all("send-snapshot").length, 1);
+    solo.step({ kind: "snapshot-not-sent", to: "o" });
+    solo.take();
+    for (let times = 0; times < 20; times += 1) {
+      solo.receive("o", answerOf(lastIndex + 1, { success: false, reset: true }));
+    }
+    assert.deepEqual(solo.take(), []);
+    assert.equal(solo.all("send-snapshot").length, 1);
+  });
+
+  test("a member's demand for another one is met at once", () => {
+    const solo = leader({ entries: logOf([1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+    const { lastIndex } = solo.state.log;
+    for (let times = 0; times < 3; times += 1) {
+      solo.receive("b:1", answerOf(1, { success: false, reset: true }));
+      solo.receive("b:1", answerOf(lastIndex + 1));
+    }
+    assert.equal(solo.all("send-snapshot").length, 3);
+  });
+
   test("our own dump lets the log go before its two entries, and nothing after", () => {
     const solo = follower({ log: [0, 1, 1, 1, 1], commit: 5 });
     solo.step({ kind: "dump-written", previousIndex: 3 });
