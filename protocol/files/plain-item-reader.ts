@@ -305,7 +305,10 @@ export class PlainItemReader {
       for (let at = from; at < end; at++) seen |= bytes[at] ?? 0;
       if (seen < 0x80) return bytes.latin1Slice(from, end);
     }
-    const text = decodeUtf8(bytes, from, end);
+    // Lone surrogates cost more than an opcode.
+    const text = decodeUtf8(bytes, from, end, () => {
+      throw unusual;
+    });
     if (typeof text !== "string") throw unusual;
     return text;
   }

@@ -2,7 +2,9 @@ import { viewOf } from "./buffer-slices.js";
 import {
   allocationBytes,
   digitsSquaredPerOp,
+  escapedCharsPerOp,
   floatTextBytesMax,
+  surrogatesPerOp,
   textLineBytesMax,
 } from "./limits.js";
 import type { PickleMachine } from "./machine.js";
@@ -116,7 +118,10 @@ function pushUtf8(machine: PickleMachine, length: number): void {
     throw machine.fault("pickle-limit", `str of ${length} bytes`);
   }
   machine.allocate(allocationBytes.string + length * 2);
-  pushText(machine, decodeUtf8(machine.input, start, start + length));
+  const text = decodeUtf8(machine.input, start, start + length, (surrogates) =>
+    machine.chargeOps(Math.ceil(surrogates / surrogatesPerOp)),
+  );
+  pushText(machine, text);
 }
 
 function pushEncoded(machine: PickleMachine, start: number, end: number): void {
@@ -132,7 +137,13 @@ function pushEncoded(machine: PickleMachine, start: number, end: number): void {
 export function unicode(machine: PickleMachine): void {
   const line = machine.takeLine(textLineBytesMax);
   machine.allocate(allocationBytes.string + line.length * 2);
+  chargeEscapes(machine, line);
   pushText(machine, decodeRawUnicode(line));
+}
+
+/** Each escape is decoded by itself. */
+function chargeEscapes(machine: PickleMachine, line: string): void {
+  if (line.includes("\\")) machine.chargeOps(Math.ceil(line.length / escapedCharsPerOp));
 }
 
 function pushText(machine: PickleMachine, text: string | PySurrogateStr | null): void {
@@ -211,6 +222,7 @@ function pushNative(machine: PickleMachine, length: number): void {
 export function string(machine: PickleMachine): void {
   const line = machine.takeLine(textLineBytesMax);
   machine.allocate(allocationBytes.view + line.length * 2);
+  chargeEscapes(machine, line);
   const text = decodeQuoted(line);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is looked for.
   if (text === null || !/^[\x00-\x7f]*$/.test(text)) {

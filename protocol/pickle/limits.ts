@@ -134,6 +134,13 @@ export const surrogatesMax = 64 * 1024;
 /** Digits of an int of which as many squared take the time of an opcode. */
 export const digitsSquaredPerOp = 32 * 1024;
 
+/** Characters of a line with escapes, and lone surrogates, that take the time of an opcode. */
+export const escapedCharsPerOp = 32;
+export const surrogatesPerOp = 4;
+
+/** Ints that may all have one hash in V8: a key is compared with so many in the time of an opcode. */
+export const comparedIntsPerOp = 32;
+
 /** Characters of a composite key, to be compared with others, that take the time of an opcode. */
 export const keyCharsPerOp = 1024;
 

@@ -2,7 +2,7 @@ import { ProtocolError, type ProtocolFault } from "../errors.js";
 import { asBuffer } from "./buffer-slices.js";
 import { KnownGlobal } from "./globals.js";
 import { KeyIndex } from "./key-index.js";
-import { allocationBytes, type PickleLimits } from "./limits.js";
+import { allocationBytes, comparedIntsPerOp, type PickleLimits } from "./limits.js";
 import { KeyError } from "./py-key.js";
 import {
   CallArguments,
@@ -393,12 +393,23 @@ export class PickleMachine {
 
   setItem(dict: PyDict, key: PyValue, value: PyValue): void {
     if (typeof key === "string") dict.set(key, value);
-    else this.withKeys((keys) => keys.setItem(dict, key, value));
+    else {
+      this.chargeInt(key, dict.size);
+      this.withKeys((keys) => keys.setItem(dict, key, value));
+    }
   }
 
   addItem(set: PySet, item: PyValue): void {
     if (typeof item === "string") set.add(item);
-    else this.withKeys((keys) => keys.addItem(set, item));
+    else {
+      this.chargeInt(item, set.size);
+      this.withKeys((keys) => keys.addItem(set, item));
+    }
+  }
+
+  /** V8's hash of a number is known to everybody: whoever chooses them can have all of them meet. */
+  private chargeInt(key: PyValue, others: number): void {
+    if (typeof key === "number") this.chargeOps(Math.floor(others / comparedIntsPerOp));
   }
 
   private withKeys(action: (keys: KeyIndex) => void): void {

@@ -41,13 +41,21 @@ class UnitCollector {
 /**
  * A str from UTF-8 as Python's pickle reads it (`surrogatepass`: lone surrogates stand as three
  * bytes). Null where the bytes are not that.
+ *
+ * @param charge Told how many lone surrogates there are before they are decoded one by one; it may throw.
  */
 export function decodeUtf8(
   bytes: Buffer,
   start: number,
   end: number,
+  charge: (surrogates: number) => void = () => {},
 ): string | PySurrogateStr | null {
-  return decodeWellFormed(bytes, start, end) ?? decodeWithSurrogates(bytes, start, end);
+  const text = decodeWellFormed(bytes, start, end);
+  if (text !== null) return text;
+  const found = surrogatesIn(bytes, start, end);
+  if (found === null) return null;
+  charge(found.length);
+  return decodeWithSurrogates(bytes, { start, end }, found);
 }
 
 function decodeWellFormed(bytes: Buffer, start: number, end: number): string | null {
@@ -61,23 +69,20 @@ function decodeWellFormed(bytes: Buffer, start: number, end: number): string | n
 /** Node decodes what stands between the surrogates, and has to find nothing wrong with it. */
 function decodeWithSurrogates(
   bytes: Buffer,
-  start: number,
-  end: number,
+  { start, end }: { readonly start: number; readonly end: number },
+  surrogates: readonly number[],
 ): string | PySurrogateStr | null {
   const collector = new UnitCollector();
   let highEnd = -1;
   let hasPair = false;
-  let count = 0;
-  for (let at = start; at < end; ) {
-    const found = nextSurrogate(bytes, at, end);
+  let at = start;
+  for (const found of [...surrogates, end]) {
     if (found > at) {
       const text = decodeWellFormed(bytes, at, found);
       if (text === null) return null;
       collector.addText(text);
     }
     if (found === end) break;
-    count += 1;
-    if (count > surrogatesMax) return null;
     const unit = surrogateAt(bytes, found);
     hasPair ||= highEnd === found && unit >= 0xdc00;
     at = found + surrogateBytes;
@@ -89,20 +94,19 @@ function decodeWithSurrogates(
 
 /** Bytes of a surrogate by itself: 0xed, then one from 0xa0 up, then any continuation. */
 const surrogateBytes = 3;
-const surrogateLead = 0xed;
+const surrogatePattern = /\xed[\xa0-\xbf][\x80-\xbf]/g;
 
-/** Where the next surrogate begins; `end` where there is none. */
-function nextSurrogate(bytes: Buffer, from: number, end: number): number {
-  for (let at = from; at >= 0 && at + surrogateBytes <= end; ) {
-    if (bytes[at] !== surrogateLead) {
-      at = bytes.indexOf(surrogateLead, at);
-      continue;
-    }
-    const isSurrogate = ((bytes[at + 1] ?? 0) & 0xe0) === 0xa0;
-    if (isSurrogate && ((bytes[at + 2] ?? 0) & 0xc0) === 0x80) return at;
-    at += 1;
+/**
+ * Where surrogates begin; null where there are more than anybody means. By the engine's own search: the bytes of
+ * other letters, Korean ones, begin as theirs do.
+ */
+function surrogatesIn(bytes: Buffer, start: number, end: number): number[] | null {
+  const found: number[] = [];
+  for (const { index } of bytes.latin1Slice(start, end).matchAll(surrogatePattern)) {
+    found.push(start + index);
+    if (found.length > surrogatesMax) return null;
   }
-  return end;
+  return found;
 }
 
 /**
@@ -171,8 +175,7 @@ export function shownText(bytes: Uint8Array): string {
   const input = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const pieces: string[] = [];
   let at = 0;
-  // A native search: the bytes of other letters, Korean ones, begin as those of halves do.
-  for (const { index } of input.toString("latin1").matchAll(/\xed[\xa0-\xbf]/g)) {
+  for (const { index } of input.toString("latin1").matchAll(surrogatePattern)) {
     pieces.push(input.toString("utf8", at, index), String.fromCharCode(surrogateAt(input, index)));
     at = index + surrogateBytes;
   }

@@ -123,7 +123,9 @@ export class PythonPeer {
 
   /** Fails, saying so, where there is no python3. */
   static async start(): Promise<PythonPeer> {
-    const child = spawn("python3", ["-W", "ignore", "-c", script], { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn("python3", ["-W", "ignore", "-c", script], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     try {
       await once(child, "spawn");
     } catch (cause) {

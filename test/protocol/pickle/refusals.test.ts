@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError, type ProtocolFault } from "../../../protocol/errors.js";
 import { decodePickle } from "../../../protocol/pickle/decoder.js";
-import type { PickleLimits } from "../../../protocol/pickle/limits.js";
+import { commandPickleLimits, type PickleLimits } from "../../../protocol/pickle/limits.js";
 
 function refusal(pickle: string, limits?: Partial<PickleLimits>): ProtocolError {
   try {
@@ -207,4 +207,30 @@ test("sharing alone is no fault: the same list twice is decoded as such", () => 
     [1, 2],
     [1, 2],
   ]);
+});
+
+test("what takes longer than an opcode counts for more, so that a step of some opcodes is short", () => {
+  const limits = commandPickleLimits(8 * 1024 * 1024);
+  const listOf = (item: Uint8Array, count: number): Uint8Array =>
+    Buffer.concat([Buffer.of(0x80, 2, 0x5d, 0x28), ...Array(count).fill(item), Buffer.from("e.")]);
+  const line = (letter: string, text: string): Uint8Array => Buffer.from(`${letter}${text}\n`);
+  const halves = Buffer.concat(Array(60_000).fill(Buffer.from("eda080c3a9", "hex")));
+  const head = Buffer.of(0x58, 0, 0, 0, 0);
+  head.writeUInt32LE(halves.length, 1);
+  const ints = Array.from({ length: 4_000 }, (_, n) => Buffer.of(0x4d, n & 0xff, n >> 8));
+  const set = Buffer.concat([
+    Buffer.from("\x80\x04\x8f(", "latin1"),
+    ...ints,
+    Buffer.of(0x90, 0x2e),
+  ]);
+  const refused: readonly [string, Uint8Array][] = [
+    ["STRING", listOf(line("S", `'${"\\a".repeat(30_000)}'`), 20)],
+    ["UNICODE", listOf(line("V", "\\u0041".repeat(10_000)), 20)],
+    ["surrogates", listOf(Buffer.concat([head, halves]), 2)],
+    ["ints", set],
+  ];
+  for (const [name, pickle] of refused) {
+    assert.throws(() => decodePickle(pickle, limits), /too many opcodes/, name);
+  }
+  assert.deepEqual(decodePickle(listOf(line("S", "'a\\\\b'"), 2), limits), ["a\\b", "a\\b"]);
 });
