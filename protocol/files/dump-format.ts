@@ -2,6 +2,7 @@ import { ProtocolError } from "../errors.js";
 import type { Entry } from "../log/entry.js";
 import { nodeId, splitAddress, tcpNode } from "../log/tcp-node.js";
 import { PickleWriter } from "../pickle/encoder.js";
+import { asInt } from "../pickle/py-equal.js";
 import { type PyDict, PyInstance, PyTuple, type PyValue } from "../pickle/values.js";
 import { dumpItemsPerBatch, dumpMembersMax, dumpValueFieldsMax } from "./limits.js";
 import type { PlainItems } from "./plain-items.js";
@@ -121,7 +122,8 @@ function parseAttributes(attributes: PyValue): Pick<Dump, "data" | "codeVersion"
   if (!(attributes instanceof Map)) throw malformed("the dump holds no object attributes");
   const data = attributes.get(dataKey);
   if (!(data instanceof Map)) throw malformed("the dump is none of a KVStoreTTL");
-  const codeVersion = attributes.get(codeVersionKey) ?? 0;
+  // PySyncObj keeps what the command held: for False it enables version 0, too.
+  const codeVersion = asInt(attributes.get(codeVersionKey) ?? 0);
   if (!isCount(codeVersion)) throw malformed("the dump's code version is no count");
   return { data, codeVersion };
 }

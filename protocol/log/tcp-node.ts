@@ -32,6 +32,26 @@ export function nodeId(value: PyValue | undefined): string | null {
   return typeof id === "string" ? id : null;
 }
 
+/**
+ * Whether the instance is as upstream makes one: with these attributes, which belong together, and no others that
+ * would stand in their way.
+ */
+export function isWholeTcpNode({ className, state }: PyInstance): boolean {
+  const address = state.get("_id");
+  const parts = typeof address === "string" ? splitAddress(address) : null;
+  // 0.3.8 keeps the IP address that it has found.
+  const ip = state.get("_TCPNode__ip");
+  return (
+    className === tcpNodeClassName &&
+    parts !== null &&
+    state.get("_TCPNode__address") === address &&
+    state.get("_TCPNode__host") === parts.host &&
+    state.get("_TCPNode__port") === parts.port &&
+    (ip === undefined || ip === null || typeof ip === "string") &&
+    state.size === (ip === undefined ? 4 : 5)
+  );
+}
+
 /** An address, taken apart. */
 export interface AddressParts {
   /** A name or an IP address; an IPv6 one keeps what brackets it has. */

@@ -18,6 +18,12 @@ export function pyEquals(a: PyValue, b: PyValue): boolean {
   return equalAt(a, b, 0);
 }
 
+/** The int that a bool or a float equals; other values stay as they are. */
+export function asInt(value: PyValue): PyValue {
+  if (typeof value === "boolean") return Number(value);
+  return value instanceof PyFloat && Number.isSafeInteger(value.value) ? value.value + 0 : value;
+}
+
 /** Python's `bool(value)`. */
 export function pyTruthy(value: PyValue): boolean {
   if (value === null || typeof value !== "object") return Boolean(value);

@@ -1,4 +1,5 @@
 import { ProtocolError } from "../errors.js";
+import { asInt } from "../pickle/py-equal.js";
 import type { PyDict, PyValue } from "../pickle/values.js";
 
 /** A received dict whose fields are taken out by name and type; each mismatch is a ProtocolError. */
@@ -24,6 +25,11 @@ export class Fields {
   /** A whole number from 0 to 2^53 − 1. */
   count(name: string): number {
     return checkCount(this.#dict.get(name), `${this.#what}.${name}`);
+  }
+
+  /** Also a bool or a float that equals one. */
+  equalCount(name: string): number {
+    return checkCount(asInt(this.optional(name)), `${this.#what}.${name}`);
   }
 
   countOrNull(name: string): number | null {

@@ -197,7 +197,8 @@ export function parseStatus(value: PyValue): MemberStatus {
     uptimeSec: fields.has("uptime") ? fields.count("uptime") : 0,
     selfCodeVersion: fields.has("self_code_version") ? fields.count("self_code_version") : 0,
     enabledCodeVersion: fields.has("enabled_code_version")
-      ? fields.count("enabled_code_version")
+      ? // PySyncObj keeps what the command held, also a False.
+        fields.equalCount("enabled_code_version")
       : 0,
   };
 }

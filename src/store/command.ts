@@ -1,5 +1,7 @@
 import { ProtocolError } from "../../protocol/errors.js";
 import { commandType, decodeArgument, decodeCommand } from "../../protocol/log/commands.js";
+import { isWholeTcpNode, nodeId, splitAddress } from "../../protocol/log/tcp-node.js";
+import { PyInstance, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
 import { type KvCall, parseKvCall } from "./python-call.js";
 import { pyTypeName } from "./python-key.js";
 import { PythonRaise } from "./python-raise.js";
@@ -68,9 +70,37 @@ function isNone(command: Uint8Array): boolean {
  * each submission raises KeyError, the leader's own `_expire` in its tick among them.
  */
 export function otherCommandRefusal(command: Uint8Array): string | null {
+  if (command[0] === commandType.membership) return nodeRefusal(decodeArgument(command));
   if (command[0] !== commandType.version) return null;
-  const version = numberOf(decodeArgument(command));
+  const version = decodeArgument(command);
+  // Vanilla would keep it as it is, and show a bool or a float wherever the version is to be seen.
+  if (typeof version !== "number") return `a code version is an int, not a ${pyTypeName(version)}`;
   return version === codeVersionMax ? null : `code version ${version} takes away every function`;
+}
+
+/**
+ * Vanilla takes the parts of a node as they stand in the pickle, when the entry is appended: without an address
+ * `addNode` raises there. So does looking a host up that is no name. Either ends the thread in Patroni that does
+ * all that raft does.
+ */
+function nodeRefusal(request: PyValue): string | null {
+  const items = request instanceof PyTuple ? request.items : request;
+  // None, which changes nothing.
+  if (!Array.isArray(items)) return null;
+  const [, id = null, node = id] = items;
+  if (node instanceof PyInstance && !isWholeTcpNode(node)) {
+    return "the node to be added or removed is not as PySyncObj makes one";
+  }
+  const host = splitAddress(nodeId(node) ?? "")?.host ?? "";
+  return isLookedUp(host) ? null : `Python cannot look up ${JSON.stringify(host)}: UnicodeError`;
+}
+
+/** As Python's `idna` encoding wants a name. What is not ASCII it may refuse or not, by its own tables. */
+function isLookedUp(host: string): boolean {
+  const labels = host.split(".");
+  const last = labels.pop() ?? "";
+  const isName = labels.every((label) => label.length > 0 && label.length < 64);
+  return isName && last.length < 64 && /^[\x20-\x7e]*$/.test(host);
 }
 
 function checkVersion(command: Uint8Array): void {

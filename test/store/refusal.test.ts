@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { commandType } from "../../protocol/log/commands.js";
+import { commandType, encodeCommand, encodeVersion } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
+import { tcpNode } from "../../protocol/log/tcp-node.js";
 import { op } from "../../protocol/pickle/opcodes.js";
+import { PyInstance, type PyValue } from "../../protocol/pickle/values.js";
 import { Store } from "../../src/store/store.js";
 import { callCommand, dictOf, float } from "./commands.js";
 import { bytesOf, nestedLists, setOfValue, textOf } from "./raw-commands.js";
@@ -92,6 +94,62 @@ describe("refusal", () => {
     for (const line of ["I08", "I010", "I5L", "L08L", "L5L ", "S'\xff'", "S 'a' "]) {
       assert.notEqual(refused(setOfValue("/k", `${line}\n`)), "", line);
     }
+  });
+
+  test("a node that vanilla could not take, or whose host it could not look up", () => {
+    const store = new Store();
+    const refused = (node: PyValue): string => {
+      const command = encodeCommand(commandType.membership, ["add", "z:1", node]);
+      assert(!("raised" in store.apply(command, 1)));
+      return store.refusal(command, []) ?? "";
+    };
+    const nodeOf = (changes: Readonly<Record<string, PyValue>>, name = "TCPNode") =>
+      new PyInstance(
+        `pysyncobj.node.${name}`,
+        new Map([...tcpNode("a:1").state, ...Object.entries(changes)]),
+      );
+    for (const node of [
+      "a:1",
+      tcpNode("a:1"),
+      nodeOf({ _TCPNode__ip: "10.0.0.1" }),
+      "b.example.:1",
+      "::1:1",
+    ]) {
+      assert.equal(refused(node), "");
+    }
+    for (const node of [
+      new PyInstance("pysyncobj.node.Node", new Map([["_id", "a:1"]])),
+      new PyInstance("pysyncobj.node.TCPNode", new Map([["_id", "a:1"]])),
+      nodeOf({}, "Node"),
+      nodeOf({ _id: "b:1" }),
+      nodeOf({ _TCPNode__address: 5 }),
+      nodeOf({ _TCPNode__host: "b" }),
+      nodeOf({ _TCPNode__port: "1" }),
+      nodeOf({ _TCPNode__ip: 5 }),
+      nodeOf({ _destroy: null }),
+    ]) {
+      assert.match(refused(node), /not as PySyncObj makes one/);
+    }
+    for (const host of ["a..b", ".a", "a".repeat(64), "\ud800"]) {
+      assert.match(refused(`${host}:1`), /cannot look up/);
+      assert.match(refused(tcpNode(`${host}:1`)), /cannot look up/);
+    }
+    const none = encodeCommand(commandType.membership, null);
+    assert.equal(store.refusal(none, []), null);
+    assert.match(
+      store.refusal(encodeCommand(commandType.membership, ["rem", "a..b:1"]), []) ?? "",
+      /look up/,
+    );
+  });
+
+  test("a code version that is no int", () => {
+    const store = new Store();
+    for (const version of [false, float(0)]) {
+      const command = encodeCommand(commandType.version, version);
+      assert.match(store.refusal(command, []) ?? "", /is an int/);
+      assert(!("raised" in store.apply(command, 1)));
+    }
+    assert.equal(store.refusal(encodeVersion(0), []), null);
   });
 
   test("what nests deeper than a leader takes, though members apply it", () => {

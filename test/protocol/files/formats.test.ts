@@ -17,7 +17,7 @@ import { decodeMeta, encodeMeta } from "../../../protocol/files/meta-format.js";
 import type { Entry } from "../../../protocol/log/entry.js";
 import { decodePickle } from "../../../protocol/pickle/decoder.js";
 import { encodePickle } from "../../../protocol/pickle/encoder.js";
-import { type PyDict, PyTuple, type PyValue } from "../../../protocol/pickle/values.js";
+import { type PyDict, PyFloat, PyTuple, type PyValue } from "../../../protocol/pickle/values.js";
 
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const count = fc.maxSafeNat();
@@ -155,6 +155,21 @@ describe("the dump's format", () => {
       assert.equal(dump.codeVersion, 3);
       assert.deepEqual([dump.last.index, dump.last.term, dump.last.command.length], [9, 4, 1]);
       assert.deepEqual([dump.previous.index, dump.previous.command.length], [8, 0]);
+    }
+  });
+  test("takes a code version that is a bool or a float, as a command may have set it", () => {
+    const attributes = (version: PyValue) =>
+      new Map<PyValue, PyValue>([
+        ["_SyncObj__enabledCodeVersion", version],
+        ["_KVStoreTTL__data", new Map()],
+      ]);
+    const entry = (index: number) => new PyTuple([Uint8Array.of(1), index, 1]);
+    const dumpOf = (version: PyValue) =>
+      parseDump(new PyTuple([attributes(version), entry(2), entry(1), new Set()]));
+    assert.equal(dumpOf(false).codeVersion, 0);
+    assert.equal(Object.is(dumpOf(new PyFloat(-0)).codeVersion, 0), true);
+    for (const version of [new PyFloat(0.5), -1, "0"]) {
+      assert.throws(() => dumpOf(version), /code version is no count/);
     }
   });
   test("refuses what is no dump", () => {

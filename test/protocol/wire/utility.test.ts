@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "../../../protocol/errors.js";
 import { tcpNode } from "../../../protocol/log/tcp-node.js";
-import type { PyDict, PyValue } from "../../../protocol/pickle/values.js";
+import { type PyDict, PyFloat, type PyValue } from "../../../protocol/pickle/values.js";
 import {
   encodeMembers,
   encodeStatus,
@@ -134,6 +134,14 @@ test("a status without has_quorum is PySyncObj 0.3.8's", () => {
   const parsed = parseStatus(statusDict((dict) => dict.delete("has_quorum")));
   assert.equal(parsed.hasQuorum, null);
   assert.deepEqual(parseStatus(encodeStatus(parsed)), parsed);
+});
+
+test("a code version that a command has made a bool or a float is the int that it equals", () => {
+  for (const version of [false, new PyFloat(0)]) {
+    const dict = statusDict((dict) => dict.set("enabled_code_version", version));
+    assert.equal(parseStatus(dict).enabledCodeVersion, 0);
+  }
+  refuses(statusDict((dict) => dict.set("enabled_code_version", new PyFloat(0.5))));
 });
 
 test("self and leader are instances of TCPNode", () => {
