@@ -167,6 +167,7 @@ test("observers that do not read keep no other one from a dump, and none is kept
   await scene.turns(20_000, () => scene.served.length > 0);
   assert.deepEqual(scene.served, ["observer-1"]);
   assert.ok(scene.notSent.length > 0);
+  assert.ok(scene.notSent.length <= nodeLimits.observerDumpsMax, "the first place is for a reader");
   await scene.turns(5_000, () => scene.notSent.length >= deaf.length - nodeLimits.observerDumpsMax);
   // Nobody waits any more: whoever is left may be as slow as it likes.
   const given = scene.notSent.length;

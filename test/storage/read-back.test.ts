@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { silentLogger } from "../../src/logger.js";
+import { type Compression, nodeCompression } from "../../src/storage/compression.js";
 import { commitIndexRetryMs } from "../../src/storage/limits.js";
 import { type DumpReader, type Recovered, Storage } from "../../src/storage/storage.js";
 import { StorageError } from "../../src/storage/storage-error.js";
@@ -11,9 +12,12 @@ import { address, entry, pathOf, someRecords } from "./damaged-files.js";
 /* A running member reads its journal and its dump back now and then: what the disk has changed since
  * is noticed then, and never written or sent on as if it were the truth. */
 
-function open(fs: CrashFileSystem): Promise<{ storage: Storage; recovered: Recovered }> {
+function open(
+  fs: CrashFileSystem,
+  more: { readonly compression?: Compression } = {},
+): Promise<{ storage: Storage; recovered: Recovered }> {
   return Storage.open({
-    ...{ dataDir: "/d", selfAddr: address, logger: silentLogger, fileSystem: fs },
+    ...{ dataDir: "/d", selfAddr: address, logger: silentLogger, fileSystem: fs, ...more },
   });
 }
 
@@ -95,6 +99,29 @@ describe("a dump that the disk changes under a running member", () => {
     await storage.write([{ kind: "compact", keepFrom: 9 }]);
     return { fs, storage, path: pathOf("dump") };
   }
+
+  test("a reader that is closed again inflates nothing", async () => {
+    let made = 0;
+    const compression: Compression = {
+      ...nodeCompression,
+      gunzip: (pieceBytes) => {
+        made += 1;
+        return nodeCompression.gunzip(pieceBytes);
+      },
+    };
+    const { fs, storage: first } = await compacted();
+    await first.close();
+    const { storage } = await open(fs, { compression });
+    made = 0;
+    const unread = await storage.openDump();
+    await unread?.close();
+    assert.equal(made, 0);
+    const reader = await storage.openDump();
+    assert(unread !== null && reader !== null);
+    assert((await readAll(reader)) > 0);
+    assert.equal(made, 1);
+    await storage.close();
+  });
 
   for (const [name, damage] of [
     ["flipped", (fs: CrashFileSystem, path: string) => flip(fs, path, 40)],
