@@ -142,18 +142,20 @@ export class Incoming implements ConnectionHandler {
     connection.start();
   }
 
-  /** The oldest goes: an honest handshake takes milliseconds, and hangers-on must not keep it out. */
+  /**
+   * The oldest goes, of the address with the most of them: an honest handshake takes milliseconds, or as many as its
+   * way is long, and neither hangers-on nor those who come on and on must keep it out.
+   */
   #makeRoom(): void {
     let excess = this.unidentifiedCount - this.#limits.unidentifiedConnectionsMax;
-    for (const [connection, stranger] of this.#strangers) {
-      if (excess <= 0) {
-        return;
-      }
-      if (stranger.utility === null) {
-        this.#strangers.delete(connection);
-        this.#refuseCrowded(connection);
-        excess -= 1;
-      }
+    for (; excess > 0; excess -= 1) {
+      const unidentified = [...this.#strangers].flatMap(([connection, { utility }]) =>
+        utility === null ? [connection] : [],
+      );
+      const oldest = crowdsOf(unidentified).reduce((a, b) => (b.length > a.length ? b : a), [])[0];
+      if (oldest === undefined) return;
+      this.#strangers.delete(oldest);
+      this.#refuseCrowded(oldest);
     }
   }
 
@@ -194,14 +196,9 @@ export class Incoming implements ConnectionHandler {
     const utility = [...this.#strangers].filter(([, stranger]) => stranger.utility !== null);
     const all = [...this.#owner.observerConnections(), ...utility.map(([each]) => each)];
     if (all.length < this.#limits.connectionsMax) return true;
-    const crowds = new Map<string, Connection[]>([[newcomer.remote, [newcomer]]]);
-    for (const connection of all) {
-      const crowd = crowds.get(connection.remote);
-      if (crowd === undefined) crowds.set(connection.remote, [connection]);
-      else crowd.push(connection);
-    }
-    const own = crowds.get(newcomer.remote)?.length ?? 0;
-    const largest = [...crowds.values()].reduce((a, b) => (b.length > a.length ? b : a));
+    const crowds = crowdsOf([newcomer, ...all]);
+    const own = crowds[0]?.length ?? 0;
+    const largest = crowds.reduce((a, b) => (b.length > a.length ? b : a));
     const newest = largest.at(-1);
     if (newest === undefined || largest.length <= own) return false;
     this.#strangers.delete(newest);
@@ -212,4 +209,15 @@ export class Incoming implements ConnectionHandler {
   #refuseCrowded(connection: Connection): void {
     connection.close("crowded", "too many connections");
   }
+}
+
+/** By the address that they come from, each in the given order, that of the first one first. */
+function crowdsOf(connections: readonly Connection[]): Connection[][] {
+  const crowds = new Map<string, Connection[]>();
+  for (const connection of connections) {
+    const crowd = crowds.get(connection.remote);
+    if (crowd === undefined) crowds.set(connection.remote, [connection]);
+    else crowd.push(connection);
+  }
+  return [...crowds.values()];
 }

@@ -53,7 +53,7 @@ export function memberNetwork(
       message: (from, message) => {
         if (message.type === "apply_command") {
           to.proposals().receive(from, message.command, message.requestId);
-        } else if (message.type === "apply_command_response") to.proposals().replied(message);
+        } else if (message.type === "apply_command_response") to.proposals().replied(from, message);
         else to.runtime().submit({ kind: "message", from, message });
       },
       utility: (request, reply) => to.utility().answer(request, reply),

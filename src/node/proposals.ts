@@ -154,8 +154,9 @@ export class Proposals {
     this.#endPlaced();
   }
 
-  /** The leader has answered a command that we had sent it. */
-  replied(message: ApplyCommandResponse): void {
+  /** The leader has answered a command that we had sent it: others know the numbers of requests as well. */
+  replied(from: string, message: ApplyCommandResponse): void {
+    if (from !== this.#host.state.leader) return;
     this.pending.replied(message.requestId, answerOf(message));
     this.#endPlaced();
   }

@@ -125,6 +125,18 @@ test("unidentified connections are bounded, and do not keep an honest one out", 
   await until(() => node.network.isConnected("z.example:1"), "a member gets in");
 });
 
+test("those who come on and on from one address do not cut the handshake of another one", async (t) => {
+  const node = await startNetwork(t, {
+    address: await freeAddress("127.0.0.41"),
+    limits: { unidentifiedConnectionsMax: 5 },
+  });
+  const slow = await rawConnect(t, node.address, "127.0.0.42");
+  const crowd: RawSocket[] = [];
+  for (let i = 0; i < 12; i += 1) crowd.push(await rawConnect(t, node.address));
+  await until(() => crowd.filter((raw) => raw.closed).length === 8, "all but four are cut");
+  assert.ok(!slow.closed);
+});
+
 test("observers and utility clients are bounded, and do not keep a member out", async (t) => {
   const node = await startNetwork(t, {
     address: await freeAddress("127.0.0.41"),

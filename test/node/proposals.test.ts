@@ -140,17 +140,21 @@ test("who waits for the leader's answer is told when the link to it is lost", as
   assert.equal(await outcome, "LEADER_CHANGED");
 });
 
-test("through a member that applies nothing for now no write is sent, and who waits is told", async () => {
+test("through a member that applies nothing for now no write is sent, and who waits is told, by the leader alone", async () => {
   const { state, proposals, sent, submit } = scene();
   state.role = "follower";
   state.leader = "b:1";
   const [placed, asked] = [submit(set("/a")), submit(set("/b"))];
   const [first = 0, second = 0] = sent;
-  proposals.replied({ type: "apply_command_response", requestId: first, logIdx: 2, logTerm: 1 });
+  const forged = { type: "apply_command_response", error: 6 } as const;
+  for (const requestId of [first, second])
+    proposals.replied("127.0.0.1:9", { ...forged, requestId });
+  const answer = { type: "apply_command_response", logTerm: 1 } as const;
+  proposals.replied("b:1", { ...answer, requestId: first, logIdx: 2 });
   state.isHeldBack = true;
   proposals.heldBack();
   assert.equal(await placed, "UNKNOWN_OUTCOME");
-  proposals.replied({ type: "apply_command_response", requestId: second, logIdx: 3, logTerm: 1 });
+  proposals.replied("b:1", { ...answer, requestId: second, logIdx: 3 });
   assert.equal(await asked, "UNKNOWN_OUTCOME");
   assert.equal(await submit(set("/c")), "REQUEST_DENIED");
   assert.equal(sent.length, 2);
