@@ -1,8 +1,9 @@
 import { ProtocolError } from "../errors.js";
-import { PickleDecoder, resultOf, runMachine } from "../pickle/decoder.js";
+import { PickleDecoder } from "../pickle/decoder.js";
 import { type PickleLimits, pickleMessageLimits } from "../pickle/limits.js";
 import { PickleMachine } from "../pickle/machine.js";
 import { op } from "../pickle/opcodes.js";
+import { resultOf, runMachine } from "../pickle/run-machine.js";
 import type { PyDict } from "../pickle/values.js";
 import { checkDumpValues, type Dump, dataKey, type LoadedDump, parseDump } from "./dump-format.js";
 import { PlainItemReader, plainDataDepth } from "./plain-item-reader.js";
