@@ -52,7 +52,7 @@ export function growthOf(
  */
 function weightAsUpdate(key: PyValue, id: string, dict: PyDict): number {
   const updated = dict.get("updated");
-  // A number counts for as much as any other.
+  // All numbers count for the same.
   if (updated === undefined || updated instanceof PyFloat) return 0;
   const stored = makeRecord(key, id, new Map(dict).set("created", updated).set("index", 0));
   return weightOf(keyOf(id, stored), stored);
