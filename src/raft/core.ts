@@ -256,10 +256,7 @@ export class RaftCore {
     const { state } = this;
     if (seq <= state.durableSeq) return;
     state.durableSeq = seq;
-    if (seq >= state.droppedSeq) {
-      state.droppedBytes = 0;
-      state.droppedCuts = 0;
-    }
+    state.dropped.durable(seq);
     while (state.pendingLogWrites[0] !== undefined && state.pendingLogWrites[0].seq <= seq) {
       const write = state.pendingLogWrites.shift();
       if (write !== undefined) state.durableIndex = Math.max(state.durableIndex, write.lastIndex);

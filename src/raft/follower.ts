@@ -175,8 +175,7 @@ function takeEntries(state: RaftState, from: string, message: AppendEntries): bo
     return false;
   }
   if (state.log.holds(first.index)) {
-    const { droppedBytesMax, droppedCutsMax } = raftLimits;
-    if (state.droppedBytes > droppedBytesMax || state.droppedCuts >= droppedCutsMax) {
+    if (state.dropped.isFull) {
       const text = `${from} has other entries in the place of those that the disk has yet to store: it has to wait`;
       state.note("warn", "entries-wait-for-disk", text);
       answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });

@@ -2,13 +2,15 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { CampaignRound } from "./campaign.js";
+import { DroppedEntries } from "./dropped.js";
 import { beginLook } from "./first-look.js";
 import type { Inquest } from "./inquest.js";
 import { raftLimits } from "./limits.js";
+import { MembersTold } from "./members-told.js";
 import { Membership, type MembershipHost } from "./membership.js";
 import { PeerKnowledge } from "./peer-knowledge.js";
 import { Progress } from "./progress.js";
-import { heldBytes, RaftLog } from "./raft-log.js";
+import { RaftLog } from "./raft-log.js";
 import type { Refused } from "./too-large.js";
 import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
 
@@ -155,15 +157,10 @@ export class RaftState {
   /** Whose dump was the last to come whole, which takes long to read, and whether its link is gone since. */
   wholeDump: { from: string; isLinkLost: boolean } | null = null;
 
-  /** Of entries that were cut again before they were durable; how many cuts wait; and the write with which all of them are. */
-  droppedBytes = 0;
-  droppedCuts = 0;
-  droppedSeq = 0;
+  readonly dropped = new DroppedEntries();
 
   private effects: Effect[] = [];
-  private haveMembersChanged = false;
-  /** Of whom all was forgotten in this step. */
-  private readonly parted = new Set<string>();
+  private readonly membersTold = new MembersTold();
 
   constructor(config: RaftConfig, initial: InitialState, nowMs: number) {
     this.config = config;
@@ -270,27 +267,11 @@ export class RaftState {
   }
 
   takeEffects(): Effect[] {
-    // Once, however many entries have changed them: each would tell all of them.
-    if (this.haveMembersChanged) {
-      this.haveMembersChanged = false;
-      this.tellMembers();
-    }
-    const effects = this.effects;
+    const told = this.membersTold.take(this);
+    if (told.length > 0) this.effects.push(...told);
+    const { effects } = this;
     this.effects = [];
     return effects;
-  }
-
-  /** Who went and came back within the step is left out first: its link has to begin anew, as all that is known of it. */
-  private tellMembers(): void {
-    const all = { members: [...this.members], guests: [...this.guests] };
-    const isBack = (address: string) => this.parted.has(address);
-    if ([...all.members, ...all.guests].some(isBack)) {
-      const others = (addresses: readonly string[]) => addresses.filter((one) => !isBack(one));
-      const [members, guests] = [others(all.members), others(all.guests)];
-      this.emit({ kind: "members", members, guests });
-    }
-    this.parted.clear();
-    this.emit({ kind: "members", ...all });
   }
 
   note(level: Note["level"], code: string, text: string): void {
@@ -363,20 +344,16 @@ export class RaftState {
 
   /** Drops entries from the log and the disk; their membership changes are rolled back. */
   truncateFrom(index: number): void {
-    this.droppedCuts += 1;
     const gone = this.log.truncate(index);
-    for (const entry of gone) {
-      if (entry.index > this.durableIndex) this.droppedBytes += heldBytes(entry);
-    }
     for (const entry of gone.reverse()) this.membership.undo(entry);
     this.seq += 1;
     this.logSeq = this.seq;
+    this.dropped.cut(gone, this.durableIndex, this.seq);
     this.durableIndex = Math.min(this.durableIndex, this.log.lastIndex);
     for (const write of this.pendingLogWrites) {
       write.lastIndex = Math.min(write.lastIndex, this.log.lastIndex);
     }
     this.pendingLogWrites.push({ seq: this.seq, lastIndex: this.log.lastIndex });
-    this.droppedSeq = this.seq;
     this.emit({ kind: "truncate", seq: this.seq, fromIndex: index });
   }
 
@@ -452,14 +429,12 @@ export class RaftState {
       },
       memberGone: (address) => this.progress.delete(address),
       strangerNow: (address) => {
-        this.parted.add(address);
+        this.membersTold.parted(address);
         this.connected.delete(address);
         this.peers.delete(address);
         this.silences.delete(address);
       },
-      membersChanged: () => {
-        this.haveMembersChanged = true;
-      },
+      membersChanged: () => this.membersTold.changed(),
     };
   }
 }
