@@ -1,4 +1,5 @@
-import { commandOpsMax } from "../../protocol/pickle/limits.js";
+import { commandOpsMax, comparedIntsPerOp, surrogatesPerOp } from "../../protocol/pickle/limits.js";
+import { hasLoneSurrogate } from "../../protocol/pickle/text.js";
 import { PyFloat, PySurrogateStr, type PyValue } from "../../protocol/pickle/values.js";
 import { callOps, nestingMax } from "./limits.js";
 import { partsOf } from "./weight.js";
@@ -32,13 +33,22 @@ export function isBeyondCommand(value: PyValue): boolean {
 /** The most opcodes that it is written with; where it is more than `most`, at least one more than that. */
 function opsOf(value: PyValue, most: number): number {
   if (value instanceof Uint8Array) return bytesOps;
-  if (isScalar(value)) return 1;
+  if (isScalar(value)) return scalarOps(value);
   let ops = containerOps;
+  // As if all were ints, each compared with all before it.
+  if (value instanceof Map || value instanceof Set) ops += value.size ** 2 / comparedIntsPerOp;
   for (const part of partsOf(value)) {
     ops += opsOf(part, most - ops);
     if (ops > most) break;
   }
   return ops;
+}
+
+/** Lone surrogates count for more than their text: as if it had no other characters. */
+function scalarOps(value: PyValue): number {
+  if (value instanceof PySurrogateStr) return 2 + value.bytes.length / surrogatesPerOp;
+  if (typeof value !== "string" || !hasLoneSurrogate(value)) return 1;
+  return 2 + value.length / surrogatesPerOp;
 }
 
 function isScalar(
