@@ -45,7 +45,7 @@ for (const leads of [true, false]) {
     assert.match(stage.lastError(), /read-only \(EROFS\).*mount it for writing.*again/);
     t.diagnostic(stage.lastError());
 
-    disk.repair();
+    await disk.repair();
     await stage.startVictim();
     const aside = stage.victim.logLines().filter((line) => line["setAsideTo"] !== undefined);
     assert.deepEqual(aside, [], "nothing is found missing");

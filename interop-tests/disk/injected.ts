@@ -41,9 +41,12 @@ export async function injectedRound(
   stage: DiskStage,
   { inject, file, leads = false, ends = false }: InjectedFault,
 ): Promise<InjectedResult> {
+  // Calls are counted from the start: with writes it might meet the fault before it leads.
+  if (leads) stage.holdWrites();
   const victim = await stage.startVictim({ inject, file, isDoomed: true });
   const isUp = await stage.untilUpOrEnded();
   if (leads && isUp) await stage.makeVictimLead();
+  stage.goOnWriting();
   const end = await Promise.race([victim.child.exited, sleep(ends ? endMsMax : runMs, null)]);
   const said = stage.lastError();
   if (end !== null) {

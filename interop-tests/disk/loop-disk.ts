@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { eventually } from "../support/eventually.js";
 
 const mib = 1024 * 1024;
 
@@ -11,6 +12,7 @@ export class LoopDisk {
   readonly #base: string;
   /** Such as "/dev/loop0": ours from the first mount to the end, so that no mount is given another. */
   readonly #device: string;
+  #isMounted = false;
 
   /** @throws Error where this user may not mount, or e2fsprogs are missing. */
   constructor(sizeMib: number) {
@@ -54,20 +56,32 @@ export class LoopDisk {
   }
 
   /** A restart of the machine, and a check of the file system. */
-  repair(): void {
-    execFileSync("umount", [this.folder]);
+  async repair(): Promise<void> {
+    this.#unmount();
+    await eventually("the file system is checked", () => this.#isChecked(), { timeoutMs: 60_000 });
+    this.#mount();
+  }
+
+  close(): void {
+    this.#unmount();
+    this.#remove();
+  }
+
+  #unmount(): void {
+    if (!this.#isMounted) return;
+    execFileSync("umount", ["-l", this.folder]);
+    this.#isMounted = false;
+  }
+
+  /** @throws Error while somebody has it mounted: a process that has just ended, or one in a mount namespace of its own. */
+  #isChecked(): boolean {
     try {
       execFileSync("e2fsck", ["-fy", this.#device], { stdio: "pipe" });
     } catch (error) {
       // 1: it has found errors, and corrected them.
       if (!(error instanceof Error && "status" in error && error.status === 1)) throw error;
     }
-    this.#mount();
-  }
-
-  close(): void {
-    execFileSync("umount", ["-l", this.folder]);
-    this.#remove();
+    return true;
   }
 
   #remove(): void {
@@ -80,6 +94,7 @@ export class LoopDisk {
     execFileSync("mount", ["-o", "errors=remount-ro", this.#device, this.folder], {
       stdio: "pipe",
     });
+    this.#isMounted = true;
     const mounted = readFileSync("/proc/mounts", "utf8")
       .split("\n")
       .find((mount) => mount.split(" ")[1] === this.folder);
