@@ -141,7 +141,7 @@ export class Applier {
     if (isOver()) return;
     const dump = await this.#host.readDump();
     if (isOver()) return;
-    if (dump !== null) assertJoins(dump, entries);
+    assertJoins(dump, entries);
     const slice = this.#host.keysPerSlice;
     const steps = dump === null ? null : Store.fromDumpSteps(dump.data, undefined, slice);
     const store = steps === null ? new Store(slice) : await this.#inTurns(steps, isOver);
@@ -306,8 +306,14 @@ export class Applier {
  * A dump of which the core has not heard yet may hold what has to go: that would stay, and its successors be applied on
  * top of it, without a word. A start reads both again, and finds out what they are worth.
  */
-function assertJoins({ last }: LoadedDump, entries: readonly Entry[]): void {
+function assertJoins(dump: LoadedDump | null, entries: readonly Entry[]): void {
   const first = entries[0]?.index ?? 1;
+  if (dump === null) {
+    // The first entry of all is a no-op.
+    if (first <= 2) return;
+    throw new Error(`there is no dump, and the log to be kept begins at ${first}`);
+  }
+  const { last } = dump;
   const end = entries.at(-1)?.index ?? 1;
   const isTheSame = entries.find(({ index }) => index === last.index)?.term === last.term;
   if (last.index <= end && first <= last.index + 1 && (isTheSame || first > last.index)) return;

@@ -215,7 +215,8 @@ export class MemberParts {
         },
         replaced: (dumpIndex) => this.compaction.storeReplaced(dumpIndex),
         heldBack: (held) => this.#heldBack(held),
-        readDump: () => this.storage.readDump(),
+        // A leader's dump that was installed a moment ago may wait for the disk still.
+        readDump: () => this.runtime.durable().then(() => this.storage.readDump()),
         failed: this.#failed,
       },
       recovered.dump,

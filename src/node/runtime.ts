@@ -183,6 +183,11 @@ export class Runtime {
     });
   }
 
+  /** Until all that has been given to the disk is on it. */
+  durable(): Promise<void> {
+    return new Promise((resolve) => this.#outbox.defer(this.#core.state.seq, resolve));
+  }
+
   #performAll(effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (this.#stopped) return;

@@ -14,7 +14,7 @@ import { inquestTick, onInquestAnswer } from "./inquest.js";
 import { leaderTick } from "./leader.js";
 import { Progress } from "./progress.js";
 import { onPropose } from "./propose.js";
-import { isTermBeyondReach } from "./reach.js";
+import { isAnswerBeyondReach, isMessageBeyondReach } from "./reach.js";
 import { onNextNodeIdx, replicate, replicateToOne, tellCommit } from "./replicate.js";
 import {
   onDumpWritten,
@@ -204,7 +204,7 @@ export class RaftCore {
 
   private onMemberMessage(from: string, message: PeerMessage): void {
     const { state } = this;
-    if ("term" in message && isTermBeyondReach(state, `a message of ${from}`, message.term)) return;
+    if ("term" in message && isMessageBeyondReach(state, from, message.term)) return;
     if ("term" in message && message.term > state.term && state.isBehindWithTerms) {
       const text = `${from} names term ${message.term} while the disk has yet to store many: it has to wait`;
       state.note("warn", "terms-wait-for-disk", text);
@@ -245,8 +245,7 @@ export class RaftCore {
   private onPeerStatus(peer: string, question: number, told: PeerStatus | null): void {
     const { state } = this;
     if (!state.membership.hears(peer) || question <= state.knowledge(peer).questionBefore) return;
-    const isForged = told !== null && isTermBeyondReach(state, `the status of ${peer}`, told.term);
-    const status = isForged ? null : told;
+    const status = told === null || isAnswerBeyondReach(state, peer, told.term) ? null : told;
     onPeerStatus(state, peer, question, status);
     if (status !== null) reconsiderVote(state, peer);
     if (onLookStatus(state, peer, status)) this.leaderGreets(peer);

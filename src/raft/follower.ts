@@ -70,6 +70,7 @@ function acceptLeader(state: RaftState, from: string, message: FromLeader): bool
     state.transmission = null;
     state.incomingSnapshot = null;
     state.conflictNext = null;
+    state.awaitsDump = false;
   }
   state.leaderOfTerm = { term, leader: from };
   // A slow link may be longer with one piece than our patience: what came before is good all the same.

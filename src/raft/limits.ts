@@ -101,6 +101,10 @@ export const raftLimits = {
    * shortest election timeout): these are 27 years of elections that this member has not heard of.
    */
   termStepMax: 2 ** 31,
+  /** The highest term of an entry or a dump that is taken however low ours is: half of all numbers are left. */
+  termTakenMax: 2 ** 52,
+  /** The highest that is believed of a member which tells its own term: numbers are left for four more steps. */
+  termToldMax: 2 ** 53 - 2 ** 33,
   /**
    * Terms and votes that wait for the disk; with more of them no higher term is taken of anybody. A disk that works
    * stores all of them at once. While one is full or hangs the others' elections may raise the term for hours, and a

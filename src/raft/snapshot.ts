@@ -25,7 +25,7 @@ export function onSnapshotReceived(
   }
   const { last } = summary;
   const held = state.log.termAt(last.index);
-  const isOlder = last.index <= state.commitIndex && !state.mustRefetch;
+  const isOlder = last.index <= state.commitIndex && !state.mustRefetch && !state.awaitsDump;
   const isBehindUs = last.index < state.log.firstIndex && state.conflictNext !== 1;
   if (isOlder && (held === last.term || isBehindUs)) {
     // We hold all of it, committed. Going back to it would undo what is applied.
@@ -38,6 +38,8 @@ export function onSnapshotReceived(
     state.emit({ kind: "discard-snapshot" });
     return;
   }
+  // What the dump holds committed entries were in our own: they are gone with it.
+  if (state.awaitsDump) state.setMustRefetch(true);
   install(state, from, summary);
 }
 
@@ -70,6 +72,7 @@ function install(
   state.replaceLog([previous, last, ...keep]);
   state.conflictNext = null;
   state.isConflictKept = false;
+  state.awaitsDump = false;
   state.emit({ kind: "install", seq: state.seq, keep });
   state.membership.set(members, from);
   state.replayMembership(last.index + 1);

@@ -150,6 +150,8 @@ export class RaftState {
   conflictNext: number | null = null;
   /** All of log and dump is kept beside, for a leader whose dump will take their place. */
   isConflictKept = false;
+  /** The leader's dump has to take the place of ours, which holds something else. */
+  awaitsDump = false;
   /** When all that may be demanded at once may be again: see yield-committed.ts. */
   yieldedUntilMs = Number.NEGATIVE_INFINITY;
   /** The leader whose dump is on its way to us. */

@@ -13,8 +13,9 @@ export function yieldCommitted(state: RaftState, leader: string, fromIndex: numb
   if (!agreesToYield(state, leader, { fromIndex, isRepeated })) return false;
   // The dump already holds effects of what should go: only the leader's own dump can replace it.
   if (fromIndex <= state.dumpIndex) {
+    // Until that has come nothing is gone, and what is here is as good for a vote as before.
     keepAll(state, leader);
-    state.setMustRefetch(true);
+    state.awaitsDump = true;
     state.sendAfterLog(leader, {
       type: "next_node_idx",
       nextNodeIdx: 1,
@@ -39,7 +40,7 @@ export function yieldAllToDump(state: RaftState, leader: string, lastIndex: numb
   const demand = { fromIndex, isRepeated: state.isConflictKept };
   if (!agreesToYield(state, leader, demand)) return false;
   keepAll(state, leader);
-  if (fromIndex <= state.dumpIndex) state.setMustRefetch(true);
+  if (fromIndex <= state.dumpIndex) state.awaitsDump = true;
   else goBackTo(state, fromIndex - 1);
   return true;
 }

@@ -136,6 +136,23 @@ for (const [what, last, rest] of [
   });
 }
 
+test("a store is not built again from nothing where the log begins behind a dump", async () => {
+  const failures: string[] = [];
+  const { applier, soon } = scene(
+    0,
+    async () => null,
+    undefined,
+    ({ cause }) => {
+      failures.push(String(cause));
+    },
+  );
+  const before = applier.store;
+  applier.rebuild(entries(5, 7));
+  await turns(soon);
+  assert.match(failures.join(), /there is no dump/);
+  assert.equal(applier.store, before);
+});
+
 test("a store is built again in turns, and what there was is there until it is built", async () => {
   const { applier, soon } = scene(nodeLimits.applyTurnMsMax);
   applier.apply(entries(2, 3));

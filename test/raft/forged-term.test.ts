@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { raftLimits } from "../../src/raft/limits.js";
 import { follower } from "./roles.js";
-import { appendFrom, entry } from "./solo.js";
+import { SimCluster } from "./sim-cluster.js";
+import { appendFrom, entry, Solo } from "./solo.js";
 
 test("a term that no cluster can have reached is refused, whatever names it", () => {
   for (const term of [3 + raftLimits.termStepMax, Number.MAX_SAFE_INTEGER]) {
@@ -24,8 +25,8 @@ test("the largest step that is believed is taken", () => {
   assert.equal(solo.state.term, term);
 });
 
-test("the terms of entries, dumps and answers are held to the same: ours goes up to them", () => {
-  const far = 3 + raftLimits.termStepMax;
+test("a term that none can have is refused in entries, dumps and answers as well: ours goes up to them", () => {
+  const far = raftLimits.termTakenMax + 1;
   const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
   solo.receive("b:1", appendFrom(2, [3, 2], [{ ...entry(4, 2), term: far }], 4));
   assert.deepEqual([solo.state.term, solo.state.log.lastIndex], [2, 3]);
@@ -42,11 +43,79 @@ test("the terms of entries, dumps and answers are held to the same: ours goes up
     assert.ok(effects.some(({ kind }) => kind === "discard-snapshot"));
   }
   assert.equal(solo.state.log.lastIndex, 3);
-  solo.status("c:1", { term: far });
+  solo.status("c:1", { term: raftLimits.termToldMax + 1 });
   assert.equal(solo.state.peers.get("c:1")?.status ?? null, null);
   assert.equal(solo.state.term, 2);
   assert.equal(solo.notes().filter((code) => code === "term-beyond-reach").length, 4);
 });
+
+test("a member whose term is far ahead is asked, and what it answers itself is believed", () => {
+  const far = 2 ** 40;
+  const solo = new Solo();
+  solo.nowMs = 1_000;
+  solo.receive("b:1", appendFrom(far, [1, 0], [{ ...entry(2, 1), term: far - 1 }], 2));
+  assert.equal(solo.state.term, 0, "not by its message");
+  assert.deepEqual(solo.takeAsked(), ["b:1"]);
+  solo.status("b:1", { term: far, leader: "b:1" });
+  assert.deepEqual([solo.state.term, solo.state.votedFor], [far, null]);
+  assert.ok(solo.notes().includes("term-leap"));
+  solo.receive("b:1", appendFrom(far, [1, 0], [{ ...entry(2, 1), term: far - 1 }], 2));
+  assert.deepEqual([solo.state.leader, solo.state.log.lastIndex], ["b:1", 2]);
+});
+
+test("whoever is no member is neither asked nor believed", () => {
+  const solo = new Solo({ members: ["c:1"], guests: ["b:1"] });
+  solo.nowMs = 1_000;
+  solo.receive("b:1", { type: "request_vote", term: 2 ** 40, lastLogIndex: 9, lastLogTerm: 2 });
+  assert.deepEqual(solo.takeAsked(), []);
+  solo.status("b:1", { term: 2 ** 40 });
+  assert.equal(solo.state.term, 0);
+});
+
+/** Requests for votes in another one's name, each one step further. */
+function forge(cluster: SimCluster, to: string, from: string, steps: number): void {
+  for (let step = 0; step < steps; step++) {
+    const { state } = cluster.member(to).core ?? {};
+    const term = (state?.term ?? 0) + raftLimits.termStepMax;
+    const message = { type: "request_vote", term, lastLogIndex: 1, lastLogTerm: 0 } as const;
+    cluster.step(to, { kind: "message", from, message });
+  }
+}
+
+test("members that forged terms have driven far apart elect a leader again", () => {
+  const cluster = new SimCluster({ seed: 1, members: ["a:1", "b:1", "c:1"] });
+  cluster.calm(5_000);
+  assert.notEqual(cluster.leader(), null);
+  forge(cluster, "a:1", "b:1", 2);
+  forge(cluster, "b:1", "a:1", 4);
+  cluster.calm(15_000);
+  assertFollowed(cluster);
+});
+
+test("a member that was away while the others' term leapt follows again", () => {
+  const cluster = new SimCluster({ seed: 2, members: ["a:1", "b:1", "c:1"] });
+  cluster.calm(5_000);
+  cluster.crash("c:1");
+  for (const _ of [1, 2]) {
+    forge(cluster, "a:1", "b:1", 1);
+    cluster.calm(5_000);
+  }
+  cluster.start("c:1");
+  cluster.calm(5_000);
+  assertFollowed(cluster);
+  cluster.crash(cluster.leader() ?? "");
+  cluster.calm(10_000);
+  assert.notEqual(cluster.leader(), null, "the two that are left are a majority");
+});
+
+function assertFollowed(cluster: SimCluster): void {
+  const leader = cluster.leader();
+  assert.notEqual(leader, null);
+  for (const { core } of cluster.members.values()) {
+    const state = core?.state;
+    assert.equal(state?.role === "leader" ? state.selfId : state?.leader, leader);
+  }
+}
 
 test("a collapsed leader's entries of higher terms are taken", () => {
   const solo = follower({ log: [0, 1], term: 1, commit: 2 });

@@ -358,14 +358,15 @@ suite("committed entries that a leader wants gone", () => {
     assert.equal(solo.all("install").length, 1);
   });
 
-  test("in the dump: only the leader's dump can replace them; until then no vote", () => {
-    const solo = new Solo({ entries: logOf([1, 1, 1, 1], 7), term: 1, commit: 9, applied: 8 });
+  const inDump = { entries: logOf([1, 1, 1, 1], 7), term: 1, commit: 9, applied: 8 };
+
+  test("in the dump: only the leader's dump can replace them, and until it has come nothing is gone", () => {
+    const solo = new Solo(inDump);
     solo.receive("b:1", appendFrom(9, [7, 1], [entry(8, 8)], 8));
     assert.deepEqual(solo.take(), [
       { to: "b:1", message: answerOf(1, { success: false, reset: true }) },
     ]);
     assert.equal(solo.state.log.lastIndex, 10, "nothing goes");
-    assert.deepEqual(solo.all("must-refetch").at(-1)?.missing, true);
     // Its own entries, and the dump that holds what is committed before them.
     solo.receive("b:1", appendFrom(9, [7, 1], [entry(8, 8)], 8));
     assert.deepEqual(
@@ -373,8 +374,35 @@ suite("committed entries that a leader wants gone", () => {
       [{ entries: logOf([1, 1, 1], 8), withDump: true }],
       "once, however often the leader asks",
     );
-    solo.receive("c:1", requestVote(10, 20, 9));
-    assert.deepEqual(solo.takeTo("c:1", "response_vote"), []);
+    assert.deepEqual(solo.all("must-refetch"), []);
+    solo.receive("c:1", requestVote(10, 10, 1));
+    assert.equal(solo.takeTo("c:1", "response_vote").length, 1, "its log is as good as before");
+  });
+
+  test("in the dump, once the leader's has come: no vote until it has caught up", () => {
+    for (const lastIndex of [8, 9, 12]) {
+      const solo = new Solo(inDump);
+      solo.receive("b:1", appendFrom(9, [7, 1], [entry(8, 8)], 8));
+      const summary = {
+        ...{ previous: entry(lastIndex - 1, 8), last: entry(lastIndex, 8) },
+        members: ["a:1", "b:1", "c:1"],
+      };
+      solo.step({ kind: "snapshot-received", from: "b:1", term: 9, summary });
+      assert.equal(solo.all("install").length, 1);
+      assert.equal(solo.all("must-refetch").at(-1)?.missing, true, `${lastIndex}`);
+      solo.receive("c:1", requestVote(10, 20, 9));
+      assert.deepEqual(solo.takeTo("c:1", "response_vote"), []);
+    }
+  });
+
+  test("in the dump: what one leader demands is not taken of the next one unasked", () => {
+    const solo = new Solo(inDump);
+    solo.receive("b:1", appendFrom(9, [7, 1], [entry(8, 8)], 8));
+    solo.receive("c:1", appendFrom(10, [10, 1], [], 9));
+    const summary = { previous: entry(7, 1), last: entry(8, 1), members: ["a:1", "b:1", "c:1"] };
+    const effects = solo.step({ kind: "snapshot-received", from: "c:1", term: 10, summary });
+    assert.ok(effects.some(({ kind }) => kind === "discard-snapshot"));
+    assert.deepEqual(solo.all("must-refetch"), []);
   });
 
   test("with no dump the log's second entry can go as well", () => {
