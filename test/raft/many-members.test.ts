@@ -83,6 +83,23 @@ test("a dump that names as many is not taken, nor is a status", () => {
   assert.deepEqual([...emptied.state.members], ["b:1"]);
 });
 
+test("who knows of more than that already takes what changes nothing of it, and no more of them", () => {
+  const peers = [
+    "b:1",
+    ...Array.from({ length: raftLimits.knownMembersMax - 1 }, (_, n) => address(n)),
+  ];
+  const solo = follower({ peers, log: [0, 1], commit: 2 });
+  assert.equal(solo.state.members.size + 1, raftLimits.knownMembersMax + 1);
+  solo.receive("b:1", appendFrom(1, [2, 1], [entry(3, 1)]));
+  assert.equal(solo.state.log.lastIndex, 3);
+  solo.receive("b:1", appendFrom(1, [3, 1], [change(4, "add", 999)]));
+  assert.equal(solo.state.log.lastIndex, 3);
+  assert.deepEqual(
+    solo.notes().filter((code) => code === "members-too-many"),
+    ["members-too-many"],
+  );
+});
+
 test("what a dump holds of the changes is not kept", () => {
   const solo = follower({ log: [0, 1], commit: 2 });
   solo.receive("b:1", appendFrom(1, [2, 1], additions(100), 102));

@@ -103,6 +103,26 @@ suite("transfer of leadership", () => {
     assert.equal(solo.takeTo("b:1", "timeout_now").length, 1, "who is named is asked");
   });
 
+  test("nor is that forgotten where nobody is level with us when it is to go on", () => {
+    const solo = leader(quorate);
+    const level = () => {
+      for (const peer of ["b:1", "c:1"]) solo.receive(peer, answerOf(solo.state.log.lastIndex + 1));
+      solo.take();
+    };
+    const asked = () => {
+      solo.step({ kind: "transfer", target: null, id: 1 });
+      const all = solo.take().filter(({ message }) => message.type === "timeout_now");
+      solo.tick(raftLimits.transferMsMax);
+      return all.map(({ to }) => to);
+    };
+    level();
+    assert.deepEqual(asked(), ["b:1"]);
+    solo.propose("x");
+    assert.deepEqual(asked(), [], "nobody holds it yet");
+    level();
+    assert.deepEqual(asked(), ["c:1"]);
+  });
+
   test("under load, where nobody is level with us: to the first that catches up", () => {
     const solo = leader();
     solo.receive("c:1", answerOf(solo.state.log.lastIndex + 1));

@@ -48,3 +48,12 @@ test("the dump of a leader that has become silent meanwhile is taken", () => {
   solo.step({ kind: "snapshot-received", from: "b:1", term: 1, summary });
   assert.equal(solo.state.log.lastIndex, 9);
 });
+
+test("that it is too large for us is kept as well: nobody has it sent again at once", () => {
+  const solo = follower({ mustRefetch: true });
+  solo.timeOut();
+  assert.equal(solo.state.leader, null);
+  const refused = { kind: "snapshot-refused", from: "b:1", term: 1, bytesMax: 1_000 } as const;
+  solo.step({ ...refused, fixed: null });
+  assert.deepEqual([solo.state.tooLarge?.what, solo.state.tooLarge?.leader], ["dump", "b:1"]);
+});
