@@ -8,6 +8,7 @@ import { Store } from "../../src/store/store.js";
 import { AcknowledgedStays } from "./checkers/acknowledged.js";
 import type { MemberView } from "./checkers/checker.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
+import { HeldBack } from "./checkers/held-back.js";
 import { IndexOrder } from "./checkers/index-order.js";
 import { LogMatching } from "./checkers/log-matching.js";
 import { StoreIsFold } from "./checkers/store-fold.js";
@@ -175,4 +176,30 @@ test("in the end most members have come as far as the last write that was acknow
     checker.told({ by: "c:1", command, error: failReason.success });
   }
   assert.throws(() => checker.end(members), /a:1 ends at 2, entry 3 was acknowledged/);
+});
+
+test("a member that is held back has a reason, and follows, and stands still", () => {
+  const bounds = { dataBytesMax: 1_000, logBytesMax: 100_000 };
+  const set = (key: string, chars: number) =>
+    encodeSet(key, { value: "x".repeat(chars), created: 1, updated: 1 });
+  /** What is applied, and the committed entry behind it. */
+  const held = (applied: number, next: number, isHeldBack = true, role = "follower") => {
+    const store = new Store();
+    if (applied > 0) store.apply(set("/k", applied), 2);
+    const command = set("/k2", next);
+    const log = new RaftLog([1, 2, 3].map((index) => ({ index, term: 1, command })));
+    const raft = { log, commitIndex: 3, isHeldBack, role };
+    return { ...holder("a:1", [1]), raft, store, bounds, appliedIndex: 2 } as unknown as MemberView;
+  };
+  const checker = new HeldBack();
+  checker.step(held(500, 2_000, false));
+  const view = held(500, 2_000);
+  checker.step(view);
+  checker.step(view);
+  assert.equal(checker.count, 1);
+  assert.throws(() => checker.step({ ...view, appliedIndex: 3 }), /applies up to 3/);
+  assert.throws(() => new HeldBack().step(held(500, 10)), /held back with .* entry 3 adds/);
+  assert.throws(() => new HeldBack().step(held(2_000, 2_000, false)), /bytes of data/);
+  assert.throws(() => new HeldBack().step(held(500, 2_000, true, "leader")), /is a leader/);
+  assert.throws(() => new HeldBack().step(held(500, 100_000, false)), /bytes in its log/);
 });

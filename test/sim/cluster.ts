@@ -89,8 +89,11 @@ export class Cluster implements Bench {
       },
     });
     this.seats = this.#makeSeats(options);
-    for (const { machine } of this.seats) {
-      machine.workMs = options.work?.chance.pick([0, 1, 4]) ?? 0;
+    for (const seat of this.seats) {
+      const workMs = options.work?.chance.pick([0, 1, 4]) ?? 0;
+      // A vanilla model does nothing until its time is up: the looks at the clock there are its links' own, and a leader
+      // that sends a long log in one turn would take them for the time of its next heartbeat.
+      if (seat instanceof Seat) seat.machine.workMs = workMs;
     }
   }
 

@@ -74,6 +74,8 @@ const sum = {
   lost: 0,
   losing: 0,
   folded: 0,
+  heldBack: 0,
+  holding: 0,
   torn: 0,
   unproven: 0,
 };
@@ -106,7 +108,10 @@ function add(outcome: Outcome): void {
   sum.acknowledged += outcome.acknowledged;
   sum.simulatedMs += outcome.simulatedMs;
   sum.lost += lost;
+  const heldBack = outcome.mixed?.heldBack ?? 0;
   if ((outcome.mixed?.folded ?? 0) > 0) sum.folded += 1;
+  sum.heldBack += heldBack;
+  if (heldBack > 0) sum.holding += 1;
   if (lost > 0) sum.losing += 1;
   if (outcome.failure !== null) sum.failed += 1;
   if (outcome.gaveUp !== null) sum[outcome.gaveUp] += 1;
@@ -141,6 +146,8 @@ async function runMany(): Promise<void> {
   );
   if (sum.folded > 0)
     print(`stores were compared with all that was committed in ${sum.folded} mixed runs`);
+  if (sum.heldBack > 0)
+    print(`members came to be held back ${sum.heldBack} times in ${sum.holding} runs`);
 }
 
 async function report(outcome: Outcome, options: RunOptions): Promise<void> {

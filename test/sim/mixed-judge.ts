@@ -5,6 +5,7 @@ import type { Store } from "../../src/store/store.js";
 import { AnswerFirst } from "./checkers/answer-first.js";
 import type { Checker, MemberView, Question, Told } from "./checkers/checker.js";
 import { DurableBeforeSent } from "./checkers/durable-first.js";
+import { HeldBack } from "./checkers/held-back.js";
 import { OneVoteATerm } from "./checkers/one-vote.js";
 import { ConfirmedIsKept } from "./checkers/promises.js";
 import { StateAskedFirst } from "./checkers/state-asked.js";
@@ -49,6 +50,8 @@ export interface MixedSum {
   falselyTold: number;
   /** Quorate members whose store was compared, in the end, with what all that was committed makes. */
   folded: number;
+  /** Times that a Quorate member held more than it applies. */
+  heldBack: number;
 }
 
 /**
@@ -62,6 +65,7 @@ export class MixedJudge implements Judge {
     conflicts: 0,
     falselyTold: 0,
     folded: 0,
+    heldBack: 0,
   };
   readonly #isStrict: boolean;
   readonly #losesTerms: boolean;
@@ -76,6 +80,7 @@ export class MixedJudge implements Judge {
   readonly #words = new Words();
   readonly #firstWords: FirstWords | null;
   readonly #looked = new Map<string, Looked>();
+  readonly #heldBack = new HeldBack();
   readonly #own: readonly Checker[] = [
     new TermsNeverGoBack(),
     new OneVoteATerm(),
@@ -83,6 +88,7 @@ export class MixedJudge implements Judge {
     new DurableBeforeSent(),
     new AnswerFirst(),
     new StateAskedFirst(),
+    this.#heldBack,
   ];
 
   /**
@@ -115,6 +121,7 @@ export class MixedJudge implements Judge {
     }
     for (const checker of this.#own) checker.step?.(view);
     if (raft.commitIndex < before.commit) this.sum.conflicts += 1;
+    this.sum.heldBack = this.#heldBack.count;
     this.#lookAtStore(view, before);
     before.commit = raft.commitIndex;
     if (raft.commitIndex > raft.log.lastIndex || raft.applyingTo > raft.commitIndex) {

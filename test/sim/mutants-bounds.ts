@@ -26,4 +26,30 @@ export const boundMutants: readonly Mutant[] = [
     ],
     profile: "bounds",
   },
+  {
+    name: "data-without-bound",
+    rule: "a member applies whatever a leader calls committed, however much the data become",
+    file: "src/node/data-bound.js",
+    edits: [["if (isFar && size < nodeLimits.heldKeysMax)", "if (true)"]],
+    profile: "beside-bounds",
+  },
+  {
+    name: "held-back-leads",
+    rule: "a member campaigns that does not apply all that is committed",
+    file: "src/raft/campaign.js",
+    edits: [["|| state.isHeldBack;", ";"]],
+    profile: "beside-bounds",
+  },
+  {
+    name: "held-back-skipped",
+    rule: "what is too much is left out, and what follows is applied",
+    file: "src/node/applier.js",
+    edits: [
+      [
+        "this.#heldBack = this.#bound.refusal(this.#store, entry.command, entry.index);",
+        "if (this.#bound.refusal(this.#store, entry.command, entry.index)) { this.#nextAt += 1; this.#appliedIndex = index = entry.index; continue; }",
+      ],
+    ],
+    profile: "beside-bounds",
+  },
 ];

@@ -123,6 +123,8 @@ async function endFaults(cluster: Cluster): Promise<void> {
   cluster.network.heal();
   for (const seat of cluster.seats) {
     if (seat instanceof Seat) Object.assign(seat.disk.faults, soundDisk);
+    // Whoever is held back says that it has to be, on all members; beside ours alone nobody ever is.
+    if (seat instanceof Seat && !cluster.isQuorateAlone) seat.raiseBounds();
     seat.machine.setDrift(1);
     seat.machine.resume();
   }

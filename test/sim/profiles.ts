@@ -368,6 +368,25 @@ export const profiles: Readonly<Record<string, Profile>> = {
       "fail-sync": 1,
     },
   },
+  /** The same beside members that know no bounds: ours are held back under a vanilla leader. */
+  "beside-bounds": {
+    ...plain,
+    members: [...beside("0.3.15"), ...beside("0.3.17")],
+    vanillaStays: true,
+    largeShare: 0,
+    writeGapMs: 50,
+    bounds: { dataBytesMax: 128 * 1024, logBytesMax: 256 * 1024 },
+    valueChars: 28_000,
+    weights: {
+      ...besideWeights,
+      "kill-all": 0,
+      transfer: 2,
+      "disk-full": 2,
+      "disk-slow": 2,
+      "fail-write": 1,
+      "fail-sync": 1,
+    },
+  },
 };
 
 /** What happens in a run, from the chance of its seed. */

@@ -119,7 +119,8 @@ async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<E
     for (const deed of plan.deeds) cluster.timeline.at(deed.atMs, () => carryOut(cluster, deed));
     await cluster.run(plan.faultsMs);
     workload.stop();
-    gaveUp = await makePeace(cluster, workload, plan.profile.bounds !== undefined);
+    const mustSweep = plan.profile.bounds !== undefined && cluster.isQuorateAlone;
+    gaveUp = await makePeace(cluster, workload, mustSweep);
     cluster.end();
     if (rejections.length > 0) throw rejections[0];
     return { failure: null, gaveUp };

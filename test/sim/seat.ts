@@ -47,12 +47,15 @@ export class Seat implements AnySeat {
   life: Life | null = null;
   member: Member | null = null;
   lives = 0;
+  /** What its next process will hold, where that is little. */
+  bounds: Bounds | undefined;
   readonly #host: SeatHost;
   #endpoint: Endpoint | null = null;
 
   constructor(address: string, host: SeatHost) {
     this.address = address;
     this.#host = host;
+    this.bounds = host.bounds;
     const { timeline } = host.network;
     this.machine = new Machine(timeline, () => host.touched(this));
     this.disk = new SimDisk(timeline, host.chance.fork());
@@ -61,10 +64,10 @@ export class Seat implements AnySeat {
 
   /** Null while there is nothing to look at. */
   view(): MemberView | null {
-    const { member, address, durable } = this;
+    const { member, address, durable, bounds } = this;
     if (member === null || this.life === null) return null;
     const { store, appliedIndex } = member.applied;
-    return { address, life: this.lives, raft: member.raft, store, appliedIndex, durable };
+    return { address, life: this.lives, raft: member.raft, store, appliedIndex, durable, bounds };
   }
 
   standing(): Standing | null {
@@ -139,6 +142,14 @@ export class Seat implements AnySeat {
     else life?.enter(() => void member.stop());
   }
 
+  /** It may hold more than anybody has, and its process has to be started again for that. */
+  raiseBounds(): void {
+    if (this.bounds === undefined) return;
+    this.kill();
+    this.bounds = undefined;
+    this.#host.say(this.address, "may hold more");
+  }
+
   loseLink(peer: string): void {
     this.#endpoint?.loseLink(peer);
   }
@@ -208,7 +219,7 @@ export class Seat implements AnySeat {
       },
       onConflict: "keep",
       entryBytesMax: raftLimits.entryBytesMax,
-      dataBytesMax: this.#host.bounds?.dataBytesMax ?? dataBytesLeast,
+      dataBytesMax: this.bounds?.dataBytesMax ?? dataBytesLeast,
       http: null,
       log: { level: "debug", format: "text" },
       warnings: [],
@@ -216,7 +227,8 @@ export class Seat implements AnySeat {
   }
 
   #environment(life: Life): Environment {
-    const { network, chance, guardsOff, keysPerSlice, bounds } = this.#host;
+    const { network, chance, guardsOff, keysPerSlice } = this.#host;
+    const { bounds } = this;
     return {
       clock: life.clock,
       random: chance.fork().next,

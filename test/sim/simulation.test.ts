@@ -51,10 +51,12 @@ test("one seed makes one run, to the last event", async () => {
 
 test(`seeds 1 to ${fixedSeeds}: each kind of scenario, and nothing is lost`, async (t) => {
   let acknowledged = 0;
+  let heldBack = 0;
   const between = { looking: 0, leaving: 0, ended: 0, compacted: 0 };
   for (let seed = 1; seed <= fixedSeeds; seed += 1) {
     const outcome = await assertWell(seed);
     acknowledged += outcome.acknowledged;
+    heldBack += outcome.mixed?.heldBack ?? 0;
     between.looking += outcome.slices.looking;
     between.leaving += outcome.slices.leaving;
     between.ended += outcome.slices.ended;
@@ -62,6 +64,8 @@ test(`seeds 1 to ${fixedSeeds}: each kind of scenario, and nothing is lost`, asy
   }
   t.diagnostic(`${acknowledged} writes acknowledged, all of them kept`);
   assert.ok(acknowledged > 100 * fixedSeeds);
+  t.diagnostic(`${heldBack} times a member was held back`);
+  assert.ok(heldBack > 0, "beside vanilla members ours come to the bounds");
   t.diagnostic(`between slices of recursive deletes: ${JSON.stringify(between)}`);
   const { looking, leaving, ended, compacted } = between;
   assert.ok(looking > 1_000 && leaving > 500, "recursive deletes are applied in slices");

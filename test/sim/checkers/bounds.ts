@@ -38,7 +38,7 @@ export class WithinBounds implements Checker {
   }
 }
 
-function bytesOfWrites(log: RaftLog): number {
+export function bytesOfWrites(log: RaftLog): number {
   return log
     .slice(log.firstIndex, log.lastIndex)
     .filter(({ command }) => command[0] === commandType.regular)

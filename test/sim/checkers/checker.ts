@@ -4,6 +4,7 @@ import type { RaftState } from "../../../src/raft/state.js";
 import type { Store } from "../../../src/store/store.js";
 import type { DurableFiles } from "../durable-files.js";
 import type { Committed } from "../history.js";
+import type { Bounds } from "./bounds.js";
 
 /** A Quorate member that runs, as the checkers see it. */
 export interface MemberView {
@@ -15,6 +16,8 @@ export interface MemberView {
   /** Null while the store is being built again. */
   readonly appliedIndex: number | null;
   readonly durable: DurableFiles;
+  /** What it may hold, where that is little. */
+  readonly bounds?: Bounds | undefined;
 }
 
 /** What a client of a member was told. */
