@@ -55,7 +55,7 @@ export interface ProtocolErrorDetails {
   readonly offset?: number;
   /** What was thrown below it. */
   readonly cause?: unknown;
-  /** Of a `pickle-limit`: which one, by its name in PickleLimits. */
+  /** Of a `pickle-limit`: which one, by its name in PickleLimits; of what is too long, by its name in wire/limits. */
   readonly limit?: string;
 }
 
@@ -65,7 +65,10 @@ export class ProtocolError extends Error {
   readonly code: ProtocolFault;
   /** Byte offset into the input, where there is one. */
   readonly offset: number | undefined;
-  /** Of a `pickle-limit`: which one of those that may be set differently, by its name in PickleLimits. */
+  /**
+   * Of a `pickle-limit`: which one of those that may be set differently, by its name in PickleLimits. Of a frame or
+   * a message that is too long: `frameBytesMax`, `messageBytesMax`.
+   */
   readonly limit: string | undefined;
 
   constructor(code: ProtocolFault, message: string, details: ProtocolErrorDetails = {}) {

@@ -130,9 +130,11 @@ describe("README", () => {
     };
     const mib = (bytes: number) => `${bytes / 1024 ** 2} MiB`;
     const gib = (bytes: number) => `${bytes / 1024 ** 3} GiB`;
+    const most = wire.memberMessageLimits(config.entryBytesMost);
+    const mostMib = `${most.frameBytesMax / 1024 ** 2}; ${mib(most.messageBytesMax)}`;
     says(
       "a frame; its message after inflating",
-      `${mib(wire.frameBytesMax)}; ${mib(wire.messageBytesMax)}`,
+      `${mib(wire.frameBytesMax)}; ${mib(wire.messageBytesMax)} (of a member ${mostMib} with the largest \`max_entry_bytes\`)`,
     );
     const entryBytesMost = mib(config.entryBytesMost);
     says(
@@ -213,6 +215,50 @@ describe("README", () => {
     const readme = read("README.md").replaceAll(/\s+/g, " ");
     assert.ok(readme.includes(`is ${gib(all)} GiB with the defaults, and ${gib(some)} GiB with`));
     assert.ok(security.includes(`The bound is ${unreadMibMax} MiB there`));
+  });
+});
+
+describe("docs/security.md", () => {
+  it("names the bounds of messages as they are, and what they come to with the largest entries", async () => {
+    const wire = await import("../protocol/wire/limits.js");
+    const { entryBytesMost } = await import("../src/node/config-limits.js");
+    const usual = wire.memberMessageLimits(wire.commandBytesMax);
+    const most = wire.memberMessageLimits(entryBytesMost);
+    const mib = (bytes = 0) => `${bytes / 1024 ** 2} MiB`;
+    const setting = "`quorate.max_entry_bytes`";
+    const rows = read("docs/security.md").split("\n");
+    const says = (what: string, bound: string) => {
+      const row = rows.find((line) => line.startsWith(`| ${what} | `));
+      assert.equal(row?.split(" | ")[1], bound, what);
+    };
+    // What the words below say of the setting.
+    assert.equal(most.frameBytesMax, 2 * entryBytesMost);
+    assert.equal(most.messageBytesMax, 2 * entryBytesMost + 4 * 1024 ** 2);
+    assert.equal(most.pickle.allocatedBytesMax, entryBytesMost + 8 * 1024 ** 2);
+    const frames = `${mib(usual.frameBytesMax)}, ${mib(most.frameBytesMax)} at most`;
+    says(
+      "a frame of a stranger; of an observer; of a member",
+      `${wire.handshakeFrameBytesMax / 1024} KiB; ${mib(wire.frameBytesMax)}; twice ${setting}: ${frames}`,
+    );
+    says(
+      "a message after inflating, one at a time for all members and one for all others",
+      `${mib(wire.messageBytesMax)} each; for members twice ${setting} and 4 MiB, ${mib(most.messageBytesMax)} at most`,
+    );
+    says("unfinished message of one member", `as long as its frame may be: ${frames}`);
+    const { allocatedBytesMax: decodedMost } = most.pickle;
+    says(
+      "values of one message",
+      `${mib(usual.pickle.allocatedBytesMax)}; of a member's ${setting} and 8 MiB, ${mib(decodedMost)} at most`,
+    );
+    says(
+      "a leader's message beyond these, which is passed over as it comes",
+      `nothing of it is kept; a frame of more than ${mib(wire.passedOverBytesMax)} is taken for none, and the link cut`,
+    );
+    const frameMore = most.frameBytesMax - usual.frameBytesMax;
+    const messageMore = most.messageBytesMax - usual.messageBytesMax;
+    assert.equal(frameMore, messageMore);
+    const known = read("docs/security.md").split("\nKnown gaps. ")[1] ?? "";
+    assert.ok(known.includes(`take ${mib(2 * frameMore + 2 * messageMore)} more\n(32 each: `));
   });
 });
 

@@ -1,5 +1,5 @@
 import { ProtocolError } from "../errors.js";
-import { frameBytesMax } from "./limits.js";
+import { sentFrameBytesMax } from "./limits.js";
 import { type SegmentPool, segmentBytes, sharedSegments } from "./segments.js";
 
 /** An int32, little-endian, signed as upstream reads it (`TcpConnection.__processParseMessage`). */
@@ -18,8 +18,9 @@ export interface FrameLimits {
  * @returns the payload with its length before it.
  */
 export function encodeFrame(payload: Uint8Array): Uint8Array {
-  if (payload.length > frameBytesMax) {
-    throw new RangeError(`a frame of ${payload.length} bytes, over the limit of ${frameBytesMax}`);
+  const { length } = payload;
+  if (length > sentFrameBytesMax) {
+    throw new RangeError(`a frame of ${length} bytes, over the limit of ${sentFrameBytesMax}`);
   }
   const frame = new Uint8Array(frameHeaderBytes + payload.length);
   writeLength(frame, payload.length);
@@ -51,6 +52,8 @@ export class FrameReader {
   #lent: Uint8Array[] = [];
   /** What arrived and was not looked at yet. */
   #chunk: Uint8Array = nothing;
+  /** Bytes to come of a frame that is passed over. */
+  #unwanted = 0;
 
   constructor(limits: FrameLimits, pool: SegmentPool = sharedSegments) {
     this.#frameBytesMax = limits.frameBytesMax;
@@ -101,6 +104,7 @@ export class FrameReader {
    */
   nextPieces(): Uint8Array[] | null {
     this.release();
+    if (this.#unwanted > 0) this.#dropUnwanted();
     return this.#headerHeld === 0 ? this.#fromChunk() : this.#fromSegments();
   }
 
@@ -108,6 +112,21 @@ export class FrameReader {
   release(): void {
     if (this.#lent.length > 0) this.#pool.giveBack(this.#lent);
     this.#lent = [];
+  }
+
+  /**
+   * After `frame-length`: goes on behind that frame, of which nothing is kept as it comes.
+   *
+   * @returns false where its header says more than `bytesMax`, or is none.
+   */
+  passOver(bytesMax: number): boolean {
+    const header = this.#headerHeld === 0 ? this.#chunk : this.#header;
+    const length = readLength(header);
+    if (length < 0 || length > bytesMax) return false;
+    if (this.#headerHeld === 0) this.#drop(frameHeaderBytes);
+    this.#headerHeld = 0;
+    this.#unwanted = length;
+    return true;
   }
 
   /** Nothing more will be read. */
@@ -166,6 +185,12 @@ export class FrameReader {
     }
   }
 
+  #dropUnwanted(): void {
+    const count = Math.min(this.#unwanted, this.#chunk.length);
+    this.#unwanted -= count;
+    this.#drop(count);
+  }
+
   /** An empty view would keep the whole chunk alive. */
   #drop(count: number): void {
     this.#chunk = count === this.#chunk.length ? nothing : this.#chunk.subarray(count);
@@ -175,7 +200,8 @@ export class FrameReader {
     const length = readLength(header);
     if (length < 0 || length > this.#frameBytesMax) {
       const limit = `0 to ${this.#frameBytesMax}`;
-      throw new ProtocolError("frame-length", `a frame of ${length} bytes, allowed are ${limit}`);
+      const text = `a frame of ${length} bytes, allowed are ${limit}`;
+      throw new ProtocolError("frame-length", text, { limit: "frameBytesMax" });
     }
     return length;
   }

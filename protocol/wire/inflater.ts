@@ -81,7 +81,7 @@ export class Inflater {
       }
       if (status !== Z_OK && status !== Z_BUF_ERROR) throw fault(stream.msg);
       if (stream.next_out === until && until < this.#lengthMax) return false;
-      if (status === Z_BUF_ERROR && stream.avail_in > 0) throw fault("the result is too long");
+      if (status === Z_BUF_ERROR && stream.avail_in > 0) throw tooLong();
       if (status === Z_BUF_ERROR && isLast) throw fault("the stream ends too early");
       this.#countBlock();
     }
@@ -110,6 +110,11 @@ export class Inflater {
     this.#pieces = [];
     this.#stream.input = nothing;
   }
+}
+
+function tooLong(): ProtocolError {
+  const limit = "messageBytesMax";
+  return new ProtocolError("frame-inflate", "cannot inflate: the result is too long", { limit });
 }
 
 function fault(why: string): ProtocolError {

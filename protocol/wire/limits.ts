@@ -21,6 +21,12 @@ export const messageBytesMax = 2 * commandBytesMax + 4 * 1024 * 1024;
  */
 export const frameBytesMax = 2 * commandBytesMax;
 
+/** The same of a frame that we send: a member may take, and forward, commands of three times the usual size. */
+export const sentFrameBytesMax = 3 * frameBytesMax;
+
+/** A frame that is longer than it may be is passed over where it is a leader's. Beyond this it is taken for none at all. */
+export const passedOverBytesMax = 512 * 1024 * 1024;
+
 /** A frame up to this size is opened at once. Batches of entries are smaller. */
 export const smallFrameBytesMax = 128 * 1024;
 
@@ -60,8 +66,11 @@ export const hotEntriesMax = 2 * 1024;
 /** Strs in a message are names and addresses; whatever is long is bytes. */
 const messageStrBytesMax = 64 * 1024;
 
-/** Memory for decoding a message: a large command's bytes, and the worst batch takes half of that. */
-const decodedBytesMax = commandBytesMax + 8 * 1024 * 1024;
+/** What the worst batch of small entries takes when it is decoded, and as much again. */
+const decodedBatchBytesMax = 8 * 1024 * 1024;
+
+/** Memory for decoding a message: a large command's bytes, and a batch's. */
+const decodedBytesMax = commandBytesMax + decodedBatchBytesMax;
 
 /**
  * What decoding a member's message may cost: the worst batch has eleven opcodes and three memo
@@ -74,6 +83,30 @@ export const messagePickleLimits: Partial<PickleLimits> = {
   allocatedBytesMax: decodedBytesMax,
   expandedBytesMax: decodedBytesMax,
 };
+
+/** What a member's message may have; of others the constants above are what holds. */
+export interface MemberMessageLimits {
+  readonly frameBytesMax: number;
+  readonly messageBytesMax: number;
+  readonly pickle: Partial<PickleLimits>;
+}
+
+/**
+ * Upstream sends a large entry in pieces where it comes first. Behind small ones it stands with them in one message
+ * (`SyncObj.__getEntries` goes on until a batch is full, and takes the entry that fills it). So whoever takes entries
+ * of a size has to take messages of it, by the same rules as above.
+ *
+ * @param entryBytesMax Bytes of the largest command of an entry, `commandBytesMax` at least.
+ */
+export function memberMessageLimits(entryBytesMax: number): MemberMessageLimits {
+  const more = entryBytesMax - commandBytesMax;
+  const decoded = entryBytesMax + decodedBatchBytesMax;
+  return {
+    frameBytesMax: frameBytesMax + 2 * more,
+    messageBytesMax: messageBytesMax + 2 * more,
+    pickle: { ...messagePickleLimits, allocatedBytesMax: decoded, expandedBytesMax: decoded },
+  };
+}
 
 /** The same for an observer, which anybody can be: it sends single commands, some 20 opcodes each. */
 export const observerPickleLimits: Partial<PickleLimits> = {

@@ -106,12 +106,12 @@ export function* openLarge(
     timestampSec = token.timestampSec;
   }
   let { scratch } = allowance;
-  let bytes = scratch.claim();
+  let bytes = scratch.claim(allowance.messageBytesMax);
   while (bytes === null) {
     if (mayWait) yield "waiting";
     // Whoever cannot wait has few large messages.
     else scratch = new Scratch(allowance.messageBytesMax);
-    bytes = scratch.claim();
+    bytes = scratch.claim(allowance.messageBytesMax);
   }
   try {
     const { inflater } = scratch;

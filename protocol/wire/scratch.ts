@@ -6,21 +6,29 @@ import { messageBytesMax, smallMessageBytesMax } from "./limits.js";
  * however many connections there are, and nothing of a decoded message refers to it.
  */
 export class Scratch {
-  readonly bytesMax: number;
   readonly inflater = new Inflater();
+  #bytesMax: number;
   #bytes: Uint8Array<ArrayBuffer> | null = null;
   #isClaimed = false;
 
   constructor(bytesMax: number) {
-    this.bytesMax = bytesMax;
+    this.#bytesMax = bytesMax;
   }
 
-  /** The memory, which is the caller's alone until it is released; null while somebody has it. */
-  claim(): Uint8Array<ArrayBuffer> | null {
+  /**
+   * The memory, which is the caller's alone until it is released; null while somebody has it.
+   *
+   * @param bytesMin So much at least: of several members in a process one may take larger messages.
+   */
+  claim(bytesMin = 0): Uint8Array<ArrayBuffer> | null {
     if (this.#isClaimed) return null;
     this.#isClaimed = true;
+    if (bytesMin > this.#bytesMax) {
+      this.#bytesMax = bytesMin;
+      this.#bytes = null;
+    }
     // The system provides a page of it only when it is written to.
-    this.#bytes ??= new Uint8Array(this.bytesMax);
+    this.#bytes ??= new Uint8Array(this.#bytesMax);
     return this.#bytes;
   }
 

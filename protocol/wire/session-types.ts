@@ -62,6 +62,8 @@ export interface SessionOptions {
   readonly random: (bytes: number) => Uint8Array;
   /** A clock in seconds that never goes back, for the tokens' timestamps. */
   readonly monotonicSec: () => number;
+  /** Bytes of the largest command that a member's entries may have; `commandBytesMax` where absent. */
+  readonly entryBytesMax?: number;
 }
 
 /** What came of some bytes. */

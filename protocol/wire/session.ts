@@ -6,14 +6,16 @@ import { type FernetKey, fernetIvBytes, sealToken } from "./fernet.js";
 import { encodeFrame, FrameReader } from "./frame.js";
 import {
   addressCharsMax,
+  commandBytesMax,
   frameBytesMax,
   handshakeFrameBytesMax,
   handshakeMessageBytesMax,
   handshakePickleLimits,
   hotEntriesMax,
+  memberMessageLimits,
   messageBytesMax,
-  messagePickleLimits,
   observerPickleLimits,
+  passedOverBytesMax,
   randomKeyBytes,
   randomKeyBytesMax,
   replyFrameBytesMax,
@@ -67,15 +69,9 @@ const handshakeAllowance: Allowance = {
   scratch: strangersScratch,
 };
 
-const messageAllowance: Allowance = {
+const observerAllowance: Allowance = {
   frameBytesMax,
   messageBytesMax,
-  pickleLimits: messagePickleLimits,
-  scratch: membersScratch,
-};
-
-const observerAllowance: Allowance = {
-  ...messageAllowance,
   pickleLimits: observerPickleLimits,
   scratch: strangersScratch,
 };
@@ -100,6 +96,7 @@ export class Session {
   readonly #key: FernetKey | null;
   readonly #random: (bytes: number) => Uint8Array;
   readonly #monotonicSec: () => number;
+  readonly #memberAllowance: Allowance;
   readonly #reader = new FrameReader(handshakeAllowance);
   #phase: Phase = "new";
   #allowance = handshakeAllowance;
@@ -120,6 +117,7 @@ export class Session {
     this.#key = options.key;
     this.#random = options.random;
     this.#monotonicSec = options.monotonicSec;
+    this.#memberAllowance = memberAllowance(options.entryBytesMax ?? commandBytesMax);
   }
 
   /** Whether `encode` may be used: the peer is identified, or will take us as we introduced us. */
@@ -183,6 +181,20 @@ export class Session {
   /** Bytes received that no frame has come of yet. */
   get bufferedBytes(): number {
     return this.#reader.bufferedBytes;
+  }
+
+  /**
+   * After a fault: whether it was that a member's message is larger than it may be, and what follows can be read. If so
+   * the session goes on behind that message, of which nothing is kept; it need not have been authentic.
+   */
+  passOver(): boolean {
+    const error = this.#failure;
+    if (this.#allowance !== this.#memberAllowance || !isTooLarge(error)) return false;
+    if (error.code === "frame-length" && !this.#reader.passOver(passedOverBytesMax)) return false;
+    this.#reader.release();
+    this.#opening = null;
+    this.#failure = null;
+    return true;
   }
 
   /** Gives back what is held of a frame that will not be finished. */
@@ -344,6 +356,7 @@ export class Session {
     this.#enter("messages");
     if (value !== observerHello) return { kind: "member", address: value };
     this.#allowance = observerAllowance;
+    this.#reader.setFrameBytesMax(observerAllowance.frameBytesMax);
     // It has no entries to send.
     this.#expected = { key: this.#receiveKey, entriesMax: 0 };
     return { kind: "observer" };
@@ -351,12 +364,28 @@ export class Session {
 
   #enter(phase: "messages" | "replies"): void {
     this.#phase = phase;
-    this.#allowance = phase === "replies" ? replyAllowance : messageAllowance;
+    this.#allowance = phase === "replies" ? replyAllowance : this.#memberAllowance;
     this.#reader.setFrameBytesMax(this.#allowance.frameBytesMax);
     if (phase === "messages") {
       this.#expected = { key: this.#receiveKey, entriesMax: hotEntriesMax };
     }
   }
+}
+
+function memberAllowance(entryBytesMax: number): Allowance {
+  const { pickle, ...bytes } = memberMessageLimits(entryBytesMax);
+  return { ...bytes, pickleLimits: pickle, scratch: membersScratch };
+}
+
+/** The limits that a message with one large entry comes to. */
+const sizeLimits: ReadonlySet<string | undefined> = new Set([
+  "frameBytesMax",
+  "messageBytesMax",
+  "allocatedBytesMax",
+]);
+
+function isTooLarge(error: unknown): error is ProtocolError {
+  return error instanceof ProtocolError && sizeLimits.has(error.limit);
 }
 
 function messageEvent(value: PyValue): SessionEvent {

@@ -31,7 +31,10 @@ import { Unfinished } from "./unfinished.js";
  */
 export interface ConnectionHandler {
   event(connection: Connection, event: SessionEvent): void;
+  /** The connection is cut. */
   fault(connection: Connection, error: ProtocolError): void;
+  /** A message was larger than is read here. @returns whether the connection goes on without it. */
+  passesOver?(connection: Connection): boolean;
   drained(connection: Connection): void;
   closed(connection: Connection, reason: CloseReason): void;
 }
@@ -56,6 +59,8 @@ export interface ConnectionOptions {
   /** The same of what waits to be sent. */
   readonly sendBudget: ByteBudget | null;
 }
+
+const nothingCame: SessionStep = { events: [], output: new Uint8Array(0) };
 
 /** One socket and its session: bytes to events in fair portions, messages to bytes in one write. */
 export class Connection implements ByteHolder, TurnTaker {
@@ -397,6 +402,7 @@ export class Connection implements ByteHolder, TurnTaker {
       if (!(error instanceof ProtocolError)) {
         throw error;
       }
+      if (this.session.passOver() && this.handler.passesOver?.(this) === true) return nothingCame;
       this.handler.fault(this, error);
       this.close("protocol", `${error.code}: ${error.message}`);
       return null;

@@ -13,6 +13,8 @@ export interface LinkOwner {
   linkMessage(link: Link, message: PeerMessage): void;
   linkHello(link: Link, hello: QuorateHello): void;
   linkUnknownMessage(link: Link, name: string): void;
+  /** A message of the member is larger than is read here. @returns whether to go on without it. */
+  linkTooLarge(link: Link): boolean;
   linkDrained(link: Link): void;
   linkUp(link: Link): void;
   /** @param connection The one that stood for it. */
@@ -140,6 +142,12 @@ export class Link implements ConnectionHandler {
       default:
         this.#owner.linkMessage(this, event.message);
     }
+  }
+
+  passesOver(_connection: Connection): boolean {
+    if (this.kind !== "member" || !this.#owner.linkTooLarge(this)) return false;
+    this.#awaitingSince = null;
+    return true;
   }
 
   fault(connection: Connection, error: ProtocolError): void {

@@ -37,6 +37,12 @@ export interface NetworkEvents {
   observerDisconnected(id: string): void;
   /** `from` is a member's address or an observer's id. Hello, ping and pong do not come here. */
   message(from: string, message: PeerMessage): void;
+  /**
+   * A member has sent a message larger than `entryBytesMax` allows for, and it could not be read.
+   *
+   * @returns whether to pass over it. Otherwise, as where this is absent, its link is cut.
+   */
+  messageTooLarge?(from: string): boolean;
   utility(request: UtilityRequest, reply: (value: PyValue) => void): void;
   /** Everything that waited for this receiver is with the kernel now. */
   drained(to: string): void;
@@ -64,6 +70,8 @@ export interface NetworkOptions {
   readonly logger: Logger;
   readonly events: NetworkEvents;
   readonly limits?: Partial<NetworkLimits>;
+  /** Bytes of the largest command in an entry that members may send; 8 MiB unless given. */
+  readonly entryBytesMax?: number;
   /** Told to Quorate peers in our hello. */
   readonly softwareVersion?: string;
   readonly resolver?: Resolver;

@@ -237,6 +237,12 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     this.#options.logger.debug("message of an unknown type ignored", { from: link.id, type: name });
   }
 
+  linkTooLarge(link: Link): boolean {
+    if (!this.isRunning || this.#options.events.messageTooLarge?.(link.id) !== true) return false;
+    this.counters.add("messages_passed_over");
+    return true;
+  }
+
   linkDrained(link: Link): void {
     if (this.isRunning) {
       this.#options.events.drained(link.id);
@@ -245,6 +251,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
 
   #open(socket: Socket, handler: ConnectionHandler, role: SessionRole): Connection {
     const isStranger = role.kind === "listener";
+    const { entryBytesMax } = this.#options;
     const connection = new Connection({
       socket,
       handler,
@@ -253,6 +260,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
         key: this.key,
         random: randomBytes,
         monotonicSec: () => performance.now() / 1_000,
+        ...(entryBytesMax === undefined ? {} : { entryBytesMax }),
       }),
       dialed: !isStranger,
       now: () => this.#now(),

@@ -24,12 +24,13 @@ export function memberNetwork(
   environment: Environment,
   to: NetworkReceivers,
 ): MemberNetwork {
-  const { selfAddr, bindAddr, password, timeouts } = config;
+  const { selfAddr, bindAddr, password, timeouts, entryBytesMax } = config;
   return environment.network({
     selfAddr,
     bindAddr,
     password,
     timeouts,
+    entryBytesMax,
     logger,
     softwareVersion: quorateVersion,
     events: {
@@ -55,6 +56,13 @@ export function memberNetwork(
           to.proposals().receive(from, message.command, message.requestId);
         } else if (message.type === "apply_command_response") to.proposals().replied(from, message);
         else to.runtime().submit({ kind: "message", from, message });
+      },
+      messageTooLarge: (from) => {
+        const { role, leader } = to.runtime().state;
+        // Only whoever leads sends entries again and again; who that is may not be known yet.
+        if (role === "leader" || (leader !== null && leader !== from)) return false;
+        to.runtime().submit({ kind: "message-too-large", from });
+        return true;
       },
       utility: (request, reply) => to.utility().answer(request, reply),
       drained: () => {},

@@ -8,7 +8,7 @@ import {
 } from "./campaign.js";
 import { advanceLeaderCommit } from "./commit.js";
 import { beginLook, onLookStatus } from "./first-look.js";
-import { onFromLeader } from "./follower.js";
+import { onFromLeader, onMessageTooLarge } from "./follower.js";
 import { needsCandidateGuard } from "./guards/candidate-guard.js";
 import { inquestTick, onInquestAnswer } from "./inquest.js";
 import { leaderTick } from "./leader.js";
@@ -139,6 +139,9 @@ export class RaftCore {
       case "snapshot-refused":
         onSnapshotRefused(state, input);
         break;
+      case "message-too-large":
+        onMessageTooLarge(state, input.from);
+        break;
       case "transfer":
         onTransfer(state, input.target, input.id);
         break;
@@ -146,13 +149,17 @@ export class RaftCore {
         state.membership.welcome(input.members);
         break;
       case "disk":
-        state.diskUsable = input.usable;
-        if (!input.usable && state.role !== "follower") giveUp(state);
+        this.onDisk(input.usable);
         break;
       case "held-back":
         this.onHeldBack(input.isHeldBack);
         break;
     }
+  }
+
+  private onDisk(usable: boolean): void {
+    this.state.diskUsable = usable;
+    if (!usable && this.state.role !== "follower") giveUp(this.state);
   }
 
   private tick(): void {

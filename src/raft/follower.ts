@@ -41,6 +41,20 @@ export function onFromLeader(state: RaftState, from: string, message: FromLeader
   }
 }
 
+/**
+ * The leader's message could not be read, it is so large. Of a PySyncObj leader's only one with a large entry is:
+ * that stands with small ones before it, which it sends no other way, and so there are none of these either.
+ */
+export function onMessageTooLarge(state: RaftState, from: string): void {
+  // Who leads is known with its next heartbeat. What that asks for comes again, and is met here then.
+  if (state.role !== "follower" || state.leader !== from) return;
+  state.leaderHeardMs = state.nowMs;
+  if (!state.transferringToSelf) state.resetElectionDeadline();
+  const next = state.log.lastIndex + 1;
+  refuseTooLarge(state, from, next, true);
+  answer(state, from, { next, reset: false, success: false });
+}
+
 /** The checks that come before the content: term, and who leads it. */
 function acceptLeader(state: RaftState, from: string, message: FromLeader): boolean {
   const { term } = message;

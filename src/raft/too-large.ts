@@ -17,21 +17,28 @@ export interface Refused {
   readonly bytesMax: number;
   /** What of a dump is beyond a bound that no setting moves; null: it is too much in all. */
   readonly fixed?: string | null;
+  /** Of an entry: it stands behind others, in one message with them, and `index` is the first of these. */
+  readonly isBehind?: boolean;
   /** When its leader is told again where our log ends. */
   readonly dueMs: number;
   /** It has been told, and what it sends now is taken. */
   readonly isAsked: boolean;
 }
 
-type RefusedPart = Pick<Refused, "what" | "leader" | "index" | "bytesMax" | "fixed">;
+type RefusedPart = Pick<Refused, "what" | "leader" | "index" | "bytesMax" | "fixed" | "isBehind">;
 type RefusedDump = Extract<Input, { kind: "snapshot-refused" }>;
 
 /**
  * An entry of a leader's log that is larger than this member takes: without it there is none of what comes
  * behind, until the leader sends a dump. The member stays where it is, and says so.
  */
-export function refuseTooLarge(state: RaftState, leader: string, index: number): void {
-  refuse(state, { what: "entry", leader, index, bytesMax: state.entryBytesMax });
+export function refuseTooLarge(
+  state: RaftState,
+  leader: string,
+  index: number,
+  isBehind = false,
+): void {
+  refuse(state, { what: "entry", leader, index, bytesMax: state.entryBytesMax, isBehind });
 }
 
 /** A leader's dump holds more than this member takes. It stays where it is, and says so. */
@@ -92,7 +99,8 @@ export function refusedCode(what: RefusedKind): string {
 }
 
 /** For the log, and for whoever asks how the member is. */
-export function tooLargeText({ what, leader, index, bytesMax, fixed }: RefusedPart): string {
+export function tooLargeText(refused: RefusedPart): string {
+  const { what, leader, index, bytesMax, fixed, isBehind = false } = refused;
   if (what === "dump") {
     const stays = `it stays as it is, without entry ${index} and what follows, and nothing is lost`;
     if (typeof fixed === "string") {
@@ -121,8 +129,11 @@ export function tooLargeText({ what, leader, index, bytesMax, fixed }: RefusedPa
       "look here and in the log why none was (dump-failed), and make room for one"
     );
   }
+  const which = isBehind
+    ? `an entry of ${leader}, sent together with those from ${index} on,`
+    : `entry ${index} of ${leader}`;
   return (
-    `entry ${index} of ${leader} is larger than the ${bytesMax} bytes that this member takes: it ` +
+    `${which} is larger than the ${bytesMax} bytes that this member takes: it ` +
     "stays behind, and nothing is lost. Raise quorate.max_entry_bytes and restart it; or wait until " +
     `${leader} has compacted its log and sends a dump`
   );

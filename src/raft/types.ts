@@ -137,6 +137,8 @@ export type Input =
       readonly term: number;
       readonly summary: SnapshotSummary;
     }
+  /** A member has sent more in one message than this one reads; whoever leads is meant. */
+  | { readonly kind: "message-too-large"; readonly from: string }
   /** A leader's dump is given up: it holds more than the member takes. */
   | {
       readonly kind: "snapshot-refused";

@@ -15,6 +15,7 @@ const noLinks: LinkOwner = {
   linkMessage: unexpected,
   linkHello: unexpected,
   linkUnknownMessage: unexpected,
+  linkTooLarge: unexpected,
   linkDrained: unexpected,
   linkUp: unexpected,
   linkDown: unexpected,

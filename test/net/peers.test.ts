@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { deriveFernetKey } from "../../protocol/wire/fernet.js";
+import { commandBytesMax, frameBytesMax } from "../../protocol/wire/limits.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { strangersScratch } from "../../protocol/wire/scratch.js";
 import { freeAddress, startNetwork, startPair, until } from "./support/networks.js";
@@ -22,6 +23,48 @@ test("a vanilla peer is pinged, answers nothing, and stays", async (t) => {
   await until(() => peer.types().filter((type) => type === "quorate_ping").length > 8, "pings");
   assert.equal(peer.types()[0], "quorate_hello");
   assert.deepEqual(node.happened, [`up ${dialler}`]);
+});
+
+for (const passesOver of [true, false]) {
+  const what = passesOver ? "goes on where it is to be passed over" : "ends else";
+  test(`the link over which a message came that is too large ${what}`, async (t) => {
+    const address = await freeAddress("127.0.0.31");
+    const node = await startNetwork(t, { address, passesOver });
+    node.network.setPeers([dialler]);
+    const peer = await barePeer(t, address, dialler);
+    const observer = await barePeer(t, address, "readonly");
+    const tooLong = Buffer.alloc(4 + frameBytesMax + 1);
+    tooLong.writeInt32LE(frameBytesMax + 1);
+    // Where they cut it off they have not read all of it.
+    observer.raw.socket.write(tooLong);
+    await until(() => observer.raw.closed, "an observer's link ends in any case");
+    peer.raw.socket.write(tooLong);
+    if (passesOver) peer.send(vote);
+    await until(() => (passesOver ? node.messages.length === 1 : peer.raw.closed), "the next one");
+    const happened = node.happened.filter((line) => !/^(drained|observer)/.test(line));
+    assert.deepEqual(happened.slice(0, 2), [`up ${dialler}`, `large ${dialler}`]);
+    const { messages_passed_over: passed, "fault_frame-length": faults } = node.network.counters();
+    if (passesOver) {
+      assert.deepEqual(happened.slice(2), []);
+      assert.deepEqual([passed, faults], [1, 1]);
+      assert.equal(node.logged.length, 1, "of the observer");
+    } else {
+      assert.match(happened[2] ?? "", new RegExp(`^down ${dialler} protocol: frame-length`));
+      assert.deepEqual([passed, faults], [undefined, 2]);
+    }
+  });
+}
+
+test("a member's messages may be as large as the largest entry makes them", async (t) => {
+  const address = await freeAddress("127.0.0.31");
+  const entryBytesMax = 2 * commandBytesMax;
+  const node = await startNetwork(t, { address, entryBytesMax });
+  node.network.setPeers([dialler]);
+  const peer = await barePeer(t, address, dialler);
+  const entry = { index: 2, term: 1, command: Buffer.alloc(entryBytesMax, "x") };
+  const message = { type: "append_entries", term: 1, commitIndex: 1, prevLogIdx: 1 } as const;
+  peer.send({ ...message, prevLogTerm: 1, entries: [entry] });
+  await until(() => node.messages.length === 1, "it is taken", 30_000);
 });
 
 test("an observer is pinged as well, gets a hello only for its own, and its messages arrive", async (t) => {

@@ -64,6 +64,49 @@ test("a larger one is not, nothing of it is kept, and it is told once", () => {
   assert.equal(told(solo), 1);
 });
 
+const unread = { kind: "message-too-large", from: "b:1" } as const;
+
+test("a leader's message that is too large to be read is told of once, and waited out", () => {
+  const solo = new Solo();
+  solo.receive("b:1", appendFrom(1, [1, 0]));
+  answers(solo);
+  const refused = { type: "next_node_idx", nextNodeIdx: 2, reset: false, success: false } as const;
+  for (let times = 0; times < 2; times += 1) {
+    solo.step(unread);
+    assert.deepEqual(answers(solo), [refused]);
+  }
+  assert.match(tooLargeText(solo.state.tooLarge ?? assert.fail()), /^an entry of b:1, .* 2 on, is/);
+  // It goes on behind the entry, and is not asked for the same again before it is time.
+  assert.deepEqual(heartbeat(solo, 1), refused);
+  solo.nowMs += raftLimits.tooLargeRetryMs;
+  assert.deepEqual(heartbeat(solo, 1), { ...refused, reset: true });
+  solo.step(unread);
+  assert.deepEqual(answers(solo), [refused]);
+  assert.deepEqual(heartbeat(solo, 1), refused);
+  assert.equal(told(solo), 1);
+  assert.deepEqual([solo.state.role, solo.state.leader], ["follower", "b:1"]);
+});
+
+test("as a heartbeat it keeps a follower from campaigning", () => {
+  const solo = new Solo();
+  solo.receive("b:1", appendFrom(1, [1, 0]));
+  solo.nowMs += 300;
+  const before = solo.state.electionDeadlineMs;
+  solo.step(unread);
+  assert.equal(solo.state.leaderHeardMs, solo.nowMs);
+  assert.notEqual(solo.state.electionDeadlineMs, before);
+});
+
+test("of somebody else, and before it is known who leads, it is no entry of the leader", () => {
+  const solo = new Solo();
+  solo.step(unread);
+  solo.receive("c:1", appendFrom(1, [1, 0]));
+  solo.step(unread);
+  assert.equal(solo.state.tooLarge, null);
+  assert.equal(told(solo), 0);
+  assert.deepEqual(answers(solo), []);
+});
+
 test("one that comes in a message with others is not either", () => {
   const solo = new Solo();
   const command = new Uint8Array(raftLimits.entryBytesMax + 1);

@@ -14,7 +14,7 @@ import type { Resolver } from "../../../src/net/resolver.js";
 export interface Recorded {
   readonly address: string;
   readonly network: Network;
-  /** `up a`, `down a reason`, `hello a`, `observer o`, `observer-gone o`, `drained a`. */
+  /** `up a`, `down a reason`, `hello a`, `observer o`, `observer-gone o`, `large a`, `drained a`. */
   readonly happened: string[];
   readonly messages: { readonly from: string; readonly message: PeerMessage }[];
   readonly logged: { readonly message: string; readonly fields: LogFields | undefined }[];
@@ -25,6 +25,9 @@ export interface Given {
   readonly address: string | null;
   readonly password?: string;
   readonly limits?: Partial<NetworkLimits>;
+  /** Whether a member's message that is too large is passed over; its answer, and `large a` among what happened. */
+  readonly passesOver?: boolean;
+  readonly entryBytesMax?: number;
   readonly timeouts?: Partial<NetworkOptions["timeouts"]>;
   readonly bindAddr?: string;
   readonly resolver?: Resolver;
@@ -50,6 +53,7 @@ export async function startNetwork(t: TestContext, given: Given): Promise<Record
     password: given.password ?? null,
     timeouts: { ...quickTimeouts, ...given.timeouts },
     limits: given.limits ?? {},
+    ...(given.entryBytesMax === undefined ? {} : { entryBytesMax: given.entryBytesMax }),
     logger: { error: log, warn: log, info: log, debug() {} },
     events: {
       peerConnected: (address) => void happened.push(`up ${address}`),
@@ -58,6 +62,10 @@ export async function startNetwork(t: TestContext, given: Given): Promise<Record
       observerConnected: (id) => void happened.push(`observer ${id}`),
       observerDisconnected: (id) => void happened.push(`observer-gone ${id}`),
       message: (from, message) => void messages.push({ from, message }),
+      messageTooLarge: (from) => {
+        happened.push(`large ${from}`);
+        return given.passesOver ?? false;
+      },
       utility: (request, reply) => recorded.onUtility(request, reply),
       drained: (to) => void happened.push(`drained ${to}`),
     },
