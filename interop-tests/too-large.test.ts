@@ -104,8 +104,10 @@ test("one behind small ones, which a leader sends with them in one message, does
     return degraded.length === 0 && leader !== null;
   });
   await member.stop();
-  for (let n = 0; n < 5; n += 1) assert.notEqual(await writer.set(`/small${n}`, "x"), false);
-  assert.notEqual(await writer.set("/large", "y".repeat(18 * mib)), false);
+  const write = (key: string, value: string) =>
+    eventually(`${key} is written`, () => writer.set(key, value), { timeoutMs });
+  for (let n = 0; n < 5; n += 1) await write(`/small${n}`, "x");
+  await write("/large", "y".repeat(18 * mib));
 
   member = await quorate([]);
   await eventually("it says that it stays behind", () => isDegraded(member), { timeoutMs });
