@@ -323,9 +323,19 @@ export class Connection implements ByteHolder, TurnTaker {
     this.bytesReceived += chunk.length;
     this.#garbage?.add(chunk.length);
     this.#unparsed.push(chunk);
-    if (this.#isWaiting || this.#isHeld) return;
-    if (this.#turns.isFree) this.#parse();
-    else this.#wait();
+    const isBusy = this.#isWaiting || this.#isHeld;
+    if (!isBusy && this.#turns.isFree) {
+      this.#parse();
+      return;
+    }
+    if (!isBusy) this.#wait();
+    // Hundreds of them may wait at once, each with a chunk.
+    this.#budget?.set(this, this.#heldBytes);
+  }
+
+  /** What has come and was no whole message yet, or was not looked at. */
+  get #heldBytes(): number {
+    return this.#unparsed.reduce((sum, { length }) => sum + length, this.session.bufferedBytes);
   }
 
   /** As much as this turn's time allows; the rest after the others had their turn. */
@@ -360,8 +370,7 @@ export class Connection implements ByteHolder, TurnTaker {
     if (!this.isOpen || this.#isHeld) return;
     if (!this.#isWaiting && this.#inputEnd !== null) this.close("ended", this.#inputEnd);
     else if (!this.#isWaiting && this.#socket.isPaused()) this.#socket.resume();
-    const unparsed = this.#unparsed.reduce((sum, { length }) => sum + length, 0);
-    const held = this.session.bufferedBytes + unparsed;
+    const held = this.#heldBytes;
     this.#unfinished.holds(held, this.#now());
     this.#budget?.set(this, held);
   }
