@@ -49,7 +49,7 @@ export const nodeLimits = {
   catchUpLogFactor: 16,
   /** Upstream's logCompactionBatchSize: one piece of a dump on the wire. */
   snapshotChunkBytes: 65_536,
-  /** Bytes of a dump that may wait in a peer's socket: a slow link must not fill the memory. */
+  /** Bytes of a dump that may wait in a peer's socket, or for our disk: neither must fill the memory. */
   snapshotBufferedBytesMax: 1024 * 1024,
   /** Dumps on their way to observers at once, each an open file and what inflates it; the others wait. */
   observerDumpsMax: 4,

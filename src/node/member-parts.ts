@@ -250,6 +250,7 @@ export class MemberParts {
         isObserver: (id) => this.runtime.state.observers.has(id),
         send: (to, message) => this.runtime.send(to, message),
         buffered: (to) => this.network.buffered(to),
+        held: (to) => this.runtime.dumpBytesHeld(to),
         sent: (to, lastIndex) => this.runtime.submit({ kind: "snapshot-sent", to, lastIndex }),
         notSent: (to) => this.runtime.submit({ kind: "snapshot-not-sent", to }),
       },

@@ -134,6 +134,11 @@ export class Runtime {
     this.#outbox.send([to], message, 0);
   }
 
+  /** Bytes of a dump that wait for the receiver because something before them waits for the disk. */
+  dumpBytesHeld(to: string): number {
+    return this.#outbox.dumpBytesHeld(to);
+  }
+
   linkLost(peer: string): void {
     this.#outbox.forget(peer);
   }

@@ -14,7 +14,10 @@ export interface SnapshotSenderHost {
   leadership(): { term: number; commitIndex: number };
   isObserver(id: string): boolean;
   send(to: string, message: PeerMessage): void;
+  /** Bytes that wait in the receiver's socket. */
   buffered(to: string): number;
+  /** Bytes of the dump that have not come so far: an answer before them waits for the disk. */
+  held(to: string): number;
   sent(to: string, lastIndex: number): void;
   notSent(to: string): void;
 }
@@ -133,7 +136,7 @@ export class SnapshotSender {
   }
 
   #isFull(to: string): boolean {
-    return this.#host.buffered(to) > nodeLimits.snapshotBufferedBytesMax;
+    return this.#host.buffered(to) + this.#host.held(to) > nodeLimits.snapshotBufferedBytesMax;
   }
 
   /** The dump on disk where the log goes on after it, a new one otherwise; null where nobody wants it any more. */

@@ -23,3 +23,24 @@ test("what waits for the disk is bounded: a receiver that asks on and on is cut 
   outbox.durable(1);
   assert.deepEqual(sent, ["modest"], "nothing of what waited for the other one comes late");
 });
+
+test("of what waits for a receiver it is known how much of a dump it is", () => {
+  const outbox = new Outbox({ sendMany() {}, cutOff() {} });
+  const piece: PeerMessage = {
+    ...{ type: "install_snapshot", term: 1, commitIndex: 1 },
+    chunk: { data: new Uint8Array(1_000), isFirst: true, isLast: false },
+  };
+  outbox.send(["a", "b"], piece, 0);
+  assert.equal(outbox.dumpBytesHeld("a"), 0, "nothing is before it");
+  outbox.send(["a", "b"], answer(0), 1);
+  for (let n = 0; n < 2; n += 1) outbox.send(["a", "b"], piece, 0);
+  outbox.send(["a"], answer(1), 2);
+  outbox.send(["a"], piece, 0);
+  assert.deepEqual([outbox.dumpBytesHeld("a"), outbox.dumpBytesHeld("b")], [3_000, 2_000]);
+  outbox.durable(1);
+  assert.deepEqual([outbox.dumpBytesHeld("a"), outbox.dumpBytesHeld("b")], [1_000, 0]);
+  outbox.forget("a");
+  assert.equal(outbox.dumpBytesHeld("a"), 0);
+  outbox.send(["a"], piece, 3);
+  assert.equal(outbox.dumpBytesHeld("a"), 1_000);
+});

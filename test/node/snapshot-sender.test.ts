@@ -23,6 +23,8 @@ class Scene {
   readonly notSent: string[] = [];
   /** Who does not read. */
   readonly full = new Set<string>();
+  /** Who has an answer to come that waits for the disk. */
+  readonly waitsForDisk = new Set<string>();
   open = 0;
   mostOpen = 0;
   reads = 0;
@@ -36,6 +38,7 @@ class Scene {
       leadership: () => ({ term: 7, commitIndex: 55 }),
       isObserver: (id) => id.startsWith("observer"),
       buffered: (to) => (this.full.has(to) ? nodeLimits.snapshotBufferedBytesMax + 1 : 0),
+      held: (to) => (this.waitsForDisk.has(to) ? nodeLimits.snapshotBufferedBytesMax + 1 : 0),
       send: (to: string, message: PeerMessage) => {
         if (message.type === "install_snapshot") this.sent.push({ to, message });
       },
@@ -78,6 +81,17 @@ class Scene {
     };
   }
 }
+
+test("nothing more of a dump is read while what was read waits for the disk", async () => {
+  const scene = new Scene();
+  scene.waitsForDisk.add("b:1");
+  scene.sender.start("b:1");
+  await scene.turns(100);
+  assert.deepEqual([scene.reads, scene.sent.length], [1, 0]);
+  scene.waitsForDisk.clear();
+  await scene.turns(1_000, () => scene.served.length > 0);
+  assert.deepEqual(scene.served, ["b:1"]);
+});
 
 test("the commit index comes with the last piece of a dump, and not before", async () => {
   const scene = new Scene();
