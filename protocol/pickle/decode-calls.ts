@@ -51,7 +51,7 @@ function pushNamed(machine: PickleMachine, module: string, name: string): void {
 }
 
 function lookUp(machine: PickleMachine, module: string, name: string): KnownGlobal {
-  const known = findGlobal(module, name);
+  const known = findGlobal(module, name, machine.protocol);
   if (known === undefined) {
     const shown = JSON.stringify(`${module}.${name}`.slice(0, globalNameBytesMax));
     throw machine.fault("pickle-global", `pickle names the global ${shown}`);

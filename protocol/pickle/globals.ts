@@ -47,8 +47,13 @@ const others: readonly [string, string, GlobalRole][] = [
   ["pysyncobj.node", "TCPNode", "instance"],
 ];
 
-/** Python 2 and protocols up to 2 of Python 3 use the first name, the others the second. */
+/** Python 2 and protocols up to 2 of Python 3 write the first name, the others the second. */
 const renamedModules = { builtins: ["__builtin__", "builtins"], registry: ["copy_reg", "copyreg"] };
+/** From this protocol on Python 3 knows the second one only. */
+const renamedProtocol = 3;
+const oldModules: ReadonlySet<string> = new Set(
+  Object.values(renamedModules).flatMap(([old]) => old ?? []),
+);
 
 /** By module, then by name: the whole list of what a pickle may name. */
 const known = new Map<string, Map<string, KnownGlobal>>();
@@ -70,8 +75,17 @@ for (const [module, name, role] of others) {
   add(module, name, new KnownGlobal(`${module}.${name}`, role));
 }
 
-/** The known global of that name, or undefined: then the pickle is refused. */
-export function findGlobal(module: string, name: string): KnownGlobal | undefined {
+/**
+ * The known global of that name, or undefined: then the pickle is refused.
+ *
+ * @param protocol That of the pickle, as far as it was read.
+ */
+export function findGlobal(
+  module: string,
+  name: string,
+  protocol: number,
+): KnownGlobal | undefined {
+  if (protocol >= renamedProtocol && oldModules.has(module)) return undefined;
   return known.get(module)?.get(name);
 }
 

@@ -31,6 +31,8 @@ export class PickleMachine {
   /** Where the current opcode stands: the offset of every fault. */
   opcodeAt = 0;
   ops = 0;
+  /** What the last PROTO said. */
+  protocol = 0;
   finished = false;
 
   /** Values below `top`; what stands above is stale. */

@@ -12,6 +12,7 @@ function proto(machine: PickleMachine): void {
   if (version > protocolMax) {
     throw machine.fault("pickle-opcode", `pickle of unknown protocol ${version}`);
   }
+  machine.protocol = version;
 }
 
 /** FRAME: only says how much follows. Python's reader wants all of it to be there, so do we. */

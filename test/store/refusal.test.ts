@@ -94,6 +94,10 @@ describe("refusal", () => {
     for (const line of ["I08", "I010", "I5L", "L08L", "L5L ", "S'\xff'", "S 'a' "]) {
       assert.notEqual(refused(setOfValue("/k", `${line}\n`)), "", line);
     }
+    // Names of Python 2, which Python 3 knows below protocol 3 only.
+    const named = (proto: number) => bytesOf(op.proto, proto, "c__builtin__\nset\n)R");
+    assert.equal(refused(setOfValue("/k", named(2))), "");
+    for (const proto of [3, 4, 5]) assert.match(refused(setOfValue("/k", named(proto))), /global/);
   });
 
   test("a node that vanilla could not take, or whose host it could not look up", () => {

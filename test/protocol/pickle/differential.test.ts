@@ -73,6 +73,9 @@ function weRead(pickle: Uint8Array): string | null {
 
 const byteArray = "\x96\x01\0\0\0\0\0\0\0a";
 const byteArrayCall = "c__builtin__\nbytearray\nC\x01aq\x01\x85R";
+/** A node, made by the module's function of the other module's class. */
+const nodeOf = (proto: string, registry: string, builtins: string): string =>
+  `${proto}c${registry}\n_reconstructor\n(cpysyncobj.node\nTCPNode\nc${builtins}\nobject\nNtR}S'_id'\nI5\nsb.`;
 const bothRead = [
   ..."I00 I01 I+1 I0 I000 I-0 I-00 I+5 I5 L5 L5L L00L L-7L S'a' S\"a'\" Fnan F-inf V\\u00e9".split(
     " ",
@@ -82,10 +85,22 @@ bothRead.push(
   // A bytearray is a value, and bytes of one are a key.
   `}U\x01k${byteArray}s.`,
   `}c__builtin__\nbytes\n${byteArray}\x85RNs.`,
+  // The last protocol counts, and the names of Python 3 are known to all of them.
+  ...["\x80\x02", "\x80\x04\x80\x02", ""].map((proto) => `${proto}c__builtin__\nset\n)R.`),
+  ...["\x80\x02", "\x80\x03", "\x80\x05", ""].map((proto) => `${proto}cbuiltins\nset\n)R.`),
+  nodeOf("\x80\x02", "copy_reg", "__builtin__"),
+  nodeOf("\x80\x03", "copyreg", "builtins"),
+  "\x80\x02\x8c\x0b__builtin__\x8c\x03set\x93)R.",
   // The bytes that a bytearray was made of, by the memo.
   `${byteArrayCall}0}h\x01Ns.`,
 );
 const bothRefuse = [
+  // Python 3 knows its predecessor's names below protocol 3 only.
+  ...["\x80\x03", "\x80\x02\x80\x04", "\x80\x05"].map((proto) => `${proto}c__builtin__\nset\n)R.`),
+  ...["set", "frozenset", "bytes", "bytearray"].map((name) => `\x80\x03c__builtin__\n${name}\n)R.`),
+  nodeOf("\x80\x03", "copy_reg", "builtins"),
+  nodeOf("\x80\x03", "copyreg", "__builtin__"),
+  "\x80\x04\x8c\x0b__builtin__\x8c\x03set\x93)R.",
   ...[byteArray, byteArrayCall, "c__builtin__\nbytearray\n)R", `${byteArray}\x85`].flatMap(
     (key) => [`}${key}Ns.`, `\x8f(${key}\x90.`, `(${key}\x91.`],
   ),
