@@ -10,7 +10,8 @@ export class MemoPlaces {
   next: number;
   readonly #first: number;
   readonly #chunks: Uint32Array[] = [];
-  readonly #texts = new Map<number, string>();
+  /** By their places with a letter before: V8 hashes numbers without a seed, and whoever made the dump chooses them. */
+  readonly #texts = new Map<string, string>();
 
   constructor(first: number) {
     this.#first = first;
@@ -38,10 +39,11 @@ export class MemoPlaces {
 
   /** The text of a place, made once. */
   text(place: number, make: () => string): string {
-    const known = this.#texts.get(place);
+    const name = `m${place}`;
+    const known = this.#texts.get(name);
     if (known !== undefined) return known;
     const text = make();
-    this.#texts.set(place, text);
+    this.#texts.set(name, text);
     return text;
   }
 }

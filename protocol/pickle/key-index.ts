@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { allocationBytes, keyCharsPerOp, rememberedKeyChars } from "./limits.js";
+import { allocationBytes, keyCharsPerOp, keysIndexedPerOp, rememberedKeyChars } from "./limits.js";
 import { isPlainKey, pyKey } from "./py-key.js";
 import type { PyDict, PySet, PyValue } from "./values.js";
 
@@ -40,6 +40,7 @@ export class KeyIndex {
     const index = this.indexes.get(container);
     if (index !== undefined) return this.lookUp(index, key);
     if (typeof key === "number") return key;
+    this.charge.work(Math.floor(container.size / keysIndexedPerOp));
     const others = [...container.keys()].filter((other) => !isPlainKey(other));
     if (others.length === 0) {
       this.formOf(key);

@@ -20,6 +20,8 @@ export interface PickleLimits {
   readonly keyCharsMax: number;
   /** Values that one opcode makes a container of, or puts into one: a single step of the decoder. */
   readonly itemsPerOpMax: number;
+  /** What one opcode may count for, of what counts as opcodes: a single step of the decoder as well. */
+  readonly opsPerOpMax: number;
   /** Values of one container. It moves all that it holds in one step when it grows. */
   readonly containerItemsMax: number;
   /** Values that wait for the opcode that takes them, and marks. Looked at between two slices. */
@@ -48,6 +50,7 @@ export const pickleMessageLimits: PickleLimits = {
   keyCharsMax: 65_536,
   // Bounded by the opcodes already.
   itemsPerOpMax: 16 * mib,
+  opsPerOpMax: 1024 * mib,
   // V8 holds no Map of 16 Mi items.
   containerItemsMax: 16 * mib - 1,
   stackValuesMax: 32 * mib,
@@ -93,6 +96,8 @@ export const pickleDumpLimits: PickleLimits = {
 export const pickleReceivedDumpLimits: PickleLimits = {
   ...pickleDumpLimits,
   itemsPerOpMax: 64 * 1024,
+  // Some 25 ms. A set of 4,096 ints, and Python's thousand for a dict of 8,000; commands of ours make none of a thousand.
+  opsPerOpMax: 256 * 1024,
   // Some 50 ms of decoding; bytes take two of them a byte.
   stringBytesMax: 48 * mib,
   strBytesMax: 32 * mib,
@@ -138,8 +143,21 @@ export const digitsSquaredPerOp = 32 * 1024;
 export const escapedCharsPerOp = 32;
 export const surrogatesPerOp = 4;
 
-/** Ints that may all have one hash in V8: a key is compared with so many in the time of an opcode. */
-export const comparedIntsPerOp = 32;
+/**
+ * Ints that may all have one hash in V8, which hashes them without a seed (and of those beyond 64 bits nothing but
+ * the last 64): a key is compared with so many in the time of an opcode.
+ */
+const comparedNumbersPerOp = 32;
+const comparedBigintsPerOp = 8;
+
+/** Opcodes that a key counts for where `others` stand in its container: each of them may have its hash. */
+export function comparisonOps(key: unknown, others: number): number {
+  if (typeof key === "number") return Math.floor(others / comparedNumbersPerOp);
+  return typeof key === "bigint" ? Math.floor(others / comparedBigintsPerOp) : 0;
+}
+
+/** Keys of a container that are looked at, for what equals them in Python, in the time of an opcode. */
+export const keysIndexedPerOp = 4;
 
 /** Characters of a composite key, to be compared with others, that take the time of an opcode. */
 export const keyCharsPerOp = 1024;

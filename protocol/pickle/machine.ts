@@ -2,7 +2,7 @@ import { ProtocolError, type ProtocolFault } from "../errors.js";
 import { asBuffer } from "./buffer-slices.js";
 import { KnownGlobal } from "./globals.js";
 import { KeyIndex } from "./key-index.js";
-import { allocationBytes, comparedIntsPerOp, type PickleLimits } from "./limits.js";
+import { allocationBytes, comparisonOps, type PickleLimits } from "./limits.js";
 import { KeyError } from "./py-key.js";
 import {
   CallArguments,
@@ -48,6 +48,9 @@ export class PickleMachine {
   private memoEntries = 0;
   private allocated = 0;
   private expanded = 0;
+  /** The opcode that was charged for last, where it stands, and what it has come to. */
+  private chargedAt = -1;
+  private charged = 0;
   /** These two are made when first needed: most messages share nothing and have str keys. */
   private shared: SharedValues | null = null;
   private keys: KeyIndex | null = null;
@@ -145,10 +148,24 @@ export class PickleMachine {
     }
   }
 
+  /** What takes as long as so many opcodes is to be charged for before it is done. */
   chargeOps(ops: number): void {
+    this.countOps(ops);
+    if (this.chargedAt !== this.opcodeAt) {
+      this.chargedAt = this.opcodeAt;
+      this.charged = 0;
+    }
+    this.charged += ops;
+    if (this.charged > this.limits.opsPerOpMax) {
+      throw this.fault("pickle-limit", "an opcode that takes too long");
+    }
+  }
+
+  private countOps(ops: number): void {
     this.ops += ops;
-    if (this.ops > this.limits.opsMax)
+    if (this.ops > this.limits.opsMax) {
       throw this.fault("pickle-limit", "pickle of too many opcodes");
+    }
   }
 
   // --- stack
@@ -290,6 +307,7 @@ export class PickleMachine {
     else {
       this.sparseMemo ??= new Map();
       this.checkItems(this.sparseMemo.size + 1);
+      this.chargeOps(comparisonOps(index, this.sparseMemo.size));
       this.sparseMemo.set(index, value);
     }
   }
@@ -301,7 +319,10 @@ export class PickleMachine {
 
   private memoAt(index: number): StackValue | undefined {
     const value = this.memo[index];
-    return value === undefined ? this.sparseMemo?.get(index) : value;
+    if (value !== undefined || this.sparseMemo === null) return value;
+    // Whoever chooses the places can have all of them meet, as with the keys of a container.
+    this.chargeOps(comparisonOps(index, this.sparseMemo.size));
+    return this.sparseMemo.get(index);
   }
 
   recall(index: number): void {
@@ -371,7 +392,7 @@ export class PickleMachine {
    */
   passOver(spent: Spent, depth: number): void {
     this.position = spent.position;
-    this.chargeOps(spent.ops - this.ops);
+    this.countOps(spent.ops - this.ops);
     this.allocate(spent.allocated - this.allocated);
     this.expand(spent.expanded - this.expanded);
     this.memo.length = spent.memo;
@@ -396,7 +417,7 @@ export class PickleMachine {
   setItem(dict: PyDict, key: PyValue, value: PyValue): void {
     if (typeof key === "string") dict.set(key, value);
     else {
-      this.chargeInt(key, dict.size);
+      this.chargeOps(comparisonOps(key, dict.size));
       this.withKeys((keys) => keys.setItem(dict, key, value));
     }
   }
@@ -404,14 +425,9 @@ export class PickleMachine {
   addItem(set: PySet, item: PyValue): void {
     if (typeof item === "string") set.add(item);
     else {
-      this.chargeInt(item, set.size);
+      this.chargeOps(comparisonOps(item, set.size));
       this.withKeys((keys) => keys.addItem(set, item));
     }
-  }
-
-  /** V8's hash of a number is known to everybody: whoever chooses them can have all of them meet. */
-  private chargeInt(key: PyValue, others: number): void {
-    if (typeof key === "number") this.chargeOps(Math.floor(others / comparedIntsPerOp));
   }
 
   private withKeys(action: (keys: KeyIndex) => void): void {

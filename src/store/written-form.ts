@@ -1,6 +1,11 @@
-import { commandOpsMax, comparedIntsPerOp, surrogatesPerOp } from "../../protocol/pickle/limits.js";
+import { commandOpsMax, comparisonOps, surrogatesPerOp } from "../../protocol/pickle/limits.js";
 import { hasLoneSurrogate } from "../../protocol/pickle/text.js";
-import { PyFloat, PySurrogateStr, type PyValue } from "../../protocol/pickle/values.js";
+import {
+  PyFloat,
+  PyFrozenSet,
+  PySurrogateStr,
+  type PyValue,
+} from "../../protocol/pickle/values.js";
 import { callOps, nestingMax } from "./limits.js";
 import { partsOf } from "./weight.js";
 
@@ -35,12 +40,20 @@ function opsOf(value: PyValue, most: number): number {
   if (value instanceof Uint8Array) return bytesOps;
   if (isScalar(value)) return scalarOps(value);
   let ops = containerOps;
-  // As if all were ints, each compared with all before it.
-  if (value instanceof Map || value instanceof Set) ops += value.size ** 2 / comparedIntsPerOp;
+  if (value instanceof Map || value instanceof Set) ops += keyOps(value.keys());
+  else if (value instanceof PyFrozenSet) ops += keyOps(value.items);
   for (const part of partsOf(value)) {
     ops += opsOf(part, most - ops);
     if (ops > most) break;
   }
+  return ops;
+}
+
+/** What its keys come to, each of them compared with those before it. */
+function keyOps(keys: Iterable<PyValue>): number {
+  let ops = 0;
+  let others = 0;
+  for (const key of keys) ops += comparisonOps(key, others++);
   return ops;
 }
 

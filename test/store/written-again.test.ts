@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { checkDumpValues, DumpEncoder, parseDump } from "../../protocol/files/dump-format.js";
-import { encodeExpire } from "../../protocol/log/kv-calls.js";
+import { encodeExpire, encodeStoredSet } from "../../protocol/log/kv-calls.js";
 import { decodePickle, PickleDecoder } from "../../protocol/pickle/decoder.js";
 import { encodePickle } from "../../protocol/pickle/encoder.js";
 import {
@@ -139,7 +139,7 @@ suite("what is applied can be written again", () => {
 
   test("a long list is written a thousand at a time, as a follower may take 65,536 at most", () => {
     const list = Array.from({ length: 70_000 }, () => null);
-    const dict = new Map(list.map((_, n) => [n, null]));
+    const dict = new Map(list.map((_, n) => [`${n}`, null]));
     const value = new Map([["value", new Map<string, typeof list | typeof dict>([["l", list]])]]);
     value.get("value")?.set("d", dict);
     const store = Store.fromDump(new Map([["/k", value]]));
@@ -173,7 +173,11 @@ suite("what is applied can be written again", () => {
         if (!("raised" in store.apply(command, index))) applied += 1;
       }
       assertWrittenAgain(store);
-      for (const [key, value] of store.entries()) encodeExpire(key, value);
+      for (const [key, value] of store.entries()) {
+        const counted = new Store();
+        counted.apply(encodeStoredSet(key, value), 2);
+        assert(encodeExpire(key, value).length <= counted.bytes);
+      }
       const expiring = [...judged.entries()].filter(([, value]) => value.has("expire"));
       assertExpires(Store.fromDump(new Map(expiring)));
     });
