@@ -87,6 +87,16 @@ export function encodeExpire(key: PyValue, valueDict: PyDict): Uint8Array {
   return encodeCall(kvFunction.expire, [key, valueDict], new Map());
 }
 
+/**
+ * `_delete(key, prevIndex=index)`, the whole command: removes the very value that the entry of this index has set,
+ * as `_expire` does, without naming it.
+ *
+ * @param key As stored: nothing makes sure that it is a str.
+ */
+export function encodeDeleteAt(key: PyValue, index: number): Uint8Array {
+  return encodeCall(kvFunction.delete, [key], conditionsDict({ prevIndex: index }));
+}
+
 /** Without keyword arguments upstream leaves the dict away (`replicated` in pysyncobj/syncobj.py). */
 function encodeCall(funcId: number, args: readonly PyValue[], kwargs: PyDict): Uint8Array {
   const call: PyValue[] = [funcId, new PyTuple(args)];

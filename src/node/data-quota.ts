@@ -14,6 +14,8 @@ export interface Held {
   readonly admittedBytes: number;
   /** What all that is under way will take beyond what it counts for in the log. */
   readonly extraBytes: number;
+  /** The largest command that is taken. */
+  readonly entryBytesMax: number;
 }
 
 export interface QuotaRefusal {
@@ -21,6 +23,8 @@ export interface QuotaRefusal {
   /** QUEUE_FULL where there may be room as soon as what is under way is applied: Patroni tries again then. */
   readonly why: "REQUEST_DENIED" | "QUEUE_FULL";
   readonly reason: string;
+  /** It would be refused whatever data there is. */
+  readonly isCommands?: true;
 }
 
 export interface QuotaPass {
@@ -55,6 +59,10 @@ export function judgeQuota(
     isTaken: true,
     extraBytes: Math.max(0, (growth?.weight ?? 0) - entryBytes),
   } as const;
+  if (growth?.expires && growth.weight > held.entryBytesMax) {
+    const reason = beyondCommandText(held.entryBytesMax);
+    return { isTaken: false, why: "REQUEST_DENIED", reason, isCommands: true };
+  }
   if (growth === null || growth.bytes <= 0) return pass;
   if (growth.isNew && !hasKeys) {
     return { isTaken: false, why: "REQUEST_DENIED", reason: keysText() };
@@ -121,6 +129,14 @@ export function fullText(bytes: number, bytesMax: number): string {
   return (
     `the data has come to ${bytes} bytes, at most ${bytesMax} are held (quorate.max_data_bytes): writes are ` +
     "refused that would make it more. Delete what is not needed; or raise the setting on all members, and restart them"
+  );
+}
+
+/** A leader of PySyncObj names all of the value in the command that removes it, which members of ours have to take. */
+function beyondCommandText(entryBytesMax: number): string {
+  return (
+    "a value with a time to live that, with its key, is too large for the command that would remove it, of " +
+    `${entryBytesMax} bytes at most (quorate.max_entry_bytes): store it without one, or less of it`
   );
 }
 

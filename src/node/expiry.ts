@@ -1,4 +1,4 @@
-import { encodeExpire } from "../../protocol/log/kv-calls.js";
+import { encodeDeleteAt, encodeExpire } from "../../protocol/log/kv-calls.js";
 import { pyEquals } from "../../protocol/pickle/py-equal.js";
 import type { PyDict } from "../../protocol/pickle/values.js";
 import type { Clock, Timer } from "../clock.js";
@@ -22,6 +22,13 @@ interface Removal {
   readonly value: PyDict;
   /** What key and value count for. */
   readonly bytes: number;
+}
+
+/** A command that removes a key. */
+interface RemovalCommand {
+  readonly command: Uint8Array;
+  /** It names the whole value, as PySyncObj's does. */
+  readonly isByValue: boolean;
 }
 
 /**
@@ -115,33 +122,54 @@ export class Expiry {
   }
 
   #submit(store: Store, expired: ExpiredKey): void {
-    const { key, value, record } = expired;
+    const { key, value } = expired;
     const submitted = this.#underWay.get(key);
     if (submitted !== undefined && pyEquals(submitted.value, value)) return;
-    const command = this.#commandOf(store, expired);
-    if (command === null) return;
+    const byValue = this.#byValue(expired);
+    const removal = typeof byValue === "string" ? this.#byIndex(expired) : byValue;
+    if (removal === null) this.#leave(store, expired, String(byValue));
+    else this.#send(store, expired, removal);
+  }
+
+  #send(store: Store, expired: ExpiredKey, { command, isByValue }: RemovalCommand): void {
+    const { key, value, record } = expired;
     const removal = { value, bytes: record.weight };
+    this.#underWayBytes += removal.bytes - (this.#underWay.get(key)?.bytes ?? 0);
     this.#underWay.set(key, removal);
-    this.#underWayBytes += removal.bytes - (submitted?.bytes ?? 0);
     this.#host.proposals.submit(command, (outcome) => {
       if (this.#underWay.get(key) === removal) {
         this.#underWay.delete(key);
         this.#underWayBytes -= removal.bytes;
       }
-      // Its value equals nothing (nan), or cannot be named in a command.
-      if (outcome.ok) this.#leave(store, expired, "its value is none that equals itself");
-      else if (outcome.reason === "REQUEST_DENIED") this.#leave(store, expired, outcome.message);
+      if (!outcome.ok && outcome.reason !== "REQUEST_DENIED") return;
+      const isThere = record.timed !== null && store === this.#host.store();
+      // Its value equals nothing (nan), or was too much for a command.
+      const other = isThere && isByValue ? this.#byIndex(expired) : null;
+      if (other !== null) this.#send(store, expired, other);
+      else this.#leave(store, expired, outcome.ok ? "its value equals nothing" : outcome.message);
       // Where removals fail the next look is soon enough.
       if (outcome.ok) this.#lookAgain();
     });
   }
 
-  /** Null where the key cannot be named: it stays, which is better than a leader that ends. */
-  #commandOf(store: Store, expired: ExpiredKey): Uint8Array | null {
+  /** As PySyncObj does it, or why that cannot be: better than a leader that ends. */
+  #byValue({ key, value, record }: ExpiredKey): RemovalCommand | string {
+    // No command with it is larger than what it counts for.
+    if (record.weight > this.#host.state().entryBytesMax) return "it is too large for a command";
     try {
-      return encodeExpire(expired.key, expired.value);
+      return { command: encodeExpire(key, value), isByValue: true };
     } catch (error) {
-      this.#leave(store, expired, error instanceof Error ? error.message : String(error));
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** The same by the entry that has set it, of which there is one; null where the value does not tell. */
+  #byIndex({ key, record }: ExpiredKey): RemovalCommand | null {
+    const index = record.field("index");
+    if (typeof index !== "number" || index <= 0) return null;
+    try {
+      return { command: encodeDeleteAt(key, index), isByValue: false };
+    } catch {
       return null;
     }
   }

@@ -252,6 +252,7 @@ export class Proposals {
       const held = {
         ...{ store, log: state.log, appliedIndex, admittedBytes: tail.bytes },
         extraBytes: extraSum,
+        entryBytesMax: state.entryBytesMax,
       };
       const extra = refusal === null ? this.#extraBytesOf(proposal, held, isAdmitted) : null;
       if (refusal !== null) this.#turnDown(proposal.origin, refusal);
@@ -275,8 +276,11 @@ export class Proposals {
     }
     const judged = judgeQuota(command, held, this.#host.dataBytesMax, isPlain);
     if (judged.isTaken) return judged.extraBytes;
-    if (judged.why === "REQUEST_DENIED") this.#host.full(judged.reason);
-    this.#fail(origin, judged.why, judged.reason);
+    if (judged.isCommands) this.#refuse(origin, judged.reason);
+    else {
+      if (judged.why === "REQUEST_DENIED") this.#host.full(judged.reason);
+      this.#fail(origin, judged.why, judged.reason);
+    }
     return null;
   }
 

@@ -41,7 +41,7 @@ function scene(bytes: number) {
   };
   const judge = (command: Uint8Array, isPlain = false): string => {
     const extraBytes = extra.underWay(appliedIndex, log.lastIndex);
-    const held = { store, log, appliedIndex, admittedBytes: 0, extraBytes };
+    const held = { store, log, appliedIndex, admittedBytes: 0, extraBytes, entryBytesMax: 1e8 };
     const judged = judgeQuota(command, held, bytesMax, isPlain);
     judgedExtra = judged.isTaken ? judged.extraBytes : 0;
     if (judged.isTaken) return "taken";
@@ -224,7 +224,10 @@ test("no more keys are taken than a Map holds, whatever their bytes", () => {
   const growth = { bytes: 300, delta: 300, weight: 300, isNew: true, expires: true };
   const judge = (size: number, isNew: boolean) => {
     const store = { bytes: 0, expiringBytes: 0, size, growthBy: () => ({ ...growth, isNew }) };
-    const held: Held = { store, log, appliedIndex: log.lastIndex, admittedBytes: 0, extraBytes: 0 };
+    const held: Held = {
+      ...{ store, log, appliedIndex: log.lastIndex, admittedBytes: 0, extraBytes: 0 },
+      entryBytesMax: 1e8,
+    };
     return [true, false].map((isPlain) => {
       const judged = judgeQuota(set("/new", 1), held, 1e12, isPlain);
       return judged.isTaken ? "taken" : judged.why;
@@ -235,4 +238,21 @@ test("no more keys are taken than a Map holds, whatever their bytes", () => {
   assert.deepEqual(judge(keysMax, true), ["REQUEST_DENIED", "REQUEST_DENIED"]);
   assert.deepEqual(judge(keysMax, false), ["taken", "taken"]);
   assert.ok(heldKeysMax < 2 ** 24 && keysMax + 300_000 < heldKeysMax);
+});
+
+test("a value that is to go by itself is refused where the command that removes it would be too large", () => {
+  const { store, log } = scene(0);
+  const judge = (command: Uint8Array) => {
+    const base = { store, log, appliedIndex: log.lastIndex, admittedBytes: 0, extraBytes: 0 };
+    const judged = judgeQuota(command, { ...base, entryBytesMax: 50_000 }, 1e9, false);
+    return judged.isTaken ? "taken" : `${judged.why} ${judged.isCommands} ${judged.reason}`;
+  };
+  const spare = 256 + "/k".length;
+  assert.equal(judge(fleeting("/k", 50_000 - spare)), "taken");
+  const refused = judge(fleeting("/k", 50_001 - spare));
+  assert.match(refused, /^REQUEST_DENIED true .*quorate\.max_entry_bytes/);
+  assert.equal(judge(set("/k", 50_001)), "taken");
+  // As large as the one that is there, too.
+  store.apply(fleeting("/k", 60_000), 2);
+  assert.match(judge(fleeting("/k", 60_000)), /^REQUEST_DENIED/);
 });
