@@ -5,6 +5,7 @@ import type { MemberHandle, StopReason } from "../node/member-types.js";
 import type { CliContext } from "./context.js";
 import { exitCode } from "./exit-codes.js";
 import { faultName } from "./faults.js";
+import { outdatedNodeText } from "./outdated-node.js";
 
 /** By convention a process ends with 128 plus the number of the signal that ended it. */
 const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -34,6 +35,8 @@ export interface RunOptions {
  */
 export async function runMember(options: RunOptions): Promise<number> {
   const { config, logger } = options;
+  const outdated = outdatedNodeText(process.versions.node);
+  if (outdated !== null) logger.warn(outdated, { code: "node-outdated" });
   const watch = watchProcess(options);
   let member: MemberHandle | null = null;
   let http: Awaited<ReturnType<typeof startHttpServer>> | null = null;
