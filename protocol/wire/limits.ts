@@ -150,3 +150,6 @@ export const randomKeyBytes = 32;
 
 /** A name of a message or utility command that we do not know is cut to this for the log. */
 export const unknownNameCharsMax = 64;
+
+/** What a peer says of its software is cut to this: we keep it and show it. */
+export const versionCharsMax = 64;

@@ -2,7 +2,7 @@ import { ProtocolError } from "../errors.js";
 import { nodeId, splitAddress, tcpNode } from "../log/tcp-node.js";
 import type { PyDict, PyValue } from "../pickle/values.js";
 import { Fields } from "./fields.js";
-import { addressCharsMax, unknownNameCharsMax } from "./limits.js";
+import { addressCharsMax, unknownNameCharsMax, versionCharsMax } from "./limits.js";
 
 /** What a client that is no member asks: `syncobj_admin`, Patroni's discovery, our own commands. */
 export type UtilityRequest =
@@ -180,8 +180,8 @@ export function parseStatus(value: PyValue): MemberStatus {
   const fields = new Fields(value, "status");
   const hasQuorum = fields.optional("has_quorum");
   return {
-    version: textOr(fields.optional("version"), ""),
-    revision: textOr(fields.optional("revision"), ""),
+    version: shortText(fields.optional("version")),
+    revision: shortText(fields.optional("revision")),
     self: nodeId(fields.optional("self")),
     state: fields.count("state"),
     leader: nodeId(fields.optional("leader")),
@@ -283,18 +283,25 @@ function parseNodes(dict: PyDict): StatusNodes {
   const nextNodeIdx = new Map<string, number>();
   const matchIdx = new Map<string, number>();
   const extra = new Map<string, PyValue>();
-  const fields = new Fields(dict, "status");
   for (const [key, value] of dict) {
     if (typeof key !== "string" || plainKeys.has(key)) continue;
     const address = key.slice(key.indexOf("_server_") + "_server_".length);
     if (key.startsWith(partnerPrefix)) partners.push({ address, connected: isConnected(value) });
     else if (key.startsWith(observerPrefix)) {
       observers.push({ address, connected: isConnected(value) });
-    } else if (key.startsWith(nextPrefix)) nextNodeIdx.set(address, fields.count(key));
-    else if (key.startsWith(matchPrefix)) matchIdx.set(address, fields.count(key));
+    } else if (key.startsWith(nextPrefix)) putIndex(nextNodeIdx, address, value);
+    else if (key.startsWith(matchPrefix)) putIndex(matchIdx, address, value);
     else extra.set(key, value);
   }
   return { partners, observers, nextNodeIdx, matchIdx, extra };
+}
+
+/**
+ * PySyncObj's leader keeps what a node has answered, whatever it is, and any observer may answer: what is
+ * no index is left out, and the rest of the status stands.
+ */
+function putIndex(indexes: Map<string, number>, address: string, value: PyValue): void {
+  if (typeof value === "number" && value >= 0) indexes.set(address, value);
 }
 
 function putConnections(dict: PyDict, prefix: string, nodes: readonly NodeConnection[]): void {
@@ -309,8 +316,9 @@ function isConnected(value: PyValue): boolean {
   return value === connectionState.connected;
 }
 
-function textOr(value: PyValue, otherwise: string): string {
-  return typeof value === "string" ? value : otherwise;
+/** Empty where it is no text; cut, as we show it wherever we show the peer. */
+function shortText(value: PyValue): string {
+  return typeof value === "string" ? value.slice(0, versionCharsMax) : "";
 }
 
 function isAddress(value: PyValue): value is string {
