@@ -22,11 +22,11 @@ export type LinkDuty = "none" | "ping" | "drop-silent" | "drop-unanswered";
  * the first message makes it drop the connection, and the message with it
  * (`TcpConnection.__processConnectionTimeout` in pysyncobj/tcp_connection.py). Hence we are never
  * silent for long. Its own silence is normal while it is no leader, and no reason to drop it unless
- * we have asked it something.
+ * we have asked it something, or it says elsewhere that it has no such link (src/node/peer-status.ts).
  */
 export function linkDuty(activity: LinkActivity, now: number, times: LinkTimes): LinkDuty {
   const { connectionTimeoutMs, pingPeriodMs } = times;
-  if (activity.speaksAlways && now - activity.receivedAt > connectionTimeoutMs) {
+  if (activity.speaksAlways && isSilent(activity, now, times)) {
     return "drop-silent";
   }
   const owedSince = activity.awaitingSince;
@@ -34,4 +34,13 @@ export function linkDuty(activity: LinkActivity, now: number, times: LinkTimes):
     return "drop-unanswered";
   }
   return now - activity.sentAt >= pingPeriodMs ? "ping" : "none";
+}
+
+/** Whether nothing has come for connectionTimeoutMs. */
+export function isSilent(
+  { receivedAt }: Pick<LinkActivity, "receivedAt">,
+  now: number,
+  { connectionTimeoutMs }: Pick<LinkTimes, "connectionTimeoutMs">,
+): boolean {
+  return now - receivedAt > connectionTimeoutMs;
 }

@@ -6,7 +6,7 @@ import type { CloseReason } from "./close-reason.js";
 import type { Connection } from "./connection.js";
 import { Incoming } from "./incoming.js";
 import { closeFlushMs, connectionsMax } from "./limits.js";
-import type { LinkTimes } from "./link-duty.js";
+import { isSilent, type LinkTimes } from "./link-duty.js";
 import {
   type NetworkLimits,
   type NetworkOptions,
@@ -134,6 +134,16 @@ export class Network {
 
   isConnected(to: string): boolean {
     return this.#connectionOf(to) !== null;
+  }
+
+  /**
+   * Connected, and nothing has come for connectionTimeoutMs: what a PySyncObj member may be that is no
+   * leader. It says nothing of whether the link still works.
+   */
+  isSilent(from: string): boolean {
+    const connection = this.#connectionOf(from);
+    if (connection === null) return false;
+    return isSilent({ receivedAt: connection.lastReceivedAt }, this.#clock.now(), this.#times);
   }
 
   /**

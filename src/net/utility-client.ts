@@ -5,6 +5,7 @@ import type { PyValue } from "../../protocol/pickle/values.js";
 import { deriveFernetKey, type FernetKey } from "../../protocol/wire/fernet.js";
 import { Session, type SessionEvent } from "../../protocol/wire/session.js";
 import { silentLogger } from "../logger.js";
+import { parseAddress } from "./address.js";
 import type { CloseReason } from "./close-reason.js";
 import { Connection, type ConnectionHandler } from "./connection.js";
 import { DialError, type DialFault, dial } from "./dial.js";
@@ -87,6 +88,10 @@ async function open(address: string, options: AskOptions, signal: AbortSignal): 
     // The resolver cannot be interrupted: a dead name server must not outlast the caller's patience.
     return await Promise.race([dial(address, { resolver, timeoutMs, signal }), late]);
   } catch (error) {
+    if (signal.aborted && options.signal?.aborted !== true) {
+      // Its time was over while an address said nothing: the name may stand for another one by now.
+      resolver.suspect(parseAddress(address)?.host ?? "");
+    }
     throw error instanceof DialError ? asUtilityError(address, error) : error;
   }
 }

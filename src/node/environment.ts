@@ -16,6 +16,7 @@ export type MemberNetwork = Pick<
   | "closeLink"
   | "counters"
   | "isConnected"
+  | "isSilent"
   | "listen"
   | "noteAwaitingAnswer"
   | "sendMany"

@@ -1,5 +1,3 @@
-import { splitAddress } from "../../protocol/log/tcp-node.js";
-import { encodeUtility, type MemberStatus, parseStatus } from "../../protocol/wire/utility.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../logger.js";
 import { RaftCore } from "../raft/core.js";
@@ -16,9 +14,9 @@ import type { Storage, StorageWrite } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import { type DiskTrouble, DiskWriter } from "./disk-writer.js";
 import type { MemberNetwork } from "./environment.js";
-import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
 import { Outbox } from "./outbox.js";
+import { askPeerStatus } from "./peer-status.js";
 import type { SnapshotInbox } from "./snapshot-inbox.js";
 import type { SnapshotSender } from "./snapshot-sender.js";
 import { StatusQuestions } from "./status-questions.js";
@@ -68,6 +66,7 @@ export interface RuntimeParts {
  */
 export class Runtime {
   readonly #core: RaftCore;
+  readonly #selfId: string;
   readonly #parts: RuntimeParts;
   readonly #outbox: Outbox;
   readonly #disk: DiskWriter;
@@ -90,6 +89,7 @@ export class Runtime {
     makeParts: (runtime: Runtime) => RuntimeParts,
     clock: Clock,
   ) {
+    this.#selfId = config.selfId;
     this.#core = new RaftCore(config, initial, clock.monotonicMs());
     this.#parts = makeParts(this);
     const { storage, logger, network } = this.#parts;
@@ -299,21 +299,8 @@ export class Runtime {
   }
 
   async #statusOf(peer: string): Promise<PeerStatus | null> {
-    const request = encodeUtility({ command: "status" });
     try {
-      const { network } = this.#parts;
-      const status = parseStatus(await network.ask(peer, request, nodeLimits.statusTimeoutMs));
-      const { version, leader, lastApplied } = status;
-      return {
-        version,
-        term: status.raftTerm,
-        commitIndex: status.commitIdx,
-        lastApplied,
-        logLength: status.logLen,
-        leader,
-        partners: partnersIn(status),
-        ...lastIndexIn(status),
-      };
+      return await askPeerStatus(this.#parts.network, this.#selfId, peer);
     } catch (error) {
       this.#parts.logger.debug(`no status from ${peer}: ${String(error)}`);
       return null;
@@ -342,18 +329,4 @@ export class Runtime {
       this.submit({ kind: "tick" });
     });
   }
-}
-
-/** Quorate's members name those as well whose removal is not committed: see history.ts. */
-function partnersIn({ partners, extra }: MemberStatus): string[] {
-  const leaving = extra.get("quorate_leaving");
-  const names = Array.isArray(leaving) ? leaving.filter((name) => typeof name === "string") : [];
-  const told = [...partners.map(({ address }) => address), ...names];
-  // A dump that names them has to be written: see tcpNode.
-  return told.filter((address) => splitAddress(address) !== null);
-}
-
-function lastIndexIn({ extra }: MemberStatus): { lastIndex?: number } {
-  const lastIndex = extra.get("quorate_last_index");
-  return typeof lastIndex === "number" ? { lastIndex } : {};
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { linkDuty } from "../../src/net/link-duty.js";
+import { isSilent, linkDuty } from "../../src/net/link-duty.js";
 
 const times = { connectionTimeoutMs: 3_500, pingPeriodMs: 875 };
 const quiet = { sentAt: 0, receivedAt: 0, speaksAlways: false, awaitingSince: null };
@@ -27,4 +27,9 @@ test("who owes an answer is given connectionTimeoutMs after the question and aft
   assert.equal(linkDuty(peer, 13_501, times), "drop-unanswered");
   assert.equal(linkDuty({ ...peer, receivedAt: 12_000 }, 13_501, times), "none");
   assert.equal(linkDuty({ ...peer, receivedAt: 12_000 }, 15_501, times), "drop-unanswered");
+});
+
+test("silence begins with connectionTimeoutMs behind the last byte", () => {
+  assert.equal(isSilent({ receivedAt: 1_000 }, 4_500, times), false);
+  assert.equal(isSilent({ receivedAt: 1_000 }, 4_501, times), true);
 });

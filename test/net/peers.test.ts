@@ -128,6 +128,20 @@ test("a vanilla peer that owes an answer is dropped, unless anything comes from 
   assert.match(node.happened.at(-1) ?? "", /unanswered/);
 });
 
+test("a vanilla peer may be silent, and the network knows that it is", async (t) => {
+  const node = await startNetwork(t, {
+    address: await freeAddress("127.0.0.31"),
+    timeouts: { connectionTimeoutMs: 150 },
+  });
+  node.network.setPeers([dialler]);
+  assert.equal(node.network.isSilent(dialler), false, "not connected");
+  const peer = await barePeer(t, node.address, dialler);
+  await until(() => node.network.isSilent(dialler), "silent");
+  assert.equal(peer.raw.closed, false);
+  peer.send(vote);
+  await until(() => !node.network.isSilent(dialler), "heard of");
+});
+
 test("a new connection of a member replaces the old one, its end reported first", async (t) => {
   const node = await startNetwork(t, { address: await freeAddress("127.0.0.31") });
   node.network.setPeers([dialler]);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:net";
 import { type TestContext, test } from "node:test";
+import { silentLogger } from "../../src/logger.js";
+import { Resolver } from "../../src/net/resolver.js";
 import { askUtility, UtilityError } from "../../src/net/utility-client.js";
 import { freeAddress, startNetwork } from "./support/networks.js";
 
@@ -76,6 +78,29 @@ test("a port that speaks something else", async (t) => {
     askUtility(address, ["status"], { timeoutMs: 2_000 }),
     failsWith("protocol", /does not speak/),
   );
+});
+
+test("a name behind which nothing answers is looked up again before its time", async () => {
+  const suspected: string[] = [];
+  class Watched extends Resolver {
+    // An address that is silent takes no connection, as a name server that is silent gives no address.
+    override resolve = () => new Promise<never>(() => {});
+    override suspect(host: string): void {
+      suspected.push(host);
+    }
+  }
+  const resolver = new Watched({ dnsCacheMs: 1_000, dnsFailCacheMs: 1_000, logger: silentLogger });
+  const ask = (signal?: AbortSignal) => {
+    const timeoutMs = signal === undefined ? 50 : 5_000;
+    const options = { timeoutMs, resolver, ...(signal === undefined ? {} : { signal }) };
+    return askUtility("db.example:2222", ["status"], options);
+  };
+  await assert.rejects(ask(), failsWith("timeout", /no answer in 50 ms/));
+  assert.deepEqual(suspected, ["db.example"]);
+  const patience = new AbortController();
+  setTimeout(() => patience.abort(), 10);
+  await assert.rejects(ask(patience.signal), failsWith("aborted", /no longer wanted/));
+  assert.deepEqual(suspected, ["db.example"], "nobody waited for it");
 });
 
 test("a port that says nothing, and a caller who no longer wants to know", async (t) => {

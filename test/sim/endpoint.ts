@@ -1,7 +1,7 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { UtilityRequest } from "../../protocol/wire/utility.js";
-import { linkDuty } from "../../src/net/link-duty.js";
+import { isSilent, linkDuty } from "../../src/net/link-duty.js";
 import type { NetworkEvents } from "../../src/net/network-options.js";
 import type { MemberNetwork } from "../../src/node/environment.js";
 import { HalfLink, type Packet } from "./half-link.js";
@@ -88,6 +88,11 @@ export class Endpoint implements MemberNetwork {
 
   buffered(to: string): number {
     return this.#halfOf(to)?.buffered ?? 0;
+  }
+
+  isSilent(from: string): boolean {
+    const half = this.#halfOf(from);
+    return half !== null && isSilent(half, this.life.clock.monotonicMs(), this.#options);
   }
 
   noteAwaitingAnswer(to: string): void {
