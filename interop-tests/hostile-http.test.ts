@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectionsMax, headerBytesMax } from "../src/http/limits.js";
+import { encodeStoredSet } from "../protocol/log/kv-calls.js";
+import { PyFloat, type PyValue } from "../protocol/pickle/values.js";
+import { connectionsMax, headerBytesMax, kvResponsesMax } from "../src/http/limits.js";
 import { eventually } from "./support/eventually.js";
 import { freeAddresses } from "./support/free-ports.js";
 import { assertHeldBriefly } from "./support/held-bounds.js";
@@ -22,6 +24,7 @@ import { residentMib } from "./support/vital-signs.js";
  */
 const attackedMibMax = 128;
 const attackMs = 2_000;
+const times = { created: 1_700_000_000.5, updated: 1_700_000_000.5 };
 const values = 400;
 const valueBytes = 8_000;
 
@@ -54,6 +57,13 @@ const attacks: readonly Attack[] = [
   { name: "connections that come and go", bytes: "G", connections: 20 * crowd, reads: true },
 ];
 
+/** As large as a value can be; in JSON six times, or twice, as long. */
+const largeValueBytes = 8 * 1024 * 1024 - 64 * 1024;
+const largeValues: readonly (readonly [name: string, value: PyValue])[] = [
+  ["control characters", "\u0001".repeat(largeValueBytes)],
+  ["bytes", new Uint8Array(largeValueBytes)],
+];
+
 async function openVictim(t: TestContext) {
   const scene = openScene(t);
   const addresses = await freeAddresses(2);
@@ -66,7 +76,6 @@ async function openVictim(t: TestContext) {
   const both = await Promise.all(addresses.map(start));
   const [first] = both;
   assert.ok(first !== undefined);
-  const times = { created: 1_700_000_000.5, updated: 1_700_000_000.5 };
   for (let n = 0; n < values; n++) {
     await eventually(`value ${n} is written`, async () => {
       const value = String(n).padEnd(valueBytes, "x");
@@ -123,7 +132,7 @@ test("nobody on the HTTP port holds the loop, fills the memory or unseats the le
     }
   }, 20);
   t.after(() => clearInterval(watch));
-  for (const attack of attacks) {
+  const suffer = async (attack: Attack, before: number): Promise<void> => {
     peak = 0;
     const best = await assertHeldBriefly(attack.name, async () => {
       holds.take();
@@ -137,6 +146,21 @@ test("nobody on the HTTP port holds the loop, fills the memory or unseats the le
     const more = peak - before;
     t.diagnostic(`${attack.name}: ${best.toFixed(0)} ms, ${more.toFixed(0)} MiB more`);
     assert.ok(more <= attackedMibMax, `${attack.name} took ${more} MiB`);
+  };
+  for (const attack of attacks) await suffer(attack, before);
+  for (const [name, value] of largeValues) {
+    const key = `/large/${name}`;
+    const record = new Map<string, PyValue>([
+      ["value", value],
+      ["created", new PyFloat(times.created)],
+      ["updated", new PyFloat(times.updated)],
+    ]);
+    const command = encodeStoredSet(key, record);
+    const written = await member.write("submit", { command: Buffer.from(command).toString("hex") });
+    assert.ok(written.ok, `${name} are written`);
+    const bytes = get(`/v1/kv?prefix=${encodeURIComponent(key)}`);
+    const attack = { name: `a large value of ${name}, not read`, bytes, reads: false };
+    await suffer({ ...attack, connections: kvResponsesMax }, residentMib(member.child.pid));
   }
   const status = await member.httpStatus();
   assert.deepEqual([status["role"], status["term"]], ["leader", term], "it has led all the time");

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { KvReport } from "../node/member-types.js";
-import { kvChunkCharsMax, kvEntriesPerLook, kvResponseMsMax, kvSliceMsMax } from "./limits.js";
+import { jsonPieces } from "./json-pieces.js";
+import { kvChunkCharsMax, kvPiecesPerLook, kvResponseMsMax, kvSliceMsMax } from "./limits.js";
 import { commonHeaders, type Exchange } from "./respond.js";
 
 /**
@@ -9,28 +10,49 @@ import { commonHeaders, type Exchange } from "./respond.js";
  */
 export async function streamKv({ response }: Exchange, report: KvReport): Promise<void> {
   const deadline = performance.now() + kvResponseMsMax;
-  const { entries } = report;
   response.writeHead(200, commonHeaders);
-  let text = `{"appliedIndex":${report.appliedIndex},"entries":{`;
-  let isFirst = true;
+  const pieces = answerPieces(report);
+  let text = "";
   try {
     for (let done = false; !done; ) {
-      const slice = takeSlice(entries, kvChunkCharsMax - text.length, isFirst);
-      done = slice.done;
-      isFirst = isFirst && slice.text === "";
+      const slice = takeSlice(pieces, kvChunkCharsMax - text.length);
       text += slice.text;
-      const isWaiting = text.length >= kvChunkCharsMax && !response.write(text);
-      text = text.length >= kvChunkCharsMax ? "" : text;
-      await (isWaiting ? drained(response) : nextTurn());
+      done = slice.done;
+      if (text.length >= kvChunkCharsMax) {
+        if (!response.write(text)) await drained(response);
+        text = "";
+      }
+      // A fast reader takes all at once: without this a whole answer would be one step, and that of the next in
+      // line the same one.
+      await nextTurn();
       if (response.destroyed || performance.now() > deadline) {
         response.destroy();
         return;
       }
     }
-    response.end(`${text}}}\n`);
+    response.end(text);
   } finally {
-    entries.return?.();
+    report.entries.return?.();
   }
+}
+
+/** The whole answer; null: nothing found for a while, see KvReport. */
+function* answerPieces({ appliedIndex, entries }: KvReport): Generator<string | null, void> {
+  yield `{"appliedIndex":${appliedIndex},"entries":{`;
+  let comma = "";
+  for (const found of entries) {
+    if (found === null) {
+      yield null;
+      continue;
+    }
+    const [key, entry] = found;
+    if (comma !== "") yield comma;
+    yield* jsonPieces(key);
+    yield ":";
+    yield* jsonPieces(entry);
+    comma = ",";
+  }
+  yield "}}\n";
 }
 
 interface Slice {
@@ -38,21 +60,17 @@ interface Slice {
   readonly done: boolean;
 }
 
-/** Takes entries until there are enough of them or the slice's time is over. */
-function takeSlice(entries: KvReport["entries"], charsMax: number, isFirst: boolean): Slice {
+/** Takes pieces until there are enough of them or the slice's time is over. */
+function takeSlice(pieces: Iterator<string | null, void>, charsMax: number): Slice {
   const end = performance.now() + kvSliceMsMax;
   let text = "";
   for (let taken = 1; text.length < charsMax; taken += 1) {
-    const next = entries.next();
+    const next = pieces.next();
     if (next.done === true) {
       return { text, done: true };
     }
-    if (next.value !== null) {
-      const [key, entry] = next.value;
-      const comma = isFirst && text === "" ? "" : ",";
-      text += `${comma}${JSON.stringify(key)}:${JSON.stringify(entry)}`;
-    }
-    const isTimeToLook = next.value === null || taken % kvEntriesPerLook === 0;
+    text += next.value ?? "";
+    const isTimeToLook = next.value === null || taken % kvPiecesPerLook === 0;
     if (isTimeToLook && performance.now() > end) {
       break;
     }

@@ -25,11 +25,14 @@ export const kvResponsesMax = 4;
 /** Text is collected to about this size before it is written: as large as a socket's buffer. */
 export const kvChunkCharsMax = 64 * 1024;
 
+/** What of a value is made JSON of at once: control characters are six times as long there. */
+export const jsonPieceCharsMax = 8 * 1024;
+
 /** The heartbeats of the leader must not wait for the HTTP server. */
 export const kvSliceMsMax = 4;
 
-/** The clock is read after so many entries, not after each. */
-export const kvEntriesPerLook = 64;
+/** The clock is read after so many pieces of an answer, not after each. */
+export const kvPiecesPerLook = 64;
 
 /** A connection that is being answered when the server closes may finish within this. */
 export const closeGraceMs = 1_000;
