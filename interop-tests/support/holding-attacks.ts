@@ -234,6 +234,33 @@ const floods: readonly HoldingAttack[] = [
   ),
 ];
 
+const nextIs = (nextNodeIdx: number, success: boolean): PeerMessage => ({
+  type: "next_node_idx",
+  nextNodeIdx,
+  reset: !success,
+  success,
+});
+
+/** By turns it has all, and lacks a large entry that it has written itself. */
+const demands: HoldingAttack = {
+  name: "an entry of 8 MiB is lacked again and again, by an observer",
+  victim: 0,
+  run: (target) =>
+    withIntruder(target, "observer", async (intruder) => {
+      const writeId = 1;
+      intruder.say(apply(set("/large", "é".repeat(textBytes / 2)), writeId));
+      await intruder.untilAnswered(writeId);
+      const index = intruder.indexOf(writeId);
+      const pair = [nextIs(index + 1, true), nextIs(index, false)];
+      const all = Array.from({ length: 7 }, () => pair).flat();
+      intruder.sayAll([...all, apply(set("/last", "x"), lastRequestId)]);
+      // Where all of it waits for it at once, on a busy machine, it is cut: that is an end as well.
+      await intruder.untilAnswered(lastRequestId).catch((error: unknown) => {
+        if (!intruder.closed) throw error;
+      });
+    }),
+};
+
 /** A member that passes for the leader of the next term. It leaves the cluster with what it has sent. */
 const forgedLeader: readonly HoldingAttack[] = [
   messages("16,000 entries", "member", (term) => [entries(16_000, term + 1, Uint8Array.of(1))]),
@@ -264,6 +291,7 @@ export const holdingAttacks: readonly HoldingAttack[] = [
   ),
   ...commandAttacks,
   ...floods,
+  demands,
   connections,
   ...forgedLeader,
 ];

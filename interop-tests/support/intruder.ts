@@ -108,6 +108,17 @@ export class Intruder {
     await eventually("the handshake is over", () => this.isOpen, { everyMs: 5 });
   }
 
+  /** Where the leader has put the command of this request, which it has answered. */
+  indexOf(requestId: number): number {
+    for (const event of this.events) {
+      if (event.kind !== "message" || event.message.type !== "apply_command_response") continue;
+      if (event.message.requestId === requestId && "logIdx" in event.message) {
+        return event.message.logIdx;
+      }
+    }
+    throw new Error(`request ${requestId} has no place in the log`);
+  }
+
   async untilAnswered(requestId: number): Promise<void> {
     const isAnswer = (event: SessionEvent) =>
       event.kind === "message" &&

@@ -21,6 +21,8 @@ const otherMembers = 2;
 const startedMib = 80;
 /** A character beyond Latin-1 makes each of a text take two bytes, and one of ASCII counts as one. */
 const textFactor = 2;
+/** A command's bytes beyond 0x7f are two each in the pickle of its entry. */
+const pickledFactor = 2;
 /** An empty list or dict within a value counts for 64 bytes, and takes three times that. */
 const dataFactor = 3;
 /** What a proposal takes beside its command. */
@@ -45,6 +47,7 @@ export function memoryParts(dataBytesMax: number): readonly MemoryPart[] {
     part("Node and the program", startedMib * mib),
     part("messages that come in, and garbage", attackedMibMax * mib + frameBytesMax),
     part("what waits to be sent", waiting),
+    part("the large entry that was cut into pieces last", pickledFactor * entryBytesMax),
     part("proposals that wait", gatheredBytesMax + entryBytesMax + gatheredMax * proposalBytes),
     part("decoded calls", textFactor * acceptedCallBytesMax),
     part("the log", log * raftLimits.logSpareFactor),

@@ -164,11 +164,13 @@ export class RaftCore {
 
   private tick(): void {
     const { state } = this;
+    state.cuts.ticked();
     if (state.isLeader) {
       inquestTick(state);
       if (state.isLeader) leaderTick(state);
       return;
     }
+    state.cuts.forget();
     roundTick(state);
     if (
       state.role !== "leader" &&

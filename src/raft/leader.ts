@@ -27,6 +27,7 @@ export function lead(state: RaftState): void {
 
 function heartbeat(state: RaftState): void {
   state.nextHeartbeatMs = state.nowMs + state.config.heartbeatMs;
+  state.cuts.forget();
   replicate(state, true);
 }
 

@@ -20,8 +20,8 @@ export const raftLimits = {
   inFlightMessagesMax: 256,
   /** Entry bytes on their way to one follower: keeps a slow one's socket buffer bounded. */
   inFlightBytesMax: 8 * 1024 * 1024,
-  /** Of large entries that are cut into pieces in one step: some ten milliseconds for the largest one. */
-  roundPieceBytesMax: 2 * 1024 * 1024,
+  /** Of large entries that are cut into pieces in one turn: some ten milliseconds for the largest one. */
+  pieceBytesMax: 2 * 1024 * 1024,
   /** Bytes appended and not committed; beyond it a proposal is answered QUEUE_FULL. */
   uncommittedBytesMax: 128 * 1024 * 1024,
   /** The same in their number: each takes memory beside its command. */

@@ -57,6 +57,9 @@ export class Progress {
   /** A dump up to this index has been sent, and may still be in the receiver's works until then. */
   loading: { index: number; untilMs: number } | null = null;
 
+  /** When it is sent something again, as an observer, after it has said that it begins elsewhere. */
+  beginsMs = Number.NEGATIVE_INFINITY;
+
   /** When the latest dump was begun. */
   dumpBegunMs = Number.NEGATIVE_INFINITY;
 

@@ -1,10 +1,10 @@
 import type { Entry } from "../../protocol/log/entry.js";
-import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, AppendEntries, NextNodeIdx } from "../../protocol/wire/messages.js";
 import { advanceLeaderCommit } from "./commit.js";
+import { Cuts } from "./cuts.js";
 import { keepLooking, onLookAnswer } from "./first-look.js";
 import { raftLimits } from "./limits.js";
-import { isDue } from "./pace.js";
+import { beginsElsewhere, isDue } from "./pace.js";
 import type { Progress } from "./progress.js";
 import type { RaftState } from "./state.js";
 
@@ -51,12 +51,10 @@ interface Round {
   readonly shared: Shared;
   /** Entries to be sent, by the index of the first. */
   readonly batches: Map<number, Batch>;
-  /** Of the commands that were cut into pieces so far. */
-  pieceBytes: number;
 }
 
 function newRound(heartbeat: boolean): Round {
-  return { heartbeat, shared: new Map(), batches: new Map(), pieceBytes: 0 };
+  return { heartbeat, shared: new Map(), batches: new Map() };
 }
 
 interface Batch {
@@ -75,7 +73,7 @@ function replicateTo(state: RaftState, peer: string, progress: Progress, round: 
   }
   let sentAny = false;
   while (mayPipeline(progress) && progress.nextIndex <= state.log.lastIndex) {
-    if (isPutOff(state, progress, round)) break;
+    if (isPutOff(state, progress)) break;
     if (!sendFrom(state, peer, progress, round)) return;
     sentAny = true;
     if (progress.mode === "probe") break;
@@ -86,19 +84,14 @@ function replicateTo(state: RaftState, peer: string, progress: Progress, round: 
   }
 }
 
-/**
- * To cut a large entry into pieces takes milliseconds: observers that each lack another one are served one
- * after the other, with heartbeats and all else in between.
- */
-function isPutOff(state: RaftState, { nextIndex }: Progress, round: Round): boolean {
-  if (round.pieceBytes < raftLimits.roundPieceBytesMax || !state.log.holds(nextIndex)) return false;
-  if (state.log.at(nextIndex).command.length < raftLimits.batchBytesMax) return false;
-  if (round.shared.has(piecesKey(nextIndex - 1))) return false;
+/** Receivers that each lack another large entry are served one after the other, with all else in between. */
+function isPutOff(state: RaftState, { nextIndex }: Progress): boolean {
+  if (!state.log.holds(nextIndex)) return false;
+  const entry = state.log.at(nextIndex);
+  if (!Cuts.isLarge(entry) || state.cuts.mayServe(entry)) return false;
   state.waitingDueMs = state.nowMs;
   return true;
 }
-
-const piecesKey = (prev: number): string => `${prev}-pieces`;
 
 function mayPipeline(progress: Progress): boolean {
   if (progress.mode === "probe") return progress.owed === 0;
@@ -122,11 +115,8 @@ function sendFrom(state: RaftState, peer: string, progress: Progress, round: Rou
       ? noBatch
       : batchFrom(state, progress.nextIndex, round);
   const [single] = entries;
-  if (single !== undefined && single.command.length >= raftLimits.batchBytesMax) {
-    const pieces = share(round, piecesKey(prev), peer, () => {
-      round.pieceBytes += single.command.length;
-      return piecesOf(state, single, prevTerm);
-    });
+  if (single !== undefined && Cuts.isLarge(single)) {
+    const pieces = share(round, `${prev}-pieces`, peer, () => piecesOf(state, single, prevTerm));
     for (const piece of pieces) if ("data" in piece) markSent(state, progress, piece.data.length);
     progress.nextIndex = single.index + 1;
     return true;
@@ -190,24 +180,17 @@ function sendEmpty(state: RaftState, peer: string, progress: Progress, round: Ro
 
 /** Upstream sends an entry of 64 KiB or more as pieces of its pickle (SyncObj.__sendAppendEntries). */
 function piecesOf(state: RaftState, entry: Entry, prevLogTerm: number): AppendChunk[] {
-  const pickle = encodeEntryTuple(entry);
-  const size = raftLimits.batchBytesMax;
+  const pieces = state.cuts.piecesOf(entry);
   const { term, commitIndex } = state;
-  const pieces: AppendChunk[] = [];
-  for (let at = 0; at < pickle.length; at += size) {
-    const isLast = at + size >= pickle.length;
-    pieces.push({
-      type: "append_chunk",
-      transmission: at === 0 ? "start" : isLast ? "finish" : "process",
-      // A copy: a piece that waits for a slow receiver must not keep all of them in memory.
-      data: new Uint8Array(pickle.subarray(at, at + size)),
-      term,
-      commitIndex,
-      prevLogIdx: entry.index - 1,
-      prevLogTerm,
-    });
-  }
-  return pieces;
+  return pieces.map((data, at) => ({
+    type: "append_chunk",
+    transmission: at === 0 ? "start" : at === pieces.length - 1 ? "finish" : "process",
+    data,
+    term,
+    commitIndex,
+    prevLogIdx: entry.index - 1,
+    prevLogTerm,
+  }));
 }
 
 /**
@@ -365,5 +348,6 @@ function onReset(state: RaftState, progress: Progress, nextNodeIdx: number): voi
   // The follower holds less than it had: it lost data, and what it lost no longer counts.
   if (next - 1 < progress.matchIndex) progress.matchIndex = next - 1;
   progress.nextIndex = next;
+  beginsElsewhere(state, progress);
   progress.mode = "probe";
 }

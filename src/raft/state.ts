@@ -2,6 +2,7 @@ import type { Entry } from "../../protocol/log/entry.js";
 import type { EntryPieces } from "../../protocol/wire/entry-pieces.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { CampaignRound } from "./campaign.js";
+import { Cuts } from "./cuts.js";
 import { DroppedEntries } from "./dropped.js";
 import { beginLook } from "./first-look.js";
 import type { Inquest } from "./inquest.js";
@@ -69,6 +70,7 @@ export class RaftState {
   readonly observers = new Set<string>();
   /** As the leader: when those are due that were passed over (see pace.ts). */
   waitingDueMs = Number.POSITIVE_INFINITY;
+  readonly cuts = new Cuts();
   readonly progress = new Map<string, Progress>();
   readonly peers = new Map<string, PeerKnowledge>();
   /** Terms up to here may have been led twice: see forgetful-voters.ts. Never goes back. */
