@@ -303,6 +303,8 @@ export class ObserverClient {
         this.#settle();
         break;
       case "apply_command_response":
+        // Others know the numbers of requests as well.
+        if (from !== this.#follower.leader) break;
         this.#pending.replied(message.requestId, answerOf(message));
         break;
       default:

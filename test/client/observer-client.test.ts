@@ -9,7 +9,7 @@ import type { ConnectOptions } from "../../src/client/observer-types.js";
 import { ConfigError } from "../../src/node/config-types.js";
 import type { WriteOutcome } from "../../src/node/write-outcome.js";
 import { freeAddress, startNetwork, until } from "../net/support/networks.js";
-import { lead } from "./support/scripted-leader.js";
+import { lead, startMember } from "./support/scripted-leader.js";
 
 /** `SUCCESS`, or the reason and whether the write may be done. */
 function ending(outcome: WriteOutcome<unknown>): string {
@@ -76,6 +76,20 @@ test("an entry of another term, or another command, in its place: discarded", as
   leader.append(encodeNoOp());
   leader.sendLog();
   assert.equal(ending(await other), "DISCARDED");
+});
+
+test("an answer of a member that was not asked is nothing", async (t) => {
+  const other = await startMember(t);
+  const { leader, client } = await lead(t, {}, [other]);
+  await until(() => other.observer !== "", "a link to the other member");
+  const write = client.set("/a", "x");
+  const asked = await leader.command();
+  other.answer(asked, failReason.requestDenied);
+  // What it has sent before has come when the client goes to it.
+  other.term = 2;
+  other.append(encodeNoOp());
+  other.sendLog();
+  assert.equal(ending(await write), "LEADER_CHANGED, may be done");
 });
 
 test("an answer that comes after its entry: unknown", async (t) => {

@@ -13,6 +13,8 @@ export class ScriptedLeader {
   #read = 0;
   term = 1;
   commit = 1;
+  /** The other members of its cluster. */
+  others: readonly string[] = [];
 
   constructor(recorded: Recorded) {
     this.#recorded = recorded;
@@ -20,7 +22,11 @@ export class ScriptedLeader {
       reply(
         command === "status"
           ? encodeStatus(this.#status())
-          : encodeMembers([{ address: this.address, leader: true, connected: true }]),
+          : encodeMembers(
+              [this.address, ...this.others].map((address) => ({
+                ...{ address, leader: address === this.address, connected: true },
+              })),
+            ),
       );
   }
 
@@ -106,14 +112,19 @@ export class ScriptedLeader {
   }
 }
 
+/** A member that says nothing of itself. */
+export async function startMember(t: TestContext): Promise<ScriptedLeader> {
+  return new ScriptedLeader(await startNetwork(t, { address: await freeAddress("127.0.0.23") }));
+}
+
 /** A leader that has committed its first entry, and a client that has it. */
 export async function lead(
   t: TestContext,
   options: Partial<ObserverOptions> = {},
+  others: readonly ScriptedLeader[] = [],
 ): Promise<{ leader: ScriptedLeader; client: ObserverClient }> {
-  const leader = new ScriptedLeader(
-    await startNetwork(t, { address: await freeAddress("127.0.0.23") }),
-  );
+  const leader = await startMember(t);
+  leader.others = others.map(({ address }) => address);
   const connecting = ObserverClient.connect({ addresses: [leader.address], ...options });
   await until(() => leader.observer !== "", "an observer");
   leader.append(Uint8Array.of(1));
