@@ -4,7 +4,14 @@ import { test } from "node:test";
 import { deflateSync, inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { ProtocolError } from "../../../protocol/errors.js";
-import { deflate, inflate, storedBytesMax } from "../../../protocol/wire/compression.js";
+import {
+  deflate,
+  inflate,
+  searchedBytesMax,
+  storedBytesMax,
+} from "../../../protocol/wire/compression.js";
+import { commandBytesMax, frameBytesMax, messageBytesMax } from "../../../protocol/wire/limits.js";
+import { encodeMessage } from "../../../protocol/wire/message-codec.js";
 
 function refuses(payload: Uint8Array, bytesMax: number): void {
   assert.throws(
@@ -48,6 +55,30 @@ test("the sizes around the border between stored and compressed pass, of the lar
     assert.ok(Buffer.from(inflate(deflate(data), length)).equals(data));
   }
   assert.ok(deflate(Buffer.alloc(storedBytesMax + 1)).length < 1000);
+});
+
+test("what is large is not searched for what repeats: that takes up to half a second", () => {
+  const repeats = randomBytes(1024);
+  const searched = deflate(Buffer.alloc(searchedBytesMax, repeats));
+  assert.ok(searched.length < searchedBytesMax / 10);
+  const data = Buffer.alloc(searchedBytesMax + 1, repeats);
+  const large = deflate(data);
+  assert.ok(large.length > data.length / 2 && large.length <= data.length + 1024);
+  assert.ok(Buffer.from(inflate(large, data.length)).equals(data));
+});
+
+test("the largest command fits its frame, as a token too, whatever its bytes", () => {
+  const commands = {
+    "at random": new Uint8Array(randomBytes(commandBytesMax)),
+    "all of them two": new Uint8Array(randomBytes(commandBytesMax).map((byte) => byte | 0x80)),
+  };
+  for (const [name, command] of Object.entries(commands)) {
+    const pickle = encodeMessage({ type: "apply_command", command, requestId: 1 });
+    const payload = deflate(pickle);
+    assert.ok((payload.length * 4) / 3 + 1024 < frameBytesMax, `${name}: ${payload.length}`);
+    assert.ok(inflateSync(payload).equals(pickle));
+    assert.ok(pickle.length < messageBytesMax);
+  }
 });
 
 test("a stream of any level is taken", () => {
