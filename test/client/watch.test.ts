@@ -5,7 +5,8 @@ import { clientLimits } from "../../src/client/limits.js";
 import { type Watch, Watches, WatchOverflowError } from "../../src/client/watch.js";
 import { Store } from "../../src/store/store.js";
 
-const set = (key: string, value: string) => encodeSet(key, { value, updated: 1, created: 1 });
+const set = (key: string, value: string | Uint8Array) =>
+  encodeSet(key, { value, updated: 1, created: 1 });
 
 function scene() {
   const watches = new Watches();
@@ -62,10 +63,13 @@ test("who waits is told at once, several in the order of their calls", async () 
 
 test("after a gap the differences are told, each key once", async () => {
   const { watches, store, apply } = scene();
+  const bytes = Uint8Array.of(1, 200);
   for (const key of ["/same", "/changed", "/gone"]) apply(set(key, "x"));
+  apply(set("/bytes", bytes));
   const watch = watches.open("");
   const after = new Store();
   after.apply(set("/same", "x"), 2);
+  after.apply(set("/bytes", bytes), 5);
   after.apply(set("/changed", "y"), 8);
   after.apply(set("/new", "z"), 9);
   watches.replaced(store, after, 12);
