@@ -103,9 +103,9 @@ function* bytesToJudge(at: number, to: number): InPieces<number> {
 /** 0 where the sizes around it do not fit; they are looked at before anything of it is loaded. */
 function* recordBytes(at: number, to: number): InPieces<number> {
   if (at + recordOverheadBytes > to) return 0;
-  const size = uint32Of(yield { at, length: 4 });
+  const size = readUint32(yield { at, length: 4 });
   if (size < 16 || at + size + 8 > to) return 0;
-  return uint32Of(yield { at: at + 4 + size, length: 4 }) === size ? size + 8 : 0;
+  return readUint32(yield { at: at + 4 + size, length: 4 }) === size ? size + 8 : 0;
 }
 
 /** A command would keep its whole piece in memory. */
@@ -114,7 +114,8 @@ function withoutCommand(entry: Entry | undefined): Entry | undefined {
   return { index: entry.index, term: entry.term, command: noCommand };
 }
 
-function uint32Of(bytes: Uint8Array): number {
+/** 0 where the file ends before. */
+export function readUint32(bytes: Uint8Array): number {
   if (bytes.length < 4) return 0;
   return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
 }

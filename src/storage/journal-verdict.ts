@@ -15,7 +15,7 @@ import {
   type JournalStop,
   walkInPieces,
 } from "./journal-pieces.js";
-import { sectorBytes } from "./limits.js";
+import { hasUnwrittenSector } from "./torn-batch.js";
 
 /** What is not as it should be. */
 export type JournalCause =
@@ -310,29 +310,4 @@ function* isProvenUpTo(size: number, end: number, crc: number): InPieces<boolean
 
 function* crcUpTo(size: number, end: number): InPieces<number | null> {
   return end < first || end > size ? null : yield* crcInPieces(first, end);
-}
-
-/**
- * Whether a sector of a batch still holds the zeros that stood there before. Space behind the end
- * offset is always zeros (see JournalFile), so that a batch that did not reach the disk whole
- * shows at least one such sector; a damaged batch shows none.
- */
-function* hasUnwrittenSector(size: number, from: number, to: number): InPieces<boolean> {
-  // The file grows by whole sectors, if at all: one that ends elsewhere has been cut since.
-  if (to > size) return size === from || size % sectorBytes === 0;
-  let found = false;
-  let isZero = true;
-  yield* eachPiece(from, to, (bytes, start) => {
-    for (let at = start; at < start + bytes.length; ) {
-      const sectorEnd = Math.min(to, (Math.floor(at / sectorBytes) + 1) * sectorBytes);
-      const next = Math.min(sectorEnd, start + bytes.length);
-      isZero = isZero && bytes.subarray(at - start, next - start).every((byte) => byte === 0);
-      if (next === sectorEnd) {
-        found ||= isZero;
-        isZero = true;
-      }
-      at = next;
-    }
-  });
-  return found;
 }
