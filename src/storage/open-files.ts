@@ -102,7 +102,7 @@ export async function openFiles(context: OpenContext): Promise<OpenedFiles> {
     await keepAside(context, plan.findings, "journal");
   }
   const file = await settleJournal(context, plan, journal);
-  await syncFolder(fs, files.directory);
+  await orClosed(file, () => syncFolder(fs, files.directory));
   return { plan, journal: file, meta };
 }
 
@@ -223,18 +223,27 @@ async function settleJournal(
   const { fs, files } = context;
   if (loaded !== null && !plan.rewritesJournal) {
     const file = new JournalFile(files.journal, await openExisting(fs, files.journal));
-    await file.adopt(plan.entries, loaded);
-    return file;
+    return await orClosed(file, () => file.adopt(plan.entries, loaded));
   }
   const file = await createJournal(fs, files);
-  await file.fill(plan.entries);
-  if (plan.keepsOldJournal) await keepAside(context, plan.findings, "journal");
+  return await orClosed(file, async () => {
+    await file.fill(plan.entries);
+    if (plan.keepsOldJournal) await keepAside(context, plan.findings, "journal");
+    await fs.rename(files.temporaryJournal, files.journal).catch((error: unknown) => {
+      throw storageFault(error, files.journal, "putting the journal in place");
+    });
+  });
+}
+
+/** A start that waits for room tries again and again: each attempt gives back the descriptor that it took. */
+async function orClosed(file: JournalFile, work: () => Promise<void>): Promise<JournalFile> {
   try {
-    await fs.rename(files.temporaryJournal, files.journal);
+    await work();
+    return file;
   } catch (error) {
-    throw storageFault(error, files.journal, "putting the journal in place");
+    await file.close().catch(() => {});
+    throw error;
   }
-  return file;
 }
 
 async function openExisting(fs: FileSystem, path: string): Promise<FileHandle> {
