@@ -35,7 +35,8 @@ export async function askPeerStatus(
     logLength: status.logLen,
     leader,
     partners: partnersIn(status),
-    ...lastIndexIn(status),
+    ...logEndIn(status),
+    mayLack: mayLack(status),
   };
 }
 
@@ -52,7 +53,14 @@ function partnersIn({ partners, extra }: MemberStatus): string[] {
   return told.filter((address) => splitAddress(address) !== null);
 }
 
-function lastIndexIn({ extra }: MemberStatus): { lastIndex?: number } {
+function logEndIn({ extra }: MemberStatus): { lastIndex?: number; lastTerm?: number } {
   const lastIndex = extra.get("quorate_last_index");
-  return typeof lastIndex === "number" ? { lastIndex } : {};
+  const lastTerm = extra.get("quorate_last_term");
+  if (typeof lastIndex !== "number") return {};
+  return typeof lastTerm === "number" ? { lastIndex, lastTerm } : { lastIndex };
+}
+
+function mayLack({ extra }: MemberStatus): boolean {
+  const degraded = extra.get("quorate_degraded");
+  return Array.isArray(degraded) && degraded.includes("refetching");
 }

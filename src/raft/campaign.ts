@@ -5,6 +5,7 @@ import { beaconTo } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
 import { onLateVote } from "./inquest.js";
 import { raftLimits } from "./limits.js";
+import type { PeerKnowledge } from "./peer-knowledge.js";
 import type { RaftState } from "./state.js";
 import type { PeerStatus } from "./types.js";
 import { winElection } from "./win-election.js";
@@ -80,6 +81,7 @@ export function onPeerStatus(
   if (status !== null) {
     const known = noteTerm(state, peer, status.term);
     known.status = status;
+    noteEnd(known, status);
     if (status.commitIndex > 1) meetHistory(state, peer);
     // Our beacon lifts its term before the next question: what was seen once stays true.
     known.isForgetful ||= forgetsTerms(state, status);
@@ -94,6 +96,13 @@ export function onPeerStatus(
   round.waiting.delete(peer);
   round.answers.set(peer, status);
   if (round.waiting.size === 0) judge(state, round);
+}
+
+/** A member that does not campaign shows nowhere else where its log ends. */
+function noteEnd(known: PeerKnowledge, { lastIndex, lastTerm }: PeerStatus): void {
+  if (lastIndex === undefined || lastTerm === undefined) return;
+  known.lastIndex = lastIndex;
+  known.lastTerm = lastTerm;
 }
 
 function judge(state: RaftState, round: CampaignRound): void {

@@ -81,8 +81,11 @@ export interface PeerStatus {
   readonly leader: string | null;
   /** All others that it knows, those included whose removal is not committed yet. */
   readonly partners?: readonly string[];
-  /** Index of its last entry; Quorate's members tell it. */
+  /** Index and term of its last entry; Quorate's members tell them. */
   readonly lastIndex?: number;
+  readonly lastTerm?: number;
+  /** It says that it may have lost some of what it had confirmed. */
+  readonly mayLack?: boolean;
 }
 
 /** Who waits for the outcome of a proposal. */

@@ -41,6 +41,10 @@ export interface Held {
   after: number;
 }
 
+function logEnd({ log: { lastIndex, lastTerm } }: RaftCore["state"]) {
+  return { lastIndex, lastTerm };
+}
+
 /** One member: the real core, a disk that syncs when told, and the list of what it applied. */
 export class SimMember {
   readonly id: string;
@@ -365,6 +369,7 @@ export class SimCluster {
             lastApplied: state.lastApplied,
             logLength: state.log.length,
             leader: state.leader,
+            ...(this.options.quorate === false ? {} : logEnd(state)),
           };
     // Asked now, answered in a later step: as over a socket.
     this.later.push(() => this.step(member.id, { kind: "peer-status", peer, question, status }));

@@ -13,7 +13,9 @@ export function needsCandidateGuard(state: RaftState): boolean {
 
 /**
  * No campaign while a peer's commit index is beyond our last index: it holds committed entries that
- * we lack. A claim beyond the log that the peer itself has shown is not believed (0.3.15 can make one).
+ * we lack. A claim beyond the log that the peer itself has shown is not believed (0.3.15 can make one), nor one
+ * of entries that a majority says it does not hold: others have cut them away, and all would wait for ever for
+ * the one that is left with them.
  *
  * @returns why not, or null where nothing speaks against it.
  */
@@ -21,17 +23,31 @@ export function candidateVerdict(
   state: RaftState,
   answers: ReadonlyMap<string, PeerStatus>,
 ): string | null {
+  const held = heldByMajority(state, answers);
   for (const [peer, status] of answers) {
     const shown = state.peers.get(peer)?.lastIndex ?? 0;
     const committed =
       shown === 0
         ? status.commitIndex
         : Math.min(status.commitIndex, Math.max(shown, status.lastApplied));
-    if (committed > state.log.lastIndex) {
+    if (Math.min(committed, held) > state.log.lastIndex) {
       return `${peer} has committed up to ${committed}, our log ends at ${state.log.lastIndex}`;
     }
   }
   return null;
+}
+
+/** The highest index that a majority may hold, by what all of them have just told. */
+function heldByMajority(state: RaftState, answers: ReadonlyMap<string, PeerStatus>): number {
+  const ends = [state.log.lastIndex];
+  for (const member of state.members) {
+    const status = answers.get(member);
+    // What a member without its files had confirmed nobody knows.
+    const isTold = status?.lastIndex !== undefined && status.mayLack !== true;
+    ends.push(isTold ? status.lastIndex : Number.POSITIVE_INFINITY);
+  }
+  ends.sort((a, b) => b - a);
+  return ends[state.majority - 1] ?? 0;
 }
 
 /** Peers whose term is below ours: they would commit at a collapsed term behind our back. */

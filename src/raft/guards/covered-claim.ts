@@ -1,5 +1,6 @@
 import type { PeerKnowledge } from "../peer-knowledge.js";
 import type { LaterEnd, RaftState } from "../state.js";
+import { hasMajorityWithout } from "./covered-vote.js";
 
 /**
  * Covered claim, the covered vote's mirror: a peer whose log ends within what is committed here, or is
@@ -12,7 +13,8 @@ import type { LaterEnd, RaftState } from "../state.js";
  * without it in that later term, and have committed what the peer ends with. Then ours is the leftover. In a
  * dip we hold the higher terms ourselves, and what else is of them is older than what we have committed behind
  * them, unless others have forgotten their terms since, and count through them again. So nothing is taken
- * either from a peer that says that its last entry is committed.
+ * either from a peer that says that its last entry is committed, nor while a majority can be reached without it:
+ * another one of them may know that entry for committed, and not have told it yet.
  *
  * Where terms dip in our log, a peer whose log is the beginning of ours may end in the dip, and then
  * believes no higher last term that it cannot place: it is told its own as well.
@@ -26,7 +28,8 @@ export function claimFor(state: RaftState, peer: string): number {
   const isBeginning = state.log.termAt(known.lastIndex) === known.lastTerm;
   if (known.lastTerm < ours) return isBeginning && state.log.hasTermDip ? known.lastTerm : ours;
   const isOlder = known.lastTerm <= state.log.maxTerm;
-  const isCovered = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);
+  const isWithin = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);
+  const isCovered = isWithin && !hasMajorityWithout(state, peer);
   return isBeginning || isCovered ? known.lastTerm : ours;
 }
 
@@ -38,8 +41,7 @@ export function noteLaterEnd(state: RaftState, peer: string, claimed: number): v
   const known = state.peers.get(peer);
   if (!state.guarded("covered-claim") || known === undefined || known.lastTerm <= claimed) return;
   if (known.lastIndex > state.commitIndex) return;
-  const reachable = state.connectedMembers().filter((member) => member !== peer).length + 1;
-  if (reachable >= state.majority) return;
+  if (hasMajorityWithout(state, peer)) return;
   const isFirst = state.laterEnd === null;
   state.laterEnd = { peer, lastIndex: known.lastIndex, lastTerm: known.lastTerm };
   if (isFirst) state.note("warn", laterEndCode, laterEndText(state.laterEnd));

@@ -11,7 +11,7 @@ export function wantsCoveredVote(
     state.guarded("covered-vote") &&
     message.lastLogTerm < state.log.lastTerm &&
     message.lastLogIndex >= state.log.lastIndex &&
-    !majorityWithout(state, candidate)
+    !hasMajorityWithout(state, candidate)
   );
 }
 
@@ -30,7 +30,7 @@ export function wantsCoveredVote(
 export function coverage(state: RaftState, candidate: string): boolean {
   const known = state.peers.get(candidate);
   if (!state.guarded("covered-vote") || known === undefined || known.status === null) return false;
-  if (majorityWithout(state, candidate)) return false;
+  if (hasMajorityWithout(state, candidate)) return false;
   if (committedTerm(state) > known.lastTerm) return false;
   const { commitIndex, lastApplied } = known.status;
   const claimed = Math.min(commitIndex, lastApplied, known.lastIndex);
@@ -42,8 +42,9 @@ function committedTerm({ log, commitIndex }: RaftState): number {
   return log.termAt(commitIndex) ?? Number.MAX_SAFE_INTEGER;
 }
 
-function majorityWithout(state: RaftState, candidate: string): boolean {
-  const reachable = state.connectedMembers().filter((member) => member !== candidate).length + 1;
+/** Whether so many members are reached that they need no vote of this one. */
+export function hasMajorityWithout(state: RaftState, peer: string): boolean {
+  const reachable = state.connectedMembers().filter((member) => member !== peer).length + 1;
   return reachable >= state.majority;
 }
 
