@@ -208,6 +208,7 @@ function pushNative(machine: PickleMachine, length: number): void {
   const end = start + length;
   for (let at = start; at < end; at++) {
     if ((machine.input[at] ?? 0) >= 0x80) {
+      machine.meet("foreignStr");
       machine.push(bytesOf(machine, start, end));
       return;
     }

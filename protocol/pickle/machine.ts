@@ -33,6 +33,8 @@ export class PickleMachine {
   ops = 0;
   /** What the last PROTO said. */
   protocol = 0;
+  /** Both at once nobody has ever written, and Pythons read them in two ways: see `meet`. */
+  private readonly met = { frame: false, foreignStr: false };
   finished = false;
 
   /** Values below `top`; what stands above is stale. */
@@ -138,6 +140,17 @@ export class PickleMachine {
   checkContainer(count: number): void {
     if (count > this.limits.containerItemsMax) {
       throw this.beyond("containerItemsMax", `a container of ${count} values`);
+    }
+  }
+
+  /**
+   * At a str that is not ASCII Python's C reader gives up, and PySyncObj's own goes on, which minds where frames end.
+   * To do the same here would be for nothing: Python 2, which wrote such strs, knows no frames.
+   */
+  meet(what: "frame" | "foreignStr"): void {
+    this.met[what] = true;
+    if (this.met.frame && this.met.foreignStr) {
+      throw this.fault("pickle-malformed", "str of Python 2 in a pickle of frames");
     }
   }
 

@@ -17,6 +17,7 @@ function proto(machine: PickleMachine): void {
 
 /** FRAME: only says how much follows. Python's reader wants all of it to be there, so do we. */
 function frame(machine: PickleMachine): void {
+  machine.meet("frame");
   const length = machine.takeLength64();
   if (length > machine.input.length - machine.position) {
     throw machine.fault("pickle-truncated", "pickle ends within a frame");

@@ -176,7 +176,8 @@ export function leaveTerm(state: RaftState, peer: string, theirs: number): void 
   if (state.leaderOfTerm?.term === term && state.leaderOfTerm.leader === state.selfId) {
     dropUncommittedOf(state, term);
   }
-  if (state.guarded("term-beacon")) adoptTerm(state, term + 1);
+  // A disk that hangs has too many terms to store already: then theirs goes on, and we follow neither.
+  if (state.guarded("term-beacon") && !state.isBehindWithTerms) adoptTerm(state, term + 1);
   else if (state.isLeader) stepDown(state, null);
   beaconTo(state, peer, theirs);
 }

@@ -153,6 +153,15 @@ test("terms that rise faster than the disk stores them have to wait, and no long
   assert.deepEqual([solo.state.term, solo.state.leader], [term + 1, "c:1"]);
 });
 
+test("nor do they rise by two that say they lead one term, however often", () => {
+  const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
+  solo.autoDisk = false;
+  for (let round = 0; round < 1_000; round++) {
+    for (const peer of ["b:1", "c:1"]) solo.receive(peer, appendFrom(solo.state.term, [3, 2]));
+  }
+  assert.ok(solo.all("meta").length <= raftLimits.ballotsWaitingMax + 1);
+});
+
 test("the term goes up with the others' while the disk is full, which would elect nobody otherwise", () => {
   const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
   solo.step({ kind: "disk", usable: false });

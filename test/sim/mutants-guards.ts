@@ -20,7 +20,7 @@ export const guardMutants: readonly Mutant[] = [
     name: "more-committed-ignored",
     rule: "a campaign although a peer has told that more is committed than the candidate holds",
     file: "src/raft/guards/candidate-guard.js",
-    edits: [["if (committed > state.log.lastIndex)", "if (false)"]],
+    edits: [["if (Math.min(committed, held) > state.log.lastIndex)", "if (false)"]],
     profile: "gone-on",
   },
   {
@@ -70,8 +70,12 @@ export const guardMutants: readonly Mutant[] = [
     file: "src/raft/guards/covered-claim.js",
     edits: [
       [
-        "const isCovered = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);",
-        "const isCovered = known.lastIndex <= state.commitIndex;",
+        "const isWithin = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);",
+        "const isWithin = known.lastIndex <= state.commitIndex;",
+      ],
+      [
+        "const isCovered = isWithin && !hasMajorityWithout(state, peer);",
+        "const isCovered = isWithin;",
       ],
     ],
     profile: "gone-on",

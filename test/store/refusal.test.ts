@@ -98,6 +98,14 @@ describe("refusal", () => {
     const named = (proto: number) => bytesOf(op.proto, proto, "c__builtin__\nset\n)R");
     assert.equal(refused(setOfValue("/k", named(2))), "");
     for (const proto of [3, 4, 5]) assert.match(refused(setOfValue("/k", named(proto))), /global/);
+    // Frames, and a str at which C's reader gives up: the other one minds where frames end.
+    const frame = (bytes: number) => bytesOf(op.frame, bytes, Buffer.alloc(7));
+    const foreign = bytesOf(op.shortBinString, 1, 0xff);
+    assert.equal(refused(setOfValue("/k", foreign)), "");
+    assert.equal(refused(setOfValue("/k", bytesOf(frame(3), op.binInt1, 1))), "");
+    for (const both of [bytesOf(frame(3), foreign), bytesOf(foreign, frame(1), op.pop, foreign)]) {
+      assert.match(refused(setOfValue("/k", both)), /frames/);
+    }
   });
 
   test("a node that vanilla could not take, or whose host it could not look up", () => {

@@ -13,7 +13,8 @@ export function liftPeer(state: RaftState, peer: string, seenTerm: number): void
   if (known.beaconTerm === state.term) return;
   const { votedFor, selfId } = state;
   const isElecting = state.role !== "follower" || (votedFor !== null && votedFor !== selfId);
-  if (state.leader === null && !isElecting && !known.isQuorate) state.setTerm(state.term + 1, null);
+  const mayRaise = !isElecting && !known.isQuorate && !state.isBehindWithTerms;
+  if (state.leader === null && mayRaise) state.setTerm(state.term + 1, null);
   beaconTo(state, peer, seenTerm);
 }
 
