@@ -1,3 +1,4 @@
+import { bestSurvivor } from "../tools/doctor/best-survivor.js";
 import { type HeldValue, type KeyAcross, writtenSecOf } from "../tools/doctor/compare-data.js";
 import { timeRange, timeText } from "../tools/doctor/file-times.js";
 import type { WriteAtStake } from "../tools/doctor/histories.js";
@@ -13,7 +14,7 @@ const valueCharsMax = 40;
 
 /** The verdict in a line, the evidence, the way out. */
 export function formatSideBySide(all: SideBySide, findings: readonly Finding[]): string {
-  return `${verdictOfFiles(all, findings)}\n\n${table(all)}${writes(all)}${keys(all)}${formatFindings(findings)}`;
+  return `${verdictOfFiles(all, findings)}\n\n${table(all)}${survivor(all)}${writes(all)}${keys(all)}${formatFindings(findings)}`;
 }
 
 /** What has happened, in one plain line; the codes behind it are for scripts and docs/doctor.md. */
@@ -97,6 +98,18 @@ function table({ members }: SideBySide): string {
   ]);
   const headings = ["MEMBER", "JOURNAL", "DUMP", "COMMITTED", "LAST TERM", "STORED TERM", "DIPS"];
   return formatTable(headings, rows);
+}
+
+/** "The next leader settles it" is no answer where there will be none. */
+function survivor(all: SideBySide): string {
+  const best = bestSurvivor(all);
+  if (best === null) return "";
+  const { names, index, term } = best;
+  const end = names.length === 1 ? "its log ends" : "their logs end";
+  return (
+    `\nOnly where a majority of the cluster is lost for good: recover ${names.join(" or ")} (quorate recover --help);\n` +
+    `${end} with entry ${index} of term ${term}. The highest last term decides, and only then the longest log.\n`
+  );
 }
 
 function behindText(leftOut: FileMember["leftOut"]): string {

@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
 import { findData, type MemberPaths } from "../files/data-path.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
+import { bestSurvivor } from "../tools/doctor/best-survivor.js";
 import { compareLive } from "../tools/doctor/live-files.js";
 import { bytesOf, chosenFiles } from "./chosen-files.js";
 import type { CliContext } from "./context.js";
@@ -60,7 +61,7 @@ export async function printSideBySide(
   const verdict = verdictWord(findings);
   if (isJson) {
     const headline = verdictOfFiles(all, findings);
-    printJson(context, { verdict, headline, findings, ...all });
+    printJson(context, { verdict, headline, findings, survivor: bestSurvivor(all), ...all });
   } else {
     context.out(formatSideBySide(all, findings));
   }

@@ -3,11 +3,11 @@ import type { ForcedCluster } from "../tools/recover/recovery-record.js";
 import { formatPairs } from "./table.js";
 
 export function planText(plan: ForcedPlan): string {
-  const { address, term, newTerm, lastIndex, keys, formerMembers, findings, room } = plan;
+  const { address, term, newTerm, lastIndex, lastTerm, keys, formerMembers, findings, room } = plan;
   return (
     formatPairs([
       ["member", address],
-      ["log ends at", `${lastIndex}${uncertain(plan)}`],
+      ["log ends at", `${lastIndex} of term ${lastTerm}${uncertain(plan)}`],
       ["term", `${term}, then ${newTerm}`],
       ["keys", String(keys)],
       ["gives up", namesOf(formerMembers)],
@@ -59,7 +59,7 @@ export function madeText(made: ForcedCluster, plan: ForcedPlan): string {
   return (
     formatPairs([
       ["member", `${address} is a cluster of its own now`],
-      ["log ended at", `${lastIndex}${uncertain(plan)}`],
+      ["log ended at", `${lastIndex} of term ${plan.lastTerm}${uncertain(plan)}`],
       ["term", `${oldTerm}, now ${newTerm}`],
       ["keys", String(keys)],
       ["gave up", namesOf(formerMembers)],

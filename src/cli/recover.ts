@@ -15,8 +15,10 @@ const description = `For a cluster whose majority is lost for good. Makes of ONE
 which it is alone, with a higher term; then the others are added again, with empty directories.
 
 What the lost members had acknowledged and this one never received is gone, and nobody can tell how
-much that is: choose the survivor that holds most (quorate doctor DIR DIR compares them). Two of
-them that are both made new clusters are a split brain: do it once. The command refuses while
+much that is. Of several survivors take the one whose LAST ENTRY HAS THE HIGHEST TERM, and of those
+the one whose log is longest: quorate doctor DIR DIR names it. A longer log of a lower term lacks
+what the others have acknowledged since. Two that are both made new clusters are a split brain: do
+it once. The command refuses while
 another member of the old cluster still answers. Only a dump names all of them: where there is none,
 or a damaged one, or a part of the log is missing, give --config as well: the members of a first
 start stand in the configuration only.

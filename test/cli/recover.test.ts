@@ -87,6 +87,7 @@ describe("quorate recover", () => {
     const plan = await recover(folder, ...config, "--dry-run");
     assert.equal(plan.code, 0, plan.err);
     assert.match(plan.out, new RegExp(`gives up +${formerMembers.join(", ")}\n`));
+    assert.match(plan.out, /log ends at +4 of term 1[;\n]/);
     assert.deepEqual(pictureOfFolder(folder), before);
     const { code, out, err } = await recover(folder, ...config, "--yes", "--json");
     assert.deepEqual([code, err], [0, ""]);
@@ -164,7 +165,10 @@ describe("quorate recover", () => {
     damage(join(folder, `${address}.dump`), 40);
     assert.equal((await recover(folder, "--dry-run")).code, 2, "the dump alone names the members");
     await sameAsDone(folder, configOf(t, ["127.0.0.1:1"]), (plan) => {
-      assert.match(plan.text.out, /log ends at +1; THE JOURNAL'S ENTRIES UP TO 8 CANNOT BE USED/);
+      assert.match(
+        plan.text.out,
+        /log ends at +1 of term 0; THE JOURNAL'S ENTRIES UP TO 8 CANNOT BE USED/,
+      );
       assert.match(plan.text.out, /found +the dump is unreadable\n/);
     });
   });

@@ -182,7 +182,7 @@ class SpanJudge {
 }
 
 /** As every member compares logs before it votes: by the last term, then by length. */
-function beats(a: ComparedLog, b: ComparedLog): boolean {
+export function beats(a: ComparedLog, b: ComparedLog): boolean {
   if (a.lastTerm !== b.lastTerm) return a.lastTerm > b.lastTerm;
   return (a.last ?? 0) > (b.last ?? 0);
 }

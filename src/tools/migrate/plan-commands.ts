@@ -80,7 +80,8 @@ function check(
     before:
       "exit 4: not yet, see the reasons and check again; exit 5: stop, and run `quorate doctor`",
     after:
-      "do not touch the next member before this says go. Where it does not: put the old program back, and run `quorate doctor`",
+      "do not touch the next member before this says go. Where `quorate status` shows `refetching` for this one, leave it running: " +
+      "PySyncObj would vote with what is left of its files. Otherwise put the old program back. Run `quorate doctor`",
   };
   return {
     where: "here",

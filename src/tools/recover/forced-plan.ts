@@ -20,6 +20,8 @@ export interface ForcedPlan {
   readonly newTerm: number;
   /** The last entry that a start finds: what stands behind damage does not count. */
   readonly lastIndex: number;
+  /** Of that entry, by which survivors are compared: the stored term may be that of an election that was only heard of. */
+  readonly lastTerm: number;
   /** As the meta file has it, also where the log ends before it; null: it is not stored. */
   readonly commitIndex: number | null;
   /** The last entry in the journal, where it stands behind a gap and is lost with the rest; else null. */

@@ -106,10 +106,10 @@ function planOf(
   const members = membersNamed(dump, [...held, ...entries], commitIndex);
   for (const name of given.named) members.add(name);
   members.delete(address);
-  const lastIndex = entries.at(-1)?.index ?? 1;
+  const { index: lastIndex, term: lastTerm } = entries.at(-1) ?? { index: 1, term: 0 };
   const heldIndex = held.at(-1)?.index ?? 1;
   return {
-    ...{ address, term, newTerm: term + forcedTermStep, lastIndex, keys: given.keys },
+    ...{ address, term, newTerm: term + forcedTermStep, lastIndex, lastTerm, keys: given.keys },
     commitIndex: loadedMeta.kind === "meta" ? loadedMeta.meta.commitIndex : null,
     unusedUpTo: heldIndex > lastIndex ? heldIndex : null,
     formerMembers: [...members].sort(),
