@@ -1,4 +1,5 @@
 import { cpSync } from "node:fs";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freeAddresses } from "../../interop-tests/support/free-ports.js";
 import { startQuorate } from "../../interop-tests/support/quorate-member.js";
@@ -122,7 +123,27 @@ async function startOnce(
     peakMib: peakResidentBytes(pid) / mib,
   };
   await child.stop("SIGKILL");
+  // PySyncObj forks to write its dump: the fork would hold the port, and a core, in the next round.
+  child.killGroup();
+  await untilFree(selfAddr);
   return found;
+}
+
+function isListening(address: string): Promise<boolean> {
+  const [host = "", port = ""] = address.split(":");
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), host);
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}
+
+async function untilFree(address: string): Promise<void> {
+  const deadline = performance.now() + readyMsMax;
+  while (await isListening(address)) {
+    if (performance.now() > deadline) throw new Error(`somebody still listens at ${address}`);
+    await sleep(askAgainMs);
+  }
 }
 
 async function untilApplied(address: string, index: number): Promise<void> {
