@@ -60,7 +60,21 @@ test("a peer's status is what a campaign needs to know", async () => {
     logLength: 7,
     leader: null,
     partners: [self, "127.0.0.5:2222"],
+    mayLack: false,
   });
+});
+
+test("a Quorate member also tells where its log ends, and whether it may lack something", async () => {
+  const extra = new Map<string, PyValue>([
+    ["quorate_last_index", 9],
+    ["quorate_last_term", 2],
+    ["quorate_degraded", ["no-leader", "refetching"]],
+    ["quorate_leaving", ["127.0.0.7:2222"]],
+  ]);
+  const reply = encodeStatus({ ...told, extra });
+  const { status } = await ask([false, false], told.partners, reply);
+  assert.deepEqual([status?.lastIndex, status?.lastTerm, status?.mayLack], [9, 2, true]);
+  assert.equal(status?.partners?.includes("127.0.0.7:2222"), true);
 });
 
 test("a silent link of which its peer knows nothing is closed, and its answer counts", async () => {
