@@ -150,7 +150,7 @@ export class PickleMachine {
   meet(what: "frame" | "foreignStr"): void {
     this.met[what] = true;
     if (this.met.frame && this.met.foreignStr) {
-      throw this.fault("pickle-malformed", "str of Python 2 in a pickle of frames");
+      throw this.fault("pickle-limit", "str of Python 2 in a pickle of frames");
     }
   }
 

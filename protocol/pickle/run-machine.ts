@@ -15,7 +15,7 @@ function proto(machine: PickleMachine): void {
   machine.protocol = version;
 }
 
-/** FRAME: only says how much follows. Python's reader wants all of it to be there, so do we. */
+/** FRAME: only says how much follows. C's reader wants all of it to be there, so do we. */
 function frame(machine: PickleMachine): void {
   machine.meet("frame");
   const length = machine.takeLength64();

@@ -5,7 +5,8 @@
 
 /**
  * Connections that have not said yet who they are. A handshake takes two round trips, so that even
- * a whole cluster that reconnects at once needs a handful. When more come the oldest is cut.
+ * a whole cluster that reconnects at once needs a handful. When more come,
+ * the oldest of the address with the most of them is cut.
  */
 export const unidentifiedConnectionsMax = 64;
 

@@ -105,6 +105,8 @@ describe("refusal", () => {
     assert.equal(refused(setOfValue("/k", bytesOf(frame(3), op.binInt1, 1))), "");
     for (const both of [bytesOf(frame(3), foreign), bytesOf(foreign, frame(1), op.pop, foreign)]) {
       assert.match(refused(setOfValue("/k", both)), /frames/);
+      const applied = new Store().apply(setOfValue("/k", both), 2);
+      assert.equal("raised" in applied && applied.isBeyondLimits, true, "PySyncObj may read it");
     }
   });
 
