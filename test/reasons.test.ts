@@ -25,6 +25,7 @@ const healthCodes: Readonly<Record<HealthCode, true>> = {
   "entry-beyond-limits": true,
   "forgetful-voter": true,
   "later-end": true,
+  "elections-in-vain": true,
   "no-leader": true,
   "no-majority": true,
   applying: true,

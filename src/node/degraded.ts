@@ -2,6 +2,7 @@ import { laterEndCode, laterEndText } from "../raft/guards/covered-claim.js";
 import { isLogFull, logFullText } from "../raft/log-bound.js";
 import type { RaftState } from "../raft/state.js";
 import { tooLargeText } from "../raft/too-large.js";
+import { vainElectionsCode, vainElectionsText } from "../raft/vain-elections.js";
 import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
 import { fullText } from "./data-quota.js";
 import type { MemberNetwork } from "./environment.js";
@@ -28,6 +29,7 @@ export function degradedOf(sources: DegradedSources): DegradedReason[] {
     ...refetching(sources),
     ...unprovenLog(state),
     ...laterEnd(state),
+    ...vainElections(state),
     ...tooMuch(sources),
   ];
 }
@@ -60,6 +62,11 @@ function unprovenLog({ unprovenLog: unproven }: RaftState): DegradedReason[] {
 
 function laterEnd({ laterEnd: end }: RaftState): DegradedReason[] {
   return end === null ? [] : [{ code: laterEndCode, message: laterEndText(end) }];
+}
+
+function vainElections(state: RaftState): DegradedReason[] {
+  const message = vainElectionsText(state);
+  return message === null ? [] : [{ code: vainElectionsCode, message }];
 }
 
 /** All that has to do with a bound on what is held. */

@@ -46,7 +46,8 @@ export type DegradedCode =
   | "tail-too-large"
   | "entry-beyond-limits"
   | "forgetful-voter"
-  | "later-end";
+  | "later-end"
+  | "elections-in-vain";
 
 /** Among the reasons while acknowledged state may be missing: what the member holds is not served. */
 export const refetchingCode = "refetching";

@@ -8,6 +8,7 @@ import { raftLimits } from "./limits.js";
 import type { PeerKnowledge } from "./peer-knowledge.js";
 import type { RaftState } from "./state.js";
 import type { PeerStatus } from "./types.js";
+import { noteElection } from "./vain-elections.js";
 import { winElection } from "./win-election.js";
 
 /** One campaign's questions to the peers, before the term goes up. */
@@ -39,6 +40,7 @@ export function considerCampaign(state: RaftState): void {
     state.setRole("follower", null);
     return;
   }
+  noteElection(state);
   if (isTransfer) campaign(state, state.connectedMembers());
   else if (needsCandidateGuard(state)) startRound(state);
   else if (understandPreVotes(state, state.connectedMembers())) {
@@ -127,7 +129,7 @@ function judge(state: RaftState, round: CampaignRound): void {
   if (behind.length === 0) {
     const highest = Math.max(state.term, ...[...round.answers.values()].map((s) => s.term));
     if (highest > state.term) state.setTerm(highest, null);
-    campaign(state, electors);
+    campaign(state, electors, round.answers);
     return;
   }
   if (round.questions >= raftLimits.confirmRoundsMax) {
@@ -170,6 +172,7 @@ function isMute(state: RaftState, peer: string): boolean {
 
 function putOff(state: RaftState, code: string, why: string): void {
   state.round = null;
+  state.vainElections.why = why;
   state.resetElectionDeadline();
   state.note("info", code, `campaign put off: ${why}`);
 }
@@ -229,9 +232,18 @@ export function onPreVoteAnswer(
   if (preVotes.granted.size + 1 >= state.majority) campaign(state, preVotes.peers);
 }
 
-/** Raises the term, votes for ourselves, asks `peers` for their votes once that is durable. */
-export function campaign(state: RaftState, peers: readonly string[]): void {
+/**
+ * Raises the term, votes for ourselves, asks `peers` for their votes once that is durable.
+ *
+ * @param answers What they have told of themselves a moment ago, where they were asked.
+ */
+export function campaign(
+  state: RaftState,
+  peers: readonly string[],
+  answers: ReadonlyMap<string, PeerStatus> = new Map(),
+): void {
   state.round = null;
+  state.vainElections.why = null;
   state.preVotes = null;
   state.transferringToSelf = false;
   state.resetElectionDeadline();
@@ -241,8 +253,8 @@ export function campaign(state: RaftState, peers: readonly string[]): void {
   state.setRole("candidate", null);
   state.claims.clear();
   for (const peer of peers) {
-    const claimed = claimFor(state, peer);
-    noteLaterEnd(state, peer, claimed);
+    const claimed = claimFor(state, peer, answers);
+    noteLaterEnd(state, peer, claimed, answers);
     const known = state.peers.get(peer);
     if (claimed !== state.log.lastTerm && known !== undefined) {
       state.claims.set(peer, { lastIndex: known.lastIndex, lastTerm: claimed });

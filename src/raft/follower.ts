@@ -21,6 +21,7 @@ import {
   refuseTooMuch,
   waitsForDump,
 } from "./too-large.js";
+import { electionsOver } from "./vain-elections.js";
 import { yieldCommitted } from "./yield-committed.js";
 
 type FromLeader = AppendEntries | AppendChunk | InstallSnapshot;
@@ -94,6 +95,7 @@ function acceptLeader(state: RaftState, from: string, message: FromLeader): bool
   state.gaveWay = null;
   state.unprovenLog = null;
   state.laterEnd = null;
+  electionsOver(state);
   state.leaderHeardMs = state.nowMs;
   if (!state.transferringToSelf) state.resetElectionDeadline();
   return true;

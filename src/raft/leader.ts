@@ -3,6 +3,7 @@ import { advanceLeaderCommit, uncommittedBytes } from "./commit.js";
 import { replicate } from "./replicate.js";
 import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
+import { electionsOver } from "./vain-elections.js";
 
 /** The peers' logs hold nothing that we would destroy: append the no-op and lead. */
 export function lead(state: RaftState): void {
@@ -10,6 +11,7 @@ export function lead(state: RaftState): void {
   state.gaveWay = null;
   state.unprovenLog = null;
   state.laterEnd = null;
+  electionsOver(state);
   state.tookNotOver.clear();
   state.setRole("leader", state.selfId);
   state.uncommittedBytes = uncommittedBytes(state);

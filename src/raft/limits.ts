@@ -94,6 +94,8 @@ export const raftLimits = {
   confirmDelayMs: 60,
   /** Second questions in one campaign before it is put off. */
   confirmRoundsMax: 8,
+  /** Elections in a row without a leader, with a majority connected, after which it is said: some 15 s. */
+  vainElectionsMax: 16,
   /** How long a new leader waits for answers to its look at the peers' logs. */
   inquestMsMax: 1_500,
   /**

@@ -14,6 +14,7 @@ import { Progress } from "./progress.js";
 import { RaftLog } from "./raft-log.js";
 import type { Refused } from "./too-large.js";
 import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
+import type { VainElections } from "./vain-elections.js";
 
 /** Where a log ends. */
 export interface LogEnd {
@@ -79,6 +80,7 @@ export class RaftState {
   unprovenLog: { peer: string; lastTerm: number } | null = null;
   /** The peer that is told no claim, so that nobody leads: see covered-claim.ts. */
   laterEnd: LaterEnd | null = null;
+  readonly vainElections: VainElections = { count: 0, why: null };
 
   /** Sequence number of the latest write effect, and the highest that is durable. */
   seq = 0;

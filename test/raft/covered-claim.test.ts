@@ -76,6 +76,19 @@ suite("covered claim", () => {
     assert.equal(solo.state.laterEnd, null);
   });
 
+  test("a third member that may have lost something votes for nobody, and is not waited for", () => {
+    for (const mayLack of [true, false]) {
+      const solo = new Solo({ log: [0, 7, 5, 5], term: 7, commit: 4 });
+      solo.receive("b:1", requestVote(7, 3, 7));
+      solo.timeOut();
+      for (const peer of ["b:1", "c:1"]) {
+        solo.status(peer, { term: 8, commitIndex: 1, mayLack: mayLack && peer === "c:1" });
+      }
+      const asked = solo.takeTo("b:1", "request_vote").at(-1);
+      assert.equal(asked?.lastLogTerm, mayLack ? 7 : 5, "the last term that it is told");
+    }
+  });
+
   // Ours is 2@7 and then a dip to 4@1, of which nothing is known to be committed.
   const dipped: SoloOptions = { log: [0, 7, 1, 1], term: 7, commit: 1, connected: ["b:1"] };
 

@@ -153,6 +153,24 @@ test("terms that rise faster than the disk stores them have to wait, and no long
   assert.deepEqual([solo.state.term, solo.state.leader], [term + 1, "c:1"]);
 });
 
+test("while terms wait for the disk nobody is lifted to one that he may have voted in", () => {
+  const solo = new Solo({ log: [0, 1, 2], term: 2, commit: 3 });
+  solo.autoDisk = false;
+  for (let term = 3; term < 1_000; term++)
+    solo.receive("b:1", { type: "request_vote", term, lastLogIndex: 2, lastLogTerm: 1 });
+  assert.ok(solo.state.isBehindWithTerms);
+  const lift = { type: "request_vote", term: 1, lastLogIndex: 9, lastLogTerm: 2 } as const;
+  solo.receive("c:1", lift);
+  solo.sync();
+  assert.deepEqual(solo.takeTo("c:1", "request_vote"), []);
+  solo.receive("c:1", lift);
+  solo.sync();
+  assert.deepEqual(
+    solo.takeTo("c:1", "request_vote").map(({ term }) => term),
+    [solo.state.term],
+  );
+});
+
 test("nor do they rise by two that say they lead one term, however often", () => {
   const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
   solo.autoDisk = false;

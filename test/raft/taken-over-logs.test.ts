@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Effect } from "../../src/raft/types.js";
+import { vainElectionsText } from "../../src/raft/vain-elections.js";
 import { SimCluster, type SimMember } from "./sim-cluster.js";
 import { entry } from "./solo.js";
 
@@ -97,5 +98,20 @@ test("a member that does not campaign tells where its log ends all the same", ()
     ]);
     cluster.calm(30_000);
     assert.deepEqual(cluster.terms()?.slice(0, 6), [0, 5, 5, 6, 1, 2], `seed ${seed}`);
+  }
+});
+
+test("where three logs end in three terms below their highest, nobody leads, and it is said", () => {
+  const cluster = new TakenOver(3, [
+    [[0, 5, 5, 6, 1], 4],
+    [[0, 5, 5, 6, 2], 4],
+    [[0, 5, 5, 6, 3], 4],
+  ]);
+  cluster.calm(60_000);
+  assert.equal(cluster.leader(), null);
+  for (const id of ids) {
+    const state = cluster.member(id).core?.state;
+    assert.ok(state !== undefined);
+    assert.match(vainElectionsText(state) ?? "", /elections in a row have given no leader/);
   }
 });

@@ -74,7 +74,7 @@ export const guardMutants: readonly Mutant[] = [
         "const isWithin = known.lastIndex <= state.commitIndex;",
       ],
       [
-        "const isCovered = isWithin && !hasMajorityWithout(state, peer);",
+        "const isCovered = isWithin && !canElectWithout(state, peer, answers);",
         "const isCovered = isWithin;",
       ],
     ],

@@ -1,6 +1,6 @@
 import type { PeerKnowledge } from "../peer-knowledge.js";
 import type { LaterEnd, RaftState } from "../state.js";
-import { hasMajorityWithout } from "./covered-vote.js";
+import type { PeerStatus } from "../types.js";
 
 /**
  * Covered claim, the covered vote's mirror: a peer whose log ends within what is committed here, or is
@@ -13,15 +13,20 @@ import { hasMajorityWithout } from "./covered-vote.js";
  * without it in that later term, and have committed what the peer ends with. Then ours is the leftover. In a
  * dip we hold the higher terms ourselves, and what else is of them is older than what we have committed behind
  * them, unless others have forgotten their terms since, and count through them again. So nothing is taken
- * either from a peer that says that its last entry is committed, nor while a majority can be reached without it:
+ * either from a peer that says that its last entry is committed, nor while the others can elect a leader without it:
  * another one of them may know that entry for committed, and not have told it yet.
  *
  * Where terms dip in our log, a peer whose log is the beginning of ours may end in the dip, and then
  * believes no higher last term that it cannot place: it is told its own as well.
  *
+ * @param answers What the peers have told of themselves a moment ago, where they were asked.
  * @returns the last_log_term to put into the request_vote for this peer.
  */
-export function claimFor(state: RaftState, peer: string): number {
+export function claimFor(
+  state: RaftState,
+  peer: string,
+  answers: ReadonlyMap<string, PeerStatus>,
+): number {
   const ours = state.log.lastTerm;
   const known = state.peers.get(peer);
   if (!state.guarded("covered-claim") || known === undefined || known.lastIndex === 0) return ours;
@@ -29,7 +34,7 @@ export function claimFor(state: RaftState, peer: string): number {
   if (known.lastTerm < ours) return isBeginning && state.log.hasTermDip ? known.lastTerm : ours;
   const isOlder = known.lastTerm <= state.log.maxTerm;
   const isWithin = isOlder && known.lastIndex <= state.commitIndex && !isEndCommitted(known);
-  const isCovered = isWithin && !hasMajorityWithout(state, peer);
+  const isCovered = isWithin && !canElectWithout(state, peer, answers);
   return isBeginning || isCovered ? known.lastTerm : ours;
 }
 
@@ -37,11 +42,16 @@ export function claimFor(state: RaftState, peer: string): number {
  * Nothing was claimed of a peer whose end is covered, and without its vote nobody leads before a third member
  * is there: an operator has to hear of it.
  */
-export function noteLaterEnd(state: RaftState, peer: string, claimed: number): void {
+export function noteLaterEnd(
+  state: RaftState,
+  peer: string,
+  claimed: number,
+  answers: ReadonlyMap<string, PeerStatus>,
+): void {
   const known = state.peers.get(peer);
   if (!state.guarded("covered-claim") || known === undefined || known.lastTerm <= claimed) return;
   if (known.lastIndex > state.commitIndex) return;
-  if (hasMajorityWithout(state, peer)) return;
+  if (canElectWithout(state, peer, answers)) return;
   const isFirst = state.laterEnd === null;
   state.laterEnd = { peer, lastIndex: known.lastIndex, lastTerm: known.lastTerm };
   if (isFirst) state.note("warn", laterEndCode, laterEndText(state.laterEnd));
@@ -59,4 +69,16 @@ export function laterEndText({ peer, lastIndex, lastTerm }: LaterEnd): string {
 /** By its own word, which a campaign has just asked for. */
 function isEndCommitted({ status, lastIndex }: PeerKnowledge): boolean {
   return status !== null && Math.min(status.commitIndex, status.lastApplied) >= lastIndex;
+}
+
+/** Whether so many others are reached as elect a leader: who may have lost something votes for nobody. */
+function canElectWithout(
+  state: RaftState,
+  peer: string,
+  answers: ReadonlyMap<string, PeerStatus>,
+): boolean {
+  const voters = state
+    .connectedMembers()
+    .filter((member) => member !== peer && answers.get(member)?.mayLack !== true);
+  return voters.length + 1 >= state.majority;
 }

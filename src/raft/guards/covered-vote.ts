@@ -43,7 +43,7 @@ function committedTerm({ log, commitIndex }: RaftState): number {
 }
 
 /** Whether so many members are reached that they need no vote of this one. */
-export function hasMajorityWithout(state: RaftState, peer: string): boolean {
+function hasMajorityWithout(state: RaftState, peer: string): boolean {
   const reachable = state.connectedMembers().filter((member) => member !== peer).length + 1;
   return reachable >= state.majority;
 }

@@ -13,8 +13,11 @@ export function liftPeer(state: RaftState, peer: string, seenTerm: number): void
   if (known.beaconTerm === state.term) return;
   const { votedFor, selfId } = state;
   const isElecting = state.role !== "follower" || (votedFor !== null && votedFor !== selfId);
-  const mayRaise = !isElecting && !known.isQuorate && !state.isBehindWithTerms;
-  if (state.leader === null && mayRaise) state.setTerm(state.term + 1, null);
+  if (state.leader === null && !isElecting && !known.isQuorate) {
+    // While terms wait for the disk ours stays, and may be one that the peer has voted in.
+    if (state.isBehindWithTerms) return;
+    state.setTerm(state.term + 1, null);
+  }
   beaconTo(state, peer, seenTerm);
 }
 
