@@ -23,6 +23,8 @@ export interface Meta {
   readonly isBlank: boolean;
   /** Terms up to here may have been led twice, by members that forgot them; 0: none is known of. */
   readonly secondTerm: number;
+  /** Of terms up to here the member does not know whether it has voted in them; 0: it knows. */
+  readonly termFloor: number;
   /** Address of the Quorate member that wrote the file; null: a vanilla one, or one before this key. */
   readonly owner: string | null;
   /** Keys that this version does not know; they are written back. */
@@ -44,8 +46,9 @@ const refetchKey = "quorateMustRefetch";
 const forgotKey = "quorateForgotTerm";
 const blankKey = "quorateBlank";
 const secondTermKey = "quorateSecondTerm";
+const floorKey = "quorateTermFloor";
 const ownerKey = "quorateMember";
-const markKeys = [refetchKey, forgotKey, blankKey, secondTermKey, ownerKey];
+const markKeys = [refetchKey, forgotKey, blankKey, secondTermKey, floorKey, ownerKey];
 const ownKeys = [termKey, voteKey, commitKey, ...markKeys];
 const magic = Uint8Array.from("QUORATE1", (letter) => letter.charCodeAt(0));
 const sealBytes = magic.length + 8;
@@ -73,6 +76,7 @@ export function encodeMetaPickle(meta: Meta): Uint8Array {
   if (meta.forgotTerm) dict.set(forgotKey, true);
   if (meta.isBlank) dict.set(blankKey, true);
   if (meta.secondTerm > 0) dict.set(secondTermKey, meta.secondTerm);
+  if (meta.termFloor > 0) dict.set(floorKey, meta.termFloor);
   if (meta.owner !== null) dict.set(ownerKey, meta.owner);
   return encodePickle(dict);
 }
@@ -140,6 +144,7 @@ function parseMeta(pickle: Uint8Array): Meta {
     forgotTerm: dict.get(forgotKey) === true,
     isBlank: dict.get(blankKey) === true,
     secondTerm: countIn(dict, secondTermKey, 0),
+    termFloor: countIn(dict, floorKey, 0),
     owner: memberIn(dict, ownerKey),
     otherKeys,
   };

@@ -80,6 +80,9 @@ const decoders: ReadonlyMap<string, Decode> = new Map<string, Decode>([
       type: "quorate_pre_vote_answer",
       term: fields.count("term"),
       granted: fields.bool("granted"),
+      hearsLeader: fields.bool("hears_leader"),
+      commitIndex: fields.count("commit_index"),
+      commitTerm: fields.count("commit_term"),
     }),
   ],
 ]);
@@ -251,7 +254,14 @@ function messageDict(message: Exclude<PeerMessage, HotMessage>): Record<string, 
     case "quorate_pong":
       return { type: message.type };
     case "quorate_pre_vote_answer":
-      return { type: message.type, term: message.term, granted: message.granted };
+      return {
+        type: message.type,
+        term: message.term,
+        granted: message.granted,
+        hears_leader: message.hearsLeader,
+        commit_index: message.commitIndex,
+        commit_term: message.commitTerm,
+      };
   }
 }
 

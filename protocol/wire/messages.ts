@@ -179,6 +179,11 @@ export interface QuoratePreVoteAnswer {
   readonly term: number;
   /** A vote would be granted. */
   readonly granted: boolean;
+  /** It hears a leader, or leads. */
+  readonly hearsLeader: boolean;
+  /** Up to where it knows entries as committed, and the term of that entry. */
+  readonly commitIndex: number;
+  readonly commitTerm: number;
 }
 
 /** Upstream's FAIL_REASON (pysyncobj/config.py). */

@@ -166,6 +166,14 @@ function formatMeta(meta: NonNullable<MemberOverview["meta"]>): string {
           ] as const,
         ]
       : []),
+    ...(meta.termFloor > 0
+      ? [
+          [
+            "taken over",
+            `it votes in no term up to ${meta.termFloor}: PySyncObj's files do not say in which it has`,
+          ] as const,
+        ]
+      : []),
   ]);
 }
 

@@ -40,6 +40,7 @@ export type MetaOverview =
       readonly mustRefetch: boolean;
       readonly forgotTerm: boolean;
       readonly secondTerm: number;
+      readonly termFloor: number;
     };
 
 interface EntryPlace {
@@ -83,8 +84,10 @@ async function metaOverview(fs: FileSystem, path: string): Promise<MetaOverview>
   const read = await readMeta(fs, path);
   if (read.kind === "damaged") return { ...read, path };
   const { bytes, writer, hasTerm, meta } = read;
-  const { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm, secondTerm } = meta;
-  const stored = { term, votedFor, commitIndex, owner, mustRefetch, forgotTerm, secondTerm };
+  const { term, votedFor, commitIndex, owner } = meta;
+  const { mustRefetch, forgotTerm, secondTerm, termFloor } = meta;
+  const marks = { mustRefetch, forgotTerm, secondTerm, termFloor };
+  const stored = { term, votedFor, commitIndex, owner, ...marks };
   return { kind: "meta", path, bytes, writer, hasTerm, ...stored };
 }
 

@@ -2,7 +2,7 @@ import { journalHeaderBytes } from "../../protocol/files/journal-format.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { emptyMeta } from "../storage/meta-file.js";
-import { firstEntry, vouchesForEntries } from "../storage/recovery.js";
+import { firstEntry, floorOf, vouchesForEntries } from "../storage/recovery.js";
 import type { CheckedJournal } from "./check-journal.js";
 import { type CheckedFiles, findingsOf } from "./checked-files.js";
 import type { FileKind } from "./data-path.js";
@@ -181,6 +181,7 @@ export function targetOf(
     votedFor: stored.term === term ? stored.votedFor : null,
     commitIndex: Math.max(Math.min(stored.commitIndex, lastIndexOf(files)), 1),
     mustRefetch: mayLack && !isAlone,
+    termFloor: floorOf(stored, meta?.kind === "meta" && meta.isSealed, term),
     forgotTerm:
       mayLack && !isAlone && (meta?.kind !== "meta" || !meta.isSealed || stored.forgotTerm),
     owner: paths.address.includes(":") ? paths.address : null,

@@ -36,6 +36,7 @@ export async function askPeerStatus(
     leader,
     partners: partnersIn(status),
     ...logEndIn(status),
+    ...commitTermIn(status),
     mayLack: mayLack(status),
   };
 }
@@ -58,6 +59,11 @@ function logEndIn({ extra }: MemberStatus): { lastIndex?: number; lastTerm?: num
   const lastTerm = extra.get("quorate_last_term");
   if (typeof lastIndex !== "number") return {};
   return typeof lastTerm === "number" ? { lastIndex, lastTerm } : { lastIndex };
+}
+
+function commitTermIn({ extra }: MemberStatus): { commitTerm?: number } {
+  const commitTerm = extra.get("quorate_commit_term");
+  return typeof commitTerm === "number" ? { commitTerm } : {};
 }
 
 function mayLack({ extra }: MemberStatus): boolean {

@@ -1,5 +1,6 @@
 import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
+import { committedTerm } from "../raft/guards/covered-vote.js";
 import { leavingMembers } from "../raft/history.js";
 import { keyToText, toJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
@@ -61,6 +62,7 @@ export function wireStatus(sources: ReportSources): MemberStatus {
       ["quorate_time_ms", Math.floor(sources.wallSec * 1000)],
       ["quorate_last_index", state.log.lastIndex],
       ["quorate_last_term", state.log.lastTerm],
+      ["quorate_commit_term", committedTerm(state)],
       ["quorate_leaving", leavingMembers(state)],
       ["quorate_degraded", degradedOf(sources).map(({ code }) => code)],
     ]),

@@ -67,6 +67,7 @@ export function initialState(
     mustRefetch: recovered.mustRefetch,
     forgotTerm: recovered.forgotTerm,
     secondTerm: recovered.secondTerm,
+    termFloor: recovered.termFloor,
     isNew: recovered.isNew,
     areMembersTold: told !== undefined && known === told,
     isJoining: told !== undefined && !told.includes(config.selfAddr),

@@ -1,4 +1,10 @@
-import { behindOurTerm, candidateVerdict, needsCandidateGuard } from "./guards/candidate-guard.js";
+import type { QuoratePreVoteAnswer } from "../../protocol/wire/messages.js";
+import {
+  behindOurTerm,
+  candidateVerdict,
+  contradicts,
+  needsCandidateGuard,
+} from "./guards/candidate-guard.js";
 import { claimFor, noteLaterEnd } from "./guards/covered-claim.js";
 import { forgetsTerms, noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo } from "./guards/term-beacon.js";
@@ -8,7 +14,7 @@ import { raftLimits } from "./limits.js";
 import type { PeerKnowledge } from "./peer-knowledge.js";
 import type { RaftState } from "./state.js";
 import type { PeerStatus } from "./types.js";
-import { noteElection } from "./vain-elections.js";
+import { electionsOver, noteElection } from "./vain-elections.js";
 import { winElection } from "./win-election.js";
 
 /** One campaign's questions to the peers, before the term goes up. */
@@ -117,7 +123,13 @@ function judge(state: RaftState, round: CampaignRound): void {
     putOff(state, "campaign-behind", ahead);
     return;
   }
-  const electors = [...round.answers.keys()];
+  const electors = [...round.answers].flatMap(([peer, status]) =>
+    contradicts(state, status) ? [] : [peer],
+  );
+  if (electors.length + 1 < state.majority) {
+    putOff(state, "campaign-contradicted", contradictedText);
+    return;
+  }
   if (!state.log.hasTermDip && understandPreVotes(state, electors)) {
     // Whoever was not known for a Quorate member is one, or does not answer: they may hear a leader.
     state.round = null;
@@ -147,6 +159,9 @@ function judge(state: RaftState, round: CampaignRound): void {
   }
   round.askAgainMs = state.nowMs + raftLimits.confirmDelayMs;
 }
+
+const contradictedText =
+  "others know entries as committed in the place of which we hold other ones";
 
 /** A round of questions comes after another within an election timeout: a longer gap ends a silence. */
 function noteAnswer(state: RaftState, peer: string, answered: boolean): void {
@@ -222,12 +237,19 @@ function startPreVote(state: RaftState, peers: readonly string[]): void {
 export function onPreVoteAnswer(
   state: RaftState,
   from: string,
-  { term, granted }: { term: number; granted: boolean },
+  answer: QuoratePreVoteAnswer,
 ): void {
   const { preVotes } = state;
+  const { term, granted } = answer;
+  if (state.members.has(from) && answer.hearsLeader) electionsOver(state);
   if (preVotes === null || term !== state.term + 1 || !granted) return;
   // Neither a guest, which does not count, nor whoever was not asked.
   if (!preVotes.peers.includes(from) || !state.members.has(from)) return;
+  if (contradicts(state, answer)) {
+    state.vainElections.why = contradictedText;
+    state.note("info", "campaign-contradicted", `${from} would vote for us: ${contradictedText}`);
+    return;
+  }
   preVotes.granted.add(from);
   if (preVotes.granted.size + 1 >= state.majority) campaign(state, preVotes.peers);
 }
@@ -247,7 +269,7 @@ export function campaign(
   state.preVotes = null;
   state.transferringToSelf = false;
   state.resetElectionDeadline();
-  state.setTerm(state.term + 1, state.selfId);
+  state.setTerm(Math.max(state.term, state.termFloor) + 1, state.selfId);
   state.leaderOfTerm = null;
   state.votes = new Set();
   state.setRole("candidate", null);

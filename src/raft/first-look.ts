@@ -27,6 +27,7 @@ export function beginLook(state: RaftState, peer: string, progress: Progress): b
     answeredMs: null,
     status: null,
     triedTo: null,
+    tried: 0,
     triedAt: 0,
     differs: false,
   };
@@ -90,7 +91,7 @@ export function onLookAnswer(state: RaftState, peer: string, answer: NextNodeIdx
     leaveTo(state, peer, status);
     return false;
   } else if (tellsOfMore(state, status) && !look.differs) {
-    const isNoneLeft = look.triedTo !== null && look.triedTo <= lowestTried(state);
+    const isNoneLeft = look.triedTo === 0 || look.tried >= raftLimits.lookTermsMax;
     if (isNoneLeft || state.commitIndex < state.noOpIndex) {
       leaveTo(state, peer, status);
       return false;
@@ -109,15 +110,11 @@ export function onLookAnswer(state: RaftState, peer: string, answer: NextNodeIdx
  * but our own, which would cut its log where it holds ours.
  */
 function askForCommitted(state: RaftState, peer: string, look: Look): void {
-  const terms = termsToTry(state.term, (look.triedTo ?? state.term + 1) - 1);
+  const terms = termsToTry(state.log, (look.triedTo ?? state.term + 1) - 1, state.term);
   if (look.triedTo === null) look.triedAt = state.commitIndex;
-  look.triedTo = Math.max(terms.at(-1) ?? 0, lowestTried(state));
+  look.triedTo = terms.at(-1) ?? 0;
+  look.tried += terms.length;
   for (const term of terms) probe(state, peer, look.triedAt, term);
-}
-
-/** Further down nothing is looked for: a peer that has shown no other entry by then is believed to hold ours. */
-function lowestTried({ term }: RaftState): number {
-  return Math.max(0, term - raftLimits.lookTermsMax);
 }
 
 /** An answer that is still to come would be taken for one to what is sent next. */

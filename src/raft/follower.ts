@@ -159,13 +159,13 @@ function followsOn(entries: readonly Entry[], prevLogIdx: number | null): boolea
 
 /**
  * Appends what is new. Entries that we hold already stay as they are: upstream cuts there on every
- * re-sent message, ours only where a term differs.
+ * re-sent message, ours only where an entry differs.
  *
  * @returns false where the entries were not taken.
  */
 function takeEntries(state: RaftState, from: string, message: AppendEntries): boolean {
   const { entries } = message;
-  const known = entries.findIndex((entry) => state.log.termAt(entry.index) !== entry.term);
+  const known = entries.findIndex((entry) => !holdsIt(state, entry));
   if (known === -1) return true;
   const fresh = entries.slice(known);
   const first = fresh[0];
@@ -203,6 +203,12 @@ function takeEntries(state: RaftState, from: string, message: AppendEntries): bo
   }
   state.appendEntries(fresh);
   return true;
+}
+
+/** What the dump has taken in is compared by its term alone: not all of its commands are there any more. */
+function holdsIt({ log, dumpIndex }: RaftState, entry: Entry): boolean {
+  if (entry.index <= dumpIndex) return log.termAt(entry.index) === entry.term;
+  return log.holdsSame(entry);
 }
 
 /**

@@ -171,7 +171,7 @@ function rejectVote(state: RaftState, peer: string): void {
 
 /** @returns false where our last term is the only one: the peer's log cannot but extend ours. */
 function startProbes(state: RaftState, inquest: Inquest, peer: string): boolean {
-  const terms = termsToTry(state.log.lastTerm, state.log.maxTerm);
+  const terms = termsToTry(state.log, state.log.maxTerm, state.log.lastTerm);
   if (terms.length === 0) return false;
   inquest.probing.set(peer, terms.length);
   for (const term of terms) probe(state, peer, state.log.lastIndex, term);

@@ -94,8 +94,8 @@ export const raftLimits = {
   confirmDelayMs: 60,
   /** Second questions in one campaign before it is put off. */
   confirmRoundsMax: 8,
-  /** Elections in a row without a leader, with a majority connected, after which it is said: some 15 s. */
-  vainElectionsMax: 16,
+  /** After so long without a leader, with a majority connected, it is said: an election takes a second or two. */
+  vainElectionsMs: 15_000,
   /** How long a new leader waits for answers to its look at the peers' logs. */
   inquestMsMax: 1_500,
   /**
@@ -116,10 +116,13 @@ export const raftLimits = {
   ballotsWithoutDiskMax: 64 * 1024,
   /** A peer that answers, and tells nothing of itself, is sent no entries for so long on a new link. */
   lookMsMax: 3_000,
-  /** So many terms below its own a leader asks a member for, that it has been away from: 64 rounds of questions. */
+  /** In so many terms below its own a leader asks a member for, that it has been away from: 64 rounds of questions. */
   lookTermsMax: 65_536,
   /** Other terms tried at our last index; a cluster this many elections behind is not plausible. */
   inquestProbesMax: 1_024,
+  /** Terms of our log that are further apart than that have no elections between them, but so many near either. */
+  termGapMin: 500_000,
+  nearGapTerms: 256,
   /** A receiver that has a whole dump needs this long at most to load it: a million keys take 2 s. */
   dumpLoadMsMax: 10_000,
   /** An observer's wish for another dump is met so often at most: each opens, reads and inflates a file. */

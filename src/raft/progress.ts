@@ -10,6 +10,8 @@ export interface Look {
   status: PeerStatus | null;
   /** Down to which term it was asked whether it holds what is committed here; null where it was not. */
   triedTo: number | null;
+  /** In how many terms. */
+  tried: number;
   /** At which index: what is committed goes on meanwhile, and each of these terms was asked for at this one. */
   triedAt: number;
   /** It has shown that it does not. */

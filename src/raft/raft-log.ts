@@ -1,4 +1,5 @@
 import type { Entry } from "../../protocol/log/entry.js";
+import { sameBytes } from "../../protocol/wire/random-key.js";
 import { raftLimits } from "./limits.js";
 
 /** About what an entry takes in memory. */
@@ -89,6 +90,20 @@ export class RaftLog {
     const before = Math.max(from, this.first) - this.first - 1;
     if (last <= before) return 0;
     return (this.ends[last] ?? 0) - (this.ends[before] ?? this.endBefore());
+  }
+
+  /** The terms of all entries, the highest first. */
+  distinctTerms(): number[] {
+    return [...new Set(this.entries.map(({ term }) => term))].sort((a, b) => b - a);
+  }
+
+  /**
+   * Whether this very entry stands at its index. Members that forget their terms lead one twice, and then entries
+   * of the same index and term differ.
+   */
+  holdsSame({ index, term, command }: Entry): boolean {
+    const held = this.entries[index - this.first];
+    return held !== undefined && held.term === term && sameBytes(held.command, command);
   }
 
   /** First index of the run of entries with the same term that ends at `index`. */

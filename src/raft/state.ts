@@ -14,7 +14,7 @@ import { Progress } from "./progress.js";
 import { RaftLog } from "./raft-log.js";
 import type { Refused } from "./too-large.js";
 import type { Effect, GuardName, InitialState, Note, RaftConfig, Role } from "./types.js";
-import type { VainElections } from "./vain-elections.js";
+import { noElections } from "./vain-elections.js";
 
 /** Where a log ends. */
 export interface LogEnd {
@@ -76,11 +76,13 @@ export class RaftState {
   readonly peers = new Map<string, PeerKnowledge>();
   /** Terms up to here may have been led twice: see forgetful-voters.ts. Never goes back. */
   secondTerm: number;
+  /** In terms up to here we may have voted and not know it any more: no vote of ours, and no campaign, in these. */
+  readonly termFloor: number;
   /** The peer for whose log no vote of its own can vouch, so that nobody leads: see inquest.ts. */
   unprovenLog: { peer: string; lastTerm: number } | null = null;
   /** The peer that is told no claim, so that nobody leads: see covered-claim.ts. */
   laterEnd: LaterEnd | null = null;
-  readonly vainElections: VainElections = { count: 0, why: null };
+  readonly vainElections = noElections();
 
   /** Sequence number of the latest write effect, and the highest that is durable. */
   seq = 0;
@@ -179,6 +181,7 @@ export class RaftState {
     this.forgotTerm = initial.forgotTerm === true;
     this.isJoining = initial.isJoining === true;
     this.secondTerm = initial.secondTerm ?? 0;
+    this.termFloor = initial.termFloor ?? 0;
     this.isBlank = initial.isNew === true;
     this.commitIndex = Math.min(
       Math.max(initial.commitIndex, initial.appliedIndex),

@@ -67,6 +67,8 @@ export interface InitialState {
   readonly areMembersTold?: boolean;
   /** Terms up to here may have been led twice. */
   readonly secondTerm?: number;
+  /** In terms up to here we may have voted without knowing it. */
+  readonly termFloor?: number;
   /** There were no files at all: a new member, or one that has lost its disk. */
   readonly isNew?: boolean;
 }
@@ -84,6 +86,8 @@ export interface PeerStatus {
   /** Index and term of its last entry; Quorate's members tell them. */
   readonly lastIndex?: number;
   readonly lastTerm?: number;
+  /** Of the entry at its commit index; Quorate's members tell it. */
+  readonly commitTerm?: number;
   /** It says that it may have lost some of what it had confirmed. */
   readonly mayLack?: boolean;
 }

@@ -4,6 +4,9 @@ import type { RaftState } from "./state.js";
 /** Elections in a row that gave no leader, as this member saw them. */
 export interface VainElections {
   count: number;
+  /** When the first of them began; null where none did. */
+  sinceMs: number | null;
+  isSaid: boolean;
   /** Why the latest campaign was put off; null where votes were asked for. */
   why: string | null;
 }
@@ -13,18 +16,21 @@ export interface VainElections {
  * being so, the logs are such that nobody can be elected, and an operator has to hear of it.
  */
 export function noteElection(state: RaftState): void {
-  state.vainElections.count += 1;
-  if (state.vainElections.count !== raftLimits.vainElectionsMax) return;
-  const text = vainElectionsText(state);
-  if (text !== null) state.note("warn", vainElectionsCode, text);
+  const vain = state.vainElections;
+  vain.count += 1;
+  vain.sinceMs ??= state.nowMs;
+  const text = vain.isSaid ? null : vainElectionsText(state);
+  if (text === null) return;
+  vain.isSaid = true;
+  state.note("warn", vainElectionsCode, text);
 }
 
 export const vainElectionsCode = "elections-in-vain";
 
 /** Null while there is nothing to say. */
 export function vainElectionsText(state: RaftState): string | null {
-  const { count, why } = state.vainElections;
-  if (count < raftLimits.vainElectionsMax) return null;
+  const { count, sinceMs, why } = state.vainElections;
+  if (sinceMs === null || state.nowMs - sinceMs < raftLimits.vainElectionsMs) return null;
   const ends = [`our log ends at ${state.log.lastIndex} in term ${state.log.lastTerm}`];
   for (const member of state.members) {
     const known = state.peers.get(member);
@@ -39,8 +45,11 @@ export function vainElectionsText(state: RaftState): string | null {
   );
 }
 
-/** There is a leader. */
+/** There is a leader, or another member hears one. */
 export function electionsOver(state: RaftState): void {
-  state.vainElections.count = 0;
-  state.vainElections.why = null;
+  Object.assign(state.vainElections, noElections());
+}
+
+export function noElections(): VainElections {
+  return { count: 0, sinceMs: null, isSaid: false, why: null };
 }

@@ -1,5 +1,5 @@
 import type { QuoratePreVote, RequestVote } from "../../protocol/wire/messages.js";
-import { coverage, wantsCoveredVote } from "./guards/covered-vote.js";
+import { committedTerm, coverage, wantsCoveredVote } from "./guards/covered-vote.js";
 import { noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo, liftPeer } from "./guards/term-beacon.js";
 import { voteGuardAllows } from "./guards/vote-guard.js";
@@ -96,6 +96,14 @@ function isUpToDate(
 }
 
 function grant(state: RaftState, candidate: string): void {
+  if (state.term <= state.termFloor) {
+    // Files of PySyncObj do not say in which terms above their own we have voted: the candidate asks again in one
+    // in which we have not.
+    const asked = state.term;
+    adoptTerm(state, state.termFloor);
+    beaconTo(state, candidate, asked);
+    return;
+  }
   state.setTerm(state.term, candidate);
   state.resetElectionDeadline();
   state.sendAfterMeta([candidate], { type: "response_vote", term: state.term });
@@ -117,7 +125,14 @@ export function onPreVote(state: RaftState, from: string, message: QuoratePreVot
     message.term > state.term &&
     isUpToDate(state, from, message) &&
     voteGuardAllows(state, message);
-  state.sendAfterMeta([from], { type: "quorate_pre_vote_answer", term: message.term, granted });
+  state.sendAfterMeta([from], {
+    type: "quorate_pre_vote_answer",
+    term: message.term,
+    granted,
+    hearsLeader: leaderLives,
+    commitIndex: state.commitIndex,
+    commitTerm: committedTerm(state),
+  });
   // Its term is behind ours. Unless it learns that it asks for ever, and if its log is the newer one
   // nobody else can lead either.
   if (message.term <= state.term) beaconTo(state, from, message.term - 1);

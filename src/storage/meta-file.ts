@@ -30,6 +30,7 @@ export const emptyMeta: Meta = {
   forgotTerm: false,
   isBlank: false,
   secondTerm: 0,
+  termFloor: 0,
   owner: null,
   otherKeys: new Map(),
 };

@@ -208,9 +208,9 @@ async function storeRecoveredMeta(
   plan: RecoveryPlan,
 ): Promise<MetaFile> {
   const meta = new MetaFile(context.fs, context.files.meta, stored);
-  const { term, votedFor, commitIndex, mustRefetch, forgotTerm, isNew } = plan;
+  const { term, votedFor, commitIndex, mustRefetch, forgotTerm, termFloor, isNew } = plan;
   const owner = context.files.selfAddr;
-  const marks = { mustRefetch, forgotTerm, isBlank: isNew };
+  const marks = { mustRefetch, forgotTerm, termFloor, isBlank: isNew };
   await meta.store({ term, votedFor, commitIndex, ...marks, owner });
   return meta;
 }

@@ -15,6 +15,7 @@ export type Recovered = Readonly<
     | "mustRefetch"
     | "forgotTerm"
     | "secondTerm"
+    | "termFloor"
   >
 > & {
   readonly findings: readonly Finding[];
@@ -41,6 +42,7 @@ export function reportRecovered(plan: RecoveryPlan, files: MemberFiles, logger: 
     mustRefetch: plan.mustRefetch,
     forgotTerm: plan.forgotTerm,
     secondTerm: plan.secondTerm,
+    termFloor: plan.termFloor,
     findings: plan.findings,
     lossText: lossText(plan.findings, files),
   };

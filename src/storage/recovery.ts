@@ -2,6 +2,7 @@ import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import { termJumpMax } from "../../protocol/files/limits.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { takenOverTermStep } from "./limits.js";
 
 /** Something that was found and dealt with at open: for the log and for the member's health. */
 export interface Finding {
@@ -52,6 +53,8 @@ export interface RecoveryPlan {
   readonly forgotTerm: boolean;
   /** Terms up to here may have been led twice: see the raft house's forgetful voters. */
   readonly secondTerm: number;
+  /** The member neither votes nor campaigns in terms up to here: see floorOf. */
+  readonly termFloor: number;
   readonly findings: Finding[];
   /** The journal must become exactly `entries`; otherwise it holds them already. */
   readonly rewritesJournal: boolean;
@@ -81,8 +84,9 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
   const entryTerm = largestTerm([found.journal?.entries ?? [], log.entries], dump);
   const storedTerm = meta?.term ?? 0;
   const baseIndex = dump?.last.index ?? 1;
+  const term = Math.max(storedTerm, entryTerm);
   return {
-    term: Math.max(storedTerm, entryTerm),
+    term,
     votedFor: storedTerm >= entryTerm ? (meta?.votedFor ?? null) : null,
     commitIndex: Math.max(Math.min(meta?.commitIndex ?? 1, lastIndex), baseIndex),
     entries: log.entries,
@@ -93,10 +97,24 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
     isNew,
     mustRefetch: isLost,
     secondTerm: meta?.secondTerm ?? 0,
+    termFloor: isNew || lastIndex <= 1 ? 0 : floorOf(meta, found.isMetaSealed, term),
     forgotTerm: isLost && (meta?.forgotTerm !== false || !found.isMetaSealed),
     findings,
     implausible: implausibleTerm(found, entryTerm),
   };
+}
+
+/**
+ * Where PySyncObj has kept the files, votes are forgotten, or may be: the term of the entries is the lowest that the
+ * member can have been in. A third member may have been elected by it in a higher one, and hold entries of that term
+ * that reached nobody. Whoever led in a term below, or in the same one once more, would lose to that log what a
+ * majority had acknowledged, or hold other entries of the same index and term.
+ *
+ * @returns the highest term in which the member may have voted without knowing it; 0 where it knows.
+ */
+export function floorOf(meta: Meta | null, isSealed: boolean, term: number): number {
+  if (meta === null || !isSealed) return term + takenOverTermStep;
+  return meta.termFloor > term ? meta.termFloor : 0;
 }
 
 /**

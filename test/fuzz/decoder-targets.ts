@@ -166,6 +166,7 @@ const meta: Target = {
         forgotTerm: true,
         isBlank: true,
         secondTerm: 2,
+        termFloor: 9,
         owner: "b:2",
         otherKeys: new Map(),
       },

@@ -15,6 +15,7 @@ const fresh: Recovered = {
     mustRefetch: false,
     forgotTerm: false,
     secondTerm: 3,
+    termFloor: 0,
     findings: [],
     lossText: null,
   },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { follower, leader, quorate } from "./roles.js";
-import { answerOf, appendFrom, Solo } from "./solo.js";
+import { answerOf, appendFrom, preVoteAnswer, Solo } from "./solo.js";
 import { requestVote } from "./vanilla-peers.js";
 
 /* What is committed is not applied: the data would be more than the member holds. Its log is whole. */
@@ -38,7 +38,7 @@ test("a campaign under way ends there", () => {
     const { term } = solo.state;
     for (const peer of ["b:1", "c:1"]) {
       if (isQuorate) {
-        solo.receive(peer, { type: "quorate_pre_vote_answer", term: term + 1, granted: true });
+        solo.receive(peer, preVoteAnswer(term + 1));
       } else solo.status(peer, {});
       solo.receive(peer, { type: "response_vote", term });
     }

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { commandType, encodeNoOp } from "../../protocol/log/commands.js";
 import type { PeerMessage, RequestVote } from "../../protocol/wire/messages.js";
-import { answerOf, appendFrom, entry, logOf, Solo, type SoloOptions } from "./solo.js";
+import {
+  answerOf,
+  appendFrom,
+  entry,
+  logOf,
+  preVoteAnswer,
+  Solo,
+  type SoloOptions,
+} from "./solo.js";
 
 /* One test a rule of the raft paper (Ongaro and Ousterhout, extended version), by its section. */
 
@@ -49,7 +57,7 @@ suite("5.1 terms", () => {
     ] as const) {
       const solo = new Solo({ ...calm });
       solo.timeOut();
-      solo.receive("b:1", { type: "quorate_pre_vote_answer", term: 1, granted: true });
+      solo.receive("b:1", preVoteAnswer(1));
       assert.equal(solo.state.role, "candidate");
       solo.receive(from, appendFrom(term, [1, 0]));
       assert.equal(solo.state.role, "follower");
@@ -125,7 +133,7 @@ suite("5.2 leader election", () => {
       const solo = new Solo({ ...calm, peers });
       solo.timeOut();
       for (const peer of peers) {
-        solo.receive(peer, { type: "quorate_pre_vote_answer", term: 1, granted: true });
+        solo.receive(peer, preVoteAnswer(1));
       }
       for (const peer of peers.slice(0, needed)) {
         assert.equal(solo.state.role, "candidate");
@@ -399,8 +407,9 @@ suite("6 membership, and members that disturb", () => {
     solo.take();
     const ask = { type: "quorate_pre_vote", term: 2, lastLogIndex: 9, lastLogTerm: 9 } as const;
     solo.receive("c:1", ask);
-    const refused = { type: "quorate_pre_vote_answer", term: 2, granted: false } as const;
-    assert.deepEqual(solo.take(), [{ to: "c:1", message: refused }]);
+    const refused = preVoteAnswer(2, false);
+    const heard = { ...refused, hearsLeader: true };
+    assert.deepEqual(solo.take(), [{ to: "c:1", message: heard }]);
     solo.nowMs += 400;
     solo.receive("c:1", ask);
     assert.deepEqual(solo.take(), [{ to: "c:1", message: { ...refused, granted: true } }]);
@@ -474,7 +483,7 @@ suite("the one safe order", () => {
   test("a request for votes leaves after our own vote, and that counts only then", () => {
     const solo = unsynced();
     solo.timeOut();
-    solo.receive("b:1", { type: "quorate_pre_vote_answer", term: 1, granted: true });
+    solo.receive("b:1", preVoteAnswer(1));
     solo.receive("b:1", { type: "response_vote", term: 1 });
     assert.equal(solo.state.role, "candidate", "a vote that comes early is not enough");
     leavesOnlyAfterSync(solo, "request_vote");

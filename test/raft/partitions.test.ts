@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk } from "../../protocol/wire/messages.js";
-import { appendFrom, entry, Solo } from "./solo.js";
+import { appendFrom, entry, preVoteAnswer, Solo } from "./solo.js";
 
 /** b leads term 1 and sends entry 2 in four pieces. */
 function pieces(): AppendChunk[] {
@@ -75,7 +75,7 @@ suite("a member that cannot reach the leader, which the others can", () => {
       for (let turn = 0; turn < 50; turn += 1) {
         solo.timeOut();
         assert.equal(solo.takeTo("c:1", "quorate_pre_vote").length, 1);
-        solo.receive("c:1", { type: "quorate_pre_vote_answer", term: 2, granted: false });
+        solo.receive("c:1", preVoteAnswer(2, false));
       }
       assert.equal(solo.state.term, 1);
       assert.equal(solo.state.leader, null, "it does not claim to know a leader");
@@ -121,7 +121,7 @@ suite("a member that cannot reach the leader, which the others can", () => {
       solo.tick(100);
       for (const peer of solo.takeAsked()) solo.status(peer, peer === "b:1" ? null : {});
       for (const peer of ["c:1", "d:1"]) {
-        solo.receive(peer, { type: "quorate_pre_vote_answer", term: 1, granted: true });
+        solo.receive(peer, preVoteAnswer(1));
       }
     }
     const asked = solo.take().filter(({ message }) => message.type === "request_vote");

@@ -6,7 +6,7 @@ import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk } from "../../protocol/wire/messages.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import { follower, leader, quorate } from "./roles.js";
-import { answerOf, appendFrom, entry, logOf, Solo } from "./solo.js";
+import { answerOf, appendFrom, entry, logOf, preVoteAnswer, Solo } from "./solo.js";
 
 /* One test a rule of PySyncObj (pysyncobj/syncobj.py), where raft alone does not say it. */
 
@@ -21,7 +21,7 @@ suite("votes", () => {
     const solo = new Solo({ ...quorate, peers: ["b:1", "c:1", "d:1", "e:1"] });
     solo.timeOut();
     for (const peer of ["b:1", "c:1"]) {
-      solo.receive(peer, { type: "quorate_pre_vote_answer", term: 1, granted: true });
+      solo.receive(peer, preVoteAnswer(1));
     }
     for (let twice = 0; twice < 2; twice += 1) {
       solo.receive("b:1", { type: "response_vote", term: 1 });
@@ -35,7 +35,7 @@ suite("votes", () => {
     const solo = new Solo({ ...quorate });
     solo.step({ kind: "observer-connected", id: "observer-1" });
     solo.timeOut();
-    solo.receive("b:1", { type: "quorate_pre_vote_answer", term: 1, granted: true });
+    solo.receive("b:1", preVoteAnswer(1));
     for (const from of ["observer-1", "z:1"]) {
       solo.receive(from, { type: "response_vote", term: 1 });
       solo.receive(from, { type: "request_vote", term: 10, lastLogIndex: 9, lastLogTerm: 9 });

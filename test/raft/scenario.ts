@@ -4,7 +4,7 @@ import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import type { Effect, PeerStatus } from "../../src/raft/types.js";
-import { answerOf, appendFrom, entry, logOf, Solo } from "./solo.js";
+import { answerOf, appendFrom, entry, logOf, preVoteAnswer, Solo } from "./solo.js";
 
 /*
  * The interpreter of golden/*.txt. A line `> word argument…` is an input; `#` begins a comment, kept
@@ -164,7 +164,7 @@ function messageOf(word: string, options: Options): PeerMessage {
     case "vote":
       return { type: "response_vote", term };
     case "pre-vote":
-      return { type: "quorate_pre_vote_answer", term, granted: true };
+      return preVoteAnswer(term);
     case "append": {
       const entries = entriesOf(options.get("entries"));
       const prev = positionOf(options.get("prev"));

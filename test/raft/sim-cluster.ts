@@ -28,6 +28,8 @@ interface Disk {
   term: number;
   votedFor: string | null;
   commitIndex: number;
+  /** See floorOf of the storage. */
+  termFloor?: number;
   entries: Entry[];
   /** Dump: everything up to here is in it. */
   dump: { summary: SnapshotSummary; applied: Entry[] } | null;
@@ -129,6 +131,7 @@ export class SimCluster {
       entries: disk.entries,
       members: disk.dump?.summary.members ?? this.options.members,
       mustRefetch: false,
+      ...(disk.termFloor === undefined ? {} : { termFloor: disk.termFloor }),
     };
     member.durableSeq = 0;
     member.core = new RaftCore(config, initial, this.nowMs);

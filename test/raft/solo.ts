@@ -1,6 +1,10 @@
 import { commandType, encodeNoOp } from "../../protocol/log/commands.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import type { AppendEntries, PeerMessage } from "../../protocol/wire/messages.js";
+import type {
+  AppendEntries,
+  PeerMessage,
+  QuoratePreVoteAnswer,
+} from "../../protocol/wire/messages.js";
 import { RaftCore } from "../../src/raft/core.js";
 import { raftLimits } from "../../src/raft/limits.js";
 import type { RaftState } from "../../src/raft/state.js";
@@ -24,6 +28,7 @@ export interface SoloOptions {
   readonly forgotTerm?: boolean;
   readonly isJoining?: boolean;
   readonly secondTerm?: number;
+  readonly termFloor?: number;
   readonly isNew?: boolean;
   readonly areMembersTold?: boolean;
   /** Whether the peers say quorate_hello when they connect. */
@@ -57,6 +62,11 @@ export function appendFrom(
   return { type: "append_entries", term, commitIndex, prevLogIdx, prevLogTerm, entries };
 }
 
+export function preVoteAnswer(term: number, granted = true): QuoratePreVoteAnswer {
+  const committed = { hearsLeader: false, commitIndex: 1, commitTerm: 0 };
+  return { type: "quorate_pre_vote_answer", term, granted, ...committed };
+}
+
 export function answerOf(
   nextNodeIdx: number,
   { success = true, reset = false }: { success?: boolean; reset?: boolean } = {},
@@ -84,6 +94,7 @@ function diskOf(options: SoloOptions, peers: readonly string[]): InitialState {
     guests: options.guests ?? [],
     isJoining: options.isJoining ?? false,
     secondTerm: options.secondTerm ?? 0,
+    termFloor: options.termFloor ?? 0,
     isNew: options.isNew ?? false,
     areMembersTold: options.areMembersTold ?? false,
   };
@@ -257,11 +268,7 @@ export class Solo {
 
   private obey(peer: string, message: PeerMessage): void {
     if (message.type === "quorate_pre_vote") {
-      this.receive(peer, {
-        type: "quorate_pre_vote_answer",
-        term: message.term,
-        granted: true,
-      });
+      this.receive(peer, preVoteAnswer(message.term));
     } else if (message.type === "request_vote" && message.lastLogIndex > 0) {
       this.receive(peer, { type: "response_vote", term: message.term });
     } else if (

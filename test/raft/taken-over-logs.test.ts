@@ -1,50 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Effect } from "../../src/raft/types.js";
 import { vainElectionsText } from "../../src/raft/vain-elections.js";
-import { SimCluster, type SimMember } from "./sim-cluster.js";
-import { entry } from "./solo.js";
+import { ids, type Log, TakenOver } from "./taken-over.js";
 
 /*
  * Three Quorate members on the journals that members of 0.3.15 have left, which forget their terms: all are
  * there, and none is in doubt of what it holds.
  */
-
-/** Terms of the entries from index 1 on, and the commit index that was stored. */
-type Log = readonly [terms: readonly number[], commitIndex: number];
-
-const ids = ["a:1", "b:1", "c:1"];
-
-class TakenOver extends SimCluster {
-  constructor(seed: number, logs: readonly Log[]) {
-    super({ seed, members: ids });
-    for (const id of ids) this.crash(id);
-    for (const [i, [terms, commitIndex]] of logs.entries()) {
-      const entries = terms.map((term, at) => entry(at + 1, term));
-      const term = Math.max(...terms);
-      const disk = { term, votedFor: null, commitIndex, entries, dump: null };
-      this.member(ids[i] ?? "").disk = disk;
-    }
-    for (const id of ids) this.start(id);
-  }
-
-  /** They have committed different entries before: what is applied differs, and some of it goes. */
-  protected override performOne(member: SimMember, effect: Effect): void {
-    if (effect.kind === "rebuild") member.applied = [...effect.entries];
-    else if (effect.kind !== "apply") super.performOne(member, effect);
-    else {
-      const index = effect.entries.at(-1)?.index ?? 0;
-      this.later.push(() => this.step(member.id, { kind: "applied", index }));
-    }
-  }
-
-  /** The leader's log. */
-  terms(): number[] | null {
-    const leader = this.leader();
-    const log = leader === null ? null : this.member(leader).core?.state.log;
-    return log?.slice(1, log.lastIndex).map(({ term }) => term) ?? null;
-  }
-}
 
 test("an entry that two of three hold stays, whoever ends in a term in between", () => {
   // c committed (5, term 1) with a and fell; b led terms 4 and 5, and committed (5, term 4) with a.

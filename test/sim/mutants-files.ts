@@ -15,7 +15,7 @@ export const fileMutants: readonly Mutant[] = [
     name: "term-forgotten",
     rule: "a restart forgets the term, and knows only that of its entries",
     file: "src/storage/recovery.js",
-    edits: [["term: Math.max(storedTerm, entryTerm)", "term: entryTerm"]],
+    edits: [["const term = Math.max(storedTerm, entryTerm)", "const term = entryTerm"]],
     profile: "crashes",
   },
   {

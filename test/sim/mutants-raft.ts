@@ -67,8 +67,8 @@ export const raftMutants: readonly Mutant[] = [
     file: "src/raft/follower.js",
     edits: [
       [
-        "const known = entries.findIndex((entry) => state.log.termAt(entry.index) !== entry.term);",
-        "const known = entries.length > 0 && state.log.lastIndex > entries[0].index && entries[0].index > state.commitIndex ? 0 : entries.findIndex((entry) => state.log.termAt(entry.index) !== entry.term);",
+        "const known = entries.findIndex((entry) => !holdsIt(state, entry));",
+        "const known = entries.length > 0 && state.log.lastIndex > entries[0].index && entries[0].index > state.commitIndex ? 0 : entries.findIndex((entry) => !holdsIt(state, entry));",
       ],
     ],
     profile: "stories",

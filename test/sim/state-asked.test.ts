@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { preVoteAnswer } from "../raft/solo.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { MemberStatus } from "../../protocol/wire/utility.js";
 import type { MemberView } from "./checkers/checker.js";
@@ -69,7 +70,7 @@ class Scene {
   }
 
   grant(from: string, term = this.raft.term + 1): void {
-    this.receive(from, { type: "quorate_pre_vote_answer", term, granted: true });
+    this.receive(from, preVoteAnswer(term));
   }
 
   /** Begins a campaign; what it asks for leaves later. */

@@ -55,7 +55,7 @@ test("an emptied member keeps what it knows of terms", async () => {
   assert.ok(loaded.kind === "meta");
   const { otherKeys: _, ...kept } = loaded.meta;
   assert.deepEqual(kept, {
-    ...{ term: 7, votedFor: "b:1", secondTerm: 3 },
+    ...{ term: 7, votedFor: "b:1", secondTerm: 3, termFloor: 0 },
     ...{ commitIndex: 1, mustRefetch: true, forgotTerm: false, isBlank: false, owner: address },
   });
 });

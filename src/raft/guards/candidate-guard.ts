@@ -57,3 +57,17 @@ export function behindOurTerm(
 ): string[] {
   return [...answers].filter(([, status]) => status.term < state.term).map(([peer]) => peer);
 }
+
+/**
+ * A member whose committed entry stands not in our log, which holds another one in its place: its vote must not
+ * elect us. In plain raft there is none. Members of 0.3.15 that forgot their terms commit behind logs of higher last
+ * terms, and once a dump has taken the dip away nothing else tells the stale log from the others.
+ */
+export function contradicts(
+  state: RaftState,
+  { commitIndex, commitTerm }: { readonly commitIndex: number; readonly commitTerm?: number },
+): boolean {
+  if (commitTerm === undefined || !state.guarded("candidate-guard")) return false;
+  const held = state.log.termAt(commitIndex);
+  return held !== null && held !== commitTerm;
+}

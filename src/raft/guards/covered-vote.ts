@@ -38,7 +38,7 @@ export function coverage(state: RaftState, candidate: string): boolean {
 }
 
 /** Of the last entry that is known to be committed. The log holds it: it begins with the end of the dump. */
-function committedTerm({ log, commitIndex }: RaftState): number {
+export function committedTerm({ log, commitIndex }: RaftState): number {
   return log.termAt(commitIndex) ?? Number.MAX_SAFE_INTEGER;
 }
 

@@ -1,4 +1,5 @@
 import { raftLimits } from "../limits.js";
+import type { RaftLog } from "../raft-log.js";
 
 /**
  * Look before you truncate: terms to try at our last index, each of which would show that the peer
@@ -7,11 +8,30 @@ import { raftLimits } from "../limits.js";
  *
  * Where our log ends in a dip the peer's can be the stale one that made it: its terms are those above
  * our last, up to our highest. Without them we would give way to it for ever.
+ *
+ * Where members have taken over PySyncObj's files the terms go up by a million at once: what was led in between is
+ * near either side of that step.
+ *
+ * @param from The highest to try.
+ * @param except Our own, which would cut.
  */
-export function termsToTry(lastTerm: number, maxTerm: number): number[] {
+export function termsToTry(log: RaftLog, from: number, except: number): number[] {
+  const held = log.distinctTerms();
   const terms: number[] = [];
-  for (let term = maxTerm; term >= 0 && terms.length < raftLimits.inquestProbesMax; term -= 1) {
-    if (term !== lastTerm) terms.push(term);
+  for (let term = from; term >= 0 && terms.length < raftLimits.inquestProbesMax; ) {
+    if (term !== except) terms.push(term);
+    term = termBelow(term, held);
   }
   return terms;
+}
+
+/** @param held The terms of our log, the highest first. */
+function termBelow(term: number, held: readonly number[]): number {
+  const next = term - 1;
+  const at = held.findIndex((one) => one <= next);
+  const below = at === -1 ? 0 : (held[at] ?? 0);
+  const above = held[at === -1 ? held.length - 1 : at - 1] ?? term;
+  const { termGapMin, nearGapTerms: near } = raftLimits;
+  const isAmid = above - below >= termGapMin && above - next > near && next - below > near;
+  return isAmid ? below + near : next;
 }

@@ -139,8 +139,9 @@ function journalChange({ checked, plan }: Standing, version: string): FileChange
 function metaChange({ checked }: Standing): FileChange[] {
   const { meta } = checked;
   // Where PySyncObj has stored it since, keys of ours are carried along.
-  const { isBlank, forgotTerm, secondTerm, owner } = meta?.kind === "meta" ? meta.meta : emptyMeta;
-  const hasMarks = isBlank || forgotTerm || secondTerm > 0 || owner !== null;
+  const { isBlank, forgotTerm, secondTerm, termFloor, owner } =
+    meta?.kind === "meta" ? meta.meta : emptyMeta;
+  const hasMarks = isBlank || forgotTerm || secondTerm > 0 || termFloor > 0 || owner !== null;
   if (meta?.kind !== "meta" || (!meta.isSealed && !hasMarks)) return [];
   const was = meta.isSealed ? "Quorate's, twice, with checksums" : "with a key of Quorate's";
   return [{ file: "meta", was, becomes: "as PySyncObj writes it, term and vote in it" }];
@@ -182,6 +183,7 @@ async function unsealMeta(fs: FileSystem, files: MemberFiles): Promise<void> {
     forgotTerm: false,
     isBlank: false,
     secondTerm: 0,
+    termFloor: 0,
     owner: null,
   };
   const bytes = encodeMetaPickle({ ...loaded.meta, ...marks });

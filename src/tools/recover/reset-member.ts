@@ -4,6 +4,7 @@ import type { LinkingFileSystem } from "../../storage/file-system.js";
 import { memberFiles } from "../../storage/files.js";
 import { emptyMeta, loadMeta, MetaFile } from "../../storage/meta-file.js";
 import { nodeFileSystem } from "../../storage/node-file-system.js";
+import { floorOf } from "../../storage/recovery.js";
 import { copyAside, moveInto } from "./aside-folder.js";
 
 export interface ResetMember {
@@ -57,6 +58,7 @@ export async function resetMember(
       mustRefetch: true,
       forgotTerm: !knowsTerm,
       secondTerm: stored?.secondTerm ?? 0,
+      termFloor: floorOf(stored, loaded.kind === "meta" && loaded.isSealed, term),
       owner: address,
     });
     await moveInto(fs, { ...member, meta: null }, setAsideTo);

@@ -102,6 +102,7 @@ describe("the meta file's format", () => {
       forgotTerm: fc.boolean(),
       isBlank: fc.boolean(),
       secondTerm: fc.nat(),
+      termFloor: fc.nat(),
       owner: fc.option(fc.string()),
       otherKeys: fc.constant<PyDict>(new Map<PyValue, PyValue>([["other", 5]])),
     };

@@ -105,6 +105,9 @@ const generators: Record<PeerMessage["type"], fc.Arbitrary<PeerMessage>> = {
     type: fc.constant("quorate_pre_vote_answer"),
     term: count,
     granted: fc.boolean(),
+    hearsLeader: fc.boolean(),
+    commitIndex: count,
+    commitTerm: count,
   }),
 };
 
@@ -148,7 +151,14 @@ const wholeDicts: Record<string, PyValue>[] = [
   { type: "timeout_now", term: 1 },
   { type: "quorate_hello", protocol: 1, version: "0.1.0" },
   { type: "quorate_pre_vote", term: 1, last_log_index: 2, last_log_term: 3 },
-  { type: "quorate_pre_vote_answer", term: 1, granted: true },
+  {
+    type: "quorate_pre_vote_answer",
+    term: 1,
+    granted: true,
+    hears_leader: false,
+    commit_index: 1,
+    commit_term: 0,
+  },
 ];
 
 for (const [type, generator] of Object.entries(generators)) {

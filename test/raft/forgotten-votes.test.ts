@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { takenOverTermStep } from "../../src/storage/limits.js";
+import { appendFrom, preVoteAnswer, Solo } from "./solo.js";
+import { ids, TakenOver } from "./taken-over.js";
+
+/*
+ * Members of 0.3.15 forget whom they have voted for, and in which term. a and b had elected c, in a term above all
+ * of their entries, and have nothing of what it appended; then Quorate takes all three over, and c comes last.
+ */
+
+function lead(cluster: TakenOver): string {
+  cluster.calm(10_000);
+  const leader = cluster.leader();
+  assert.ok(leader !== null);
+  for (const text of ["one", "two"]) cluster.propose(leader, text);
+  cluster.calm(2_000);
+  return leader;
+}
+
+test("what is acknowledged without a late member stays, whatever term that one was elected in", () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const common = [0, 5, 5, 5];
+    const cluster = new TakenOver(
+      seed,
+      [
+        [common, 4],
+        [common, 4],
+        [[...common, 8, 8, 8, 8, 8, 8], 4],
+      ],
+      ["c:1"],
+    );
+    const acknowledged = cluster.log(lead(cluster));
+    cluster.start("c:1");
+    cluster.calm(20_000);
+    const held = cluster.log(cluster.leader())?.slice(0, acknowledged?.length);
+    assert.deepEqual(held, acknowledged, `seed ${seed}`);
+  }
+});
+
+test("no entries of the same index and term differ", () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const common = [0, 5, 5, 5];
+    const cluster = new TakenOver(
+      seed,
+      [
+        [common, 4],
+        [common, 4],
+        [[...common, 6, 6], 4],
+      ],
+      ["c:1"],
+    );
+    const acknowledged = cluster.log(lead(cluster));
+    cluster.start("c:1");
+    cluster.calm(20_000);
+    const length = acknowledged?.length ?? 0;
+    for (const id of ids) {
+      assert.deepEqual(cluster.log(id)?.slice(0, length), acknowledged, `seed ${seed}, ${id}`);
+    }
+  }
+});
+
+test("a follower takes its leader's entry in the place of another one of the same term", () => {
+  const solo = new Solo({ log: [0, 5, 5], term: 6 });
+  const other = { index: 4, term: 6, command: Uint8Array.of(0, 7) };
+  solo.receive("b:1", appendFrom(6, [3, 5], [{ ...other, command: Uint8Array.of(0, 8) }]));
+  solo.receive("b:1", appendFrom(6, [3, 5], [other], 4));
+  assert.deepEqual(solo.state.log.at(4), other);
+});
+
+test("a log that a dump has taken the dip from is not overruled by the one that made it", () => {
+  // b led term 100 and appended what nobody got; a and c forgot, and committed two entries in term 1.
+  const common = Array.from({ length: 10 }, (_, at) => (at === 0 ? 0 : 100));
+  for (let seed = 1; seed <= 60; seed++) {
+    const cluster = new TakenOver(seed, [
+      [[...common, 1, 1], 12, 12],
+      [[...common, 100, 100, 100, 100], 10],
+      [[...common, 1, 1], 12, 12],
+    ]);
+    cluster.calm(20_000);
+    const leader = cluster.leader();
+    assert.ok(leader !== null, `seed ${seed}`);
+    assert.equal(cluster.member(leader).core?.state.log.termAt(12), 1, `seed ${seed}`);
+  }
+});
+
+test("a member that may have voted votes in a term in which it has not", () => {
+  const termFloor = 5 + takenOverTermStep;
+  const solo = new Solo({ log: [0, 5], term: 5, termFloor });
+  const ask = { type: "request_vote", term: 6, lastLogIndex: 2, lastLogTerm: 5 } as const;
+  solo.receive("b:1", ask);
+  assert.deepEqual(solo.takeTo("b:1", "response_vote"), []);
+  assert.deepEqual([solo.state.term, solo.state.votedFor], [termFloor, null]);
+  solo.receive("b:1", { ...ask, term: termFloor + 1 });
+  assert.equal(solo.takeTo("b:1", "response_vote").length, 1);
+});
+
+test("nor does it campaign in another one; and it follows whoever leads", () => {
+  const termFloor = 5 + takenOverTermStep;
+  const solo = new Solo({ log: [0, 5], term: 5, termFloor, quorate: true });
+  solo.receive("b:1", appendFrom(6, [2, 5]));
+  assert.deepEqual([solo.state.leader, solo.state.term], ["b:1", 6]);
+  solo.timeOut();
+  solo.receive("b:1", preVoteAnswer(7));
+  assert.deepEqual([solo.state.role, solo.state.term], ["candidate", termFloor + 1]);
+});
+
+test("the vote of a member that knows another entry as committed is not counted", () => {
+  const solo = new Solo({ log: [0, 5, 5], term: 5, commit: 2, quorate: true });
+  solo.timeOut();
+  solo.receive("b:1", { ...preVoteAnswer(6), commitIndex: 3, commitTerm: 4 });
+  assert.equal(solo.state.role, "follower");
+  assert.ok(solo.notes().includes("campaign-contradicted"));
+  solo.receive("c:1", { ...preVoteAnswer(6), commitIndex: 3, commitTerm: 5 });
+  assert.equal(solo.state.role, "candidate");
+});
