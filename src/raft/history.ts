@@ -38,14 +38,29 @@ export function takeMembersOf(state: RaftState, peer: string): boolean {
   return true;
 }
 
-/** Asks members for their state. @returns false where they were asked a moment ago. */
+/**
+ * Asks members for their state, each in its own time: messages in the name of one of them, which bring questions
+ * about, put off no question to another one.
+ *
+ * @returns false where all of them were asked a moment ago.
+ */
 export function askFor(state: RaftState, peers: readonly string[]): boolean {
-  if (state.nowMs - state.termsAskedMs < askAgainMs) return false;
-  state.termsAskedMs = state.nowMs;
-  for (const peer of peers) {
-    if (state.connected.has(peer) || state.guests.has(peer)) state.askStatus(peer);
+  const reachable = peers.filter((peer) => state.connected.has(peer) || state.guests.has(peer));
+  const due = reachable.filter((peer) => state.nowMs - askedMs(state, peer) >= askAgainMs);
+  for (const peer of due) {
+    state.knowledge(peer).askedMs = state.nowMs;
+    state.askStatus(peer);
   }
-  return true;
+  return due.length > 0;
+}
+
+/** Whether any of them was asked since our start. */
+export function wereAsked(state: RaftState, peers: readonly string[]): boolean {
+  return peers.some((peer) => askedMs(state, peer) > Number.NEGATIVE_INFINITY);
+}
+
+function askedMs(state: RaftState, peer: string): number {
+  return state.peers.get(peer)?.askedMs ?? Number.NEGATIVE_INFINITY;
 }
 
 /**

@@ -20,6 +20,8 @@ export class PeerKnowledge {
   status: PeerStatus | null = null;
   /** Status questions up to this number were asked before the present link. */
   questionBefore = 0;
+  /** When it was last asked for its term, or for the members: see `askFor`. */
+  askedMs = Number.NEGATIVE_INFINITY;
 
   /**
    * A new link: what it said on an earlier one may be gone with a restart.

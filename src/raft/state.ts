@@ -135,8 +135,6 @@ export class RaftState {
   forgotTerm: boolean;
   /** The members did not know us when we came. */
   readonly isJoining: boolean;
-  /** When the other members were last asked for their terms, or a leader for the members. */
-  termsAskedMs = Number.NEGATIVE_INFINITY;
   /** Began without any files, and knows no more of its past than that: see history.ts. */
   isBlank: boolean;
   diskUsable = true;

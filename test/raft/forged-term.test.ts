@@ -63,6 +63,22 @@ test("a member whose term is far ahead is asked, and what it answers itself is b
   assert.deepEqual([solo.state.leader, solo.state.log.lastIndex], ["b:1", 2]);
 });
 
+test("messages in one member's name, however many, keep no other one from being asked", () => {
+  const far = 2 ** 40;
+  const solo = new Solo();
+  const vote = { type: "request_vote", term: far, lastLogIndex: 9, lastLogTerm: 2 } as const;
+  let forged = 0;
+  for (solo.nowMs = 1_000; solo.nowMs < 2_000; solo.nowMs += 10) {
+    solo.receive("b:1", vote);
+    forged += solo.takeAsked().length;
+  }
+  assert.equal(forged, 2, "one question in half a second");
+  solo.receive("b:1", vote);
+  assert.deepEqual(solo.takeAsked(), ["b:1"]);
+  solo.receive("c:1", vote);
+  assert.deepEqual(solo.takeAsked(), ["c:1"]);
+});
+
 test("whoever is no member is neither asked nor believed", () => {
   const solo = new Solo({ members: ["c:1"], guests: ["b:1"] });
   solo.nowMs = 1_000;

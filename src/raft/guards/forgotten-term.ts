@@ -3,7 +3,7 @@ import type {
   AppendEntries,
   InstallSnapshot,
 } from "../../../protocol/wire/messages.js";
-import { askFor, takeMembersOf } from "../history.js";
+import { askFor, takeMembersOf, wereAsked } from "../history.js";
 import type { PeerKnowledge } from "../peer-knowledge.js";
 import type { RaftState } from "../state.js";
 
@@ -79,8 +79,8 @@ function heardTerm(known: PeerKnowledge | undefined): number | null {
 
 /** The leader as well: one of those that are silent may have been removed meanwhile. */
 function askTerms(state: RaftState, leader: string, silent: readonly string[]): void {
-  const isFirst = state.termsAskedMs === Number.NEGATIVE_INFINITY;
   const asked = [...new Set([...silent, leader])];
+  const isFirst = !wereAsked(state, asked);
   // A member that comes for the first time has its answers in a moment: nothing to worry anybody with.
   if (!askFor(state, asked) || isFirst) return;
   state.note(
