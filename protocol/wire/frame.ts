@@ -70,6 +70,11 @@ export class FrameReader {
     return this.#headerHeld + this.#held + this.#chunk.length;
   }
 
+  /** Bytes to come of a frame that is passed over. */
+  get unwantedBytes(): number {
+    return this.#unwanted;
+  }
+
   /**
    * Takes bytes that have arrived.
    *

@@ -24,7 +24,10 @@ export const frameBytesMax = 2 * commandBytesMax;
 /** The same of a frame that we send: a member may take, and forward, commands of three times the usual size. */
 export const sentFrameBytesMax = 3 * frameBytesMax;
 
-/** A frame that is longer than it may be is passed over where it is a leader's. Beyond this it is taken for none at all. */
+/**
+ * A frame that is longer than it may be is passed over where it is a leader's, as long as it gets on (`stalledBytesMin` of
+ * the network). Beyond this it is taken for none at all.
+ */
 export const passedOverBytesMax = 512 * 1024 * 1024;
 
 /** A frame up to this size is opened at once. Batches of entries are smaller. */

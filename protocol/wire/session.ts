@@ -183,6 +183,11 @@ export class Session {
     return this.#reader.bufferedBytes;
   }
 
+  /** Bytes that have still to come of a message that is passed over. */
+  get passedOverBytes(): number {
+    return this.#reader.unwantedBytes;
+  }
+
   /**
    * After a fault: whether it was that a member's message is larger than it may be, and what follows can be read. If so
    * the session goes on behind that message, of which nothing is kept; it need not have been authentic.

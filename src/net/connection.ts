@@ -22,6 +22,7 @@ import {
 } from "./limits.js";
 import { type FrameSink, SendQueue } from "./send-queue.js";
 import type { SharedMessage } from "./shared-message.js";
+import { Stall } from "./stall.js";
 import type { TurnQueue, TurnTaker } from "./turn-queue.js";
 import { Unfinished } from "./unfinished.js";
 
@@ -95,6 +96,7 @@ export class Connection implements ByteHolder, TurnTaker {
   /** Whoever gets the messages has no room for more of them now. */
   #isHeld = false;
   readonly #unfinished = new Unfinished();
+  readonly #stall = new Stall();
   /** What came while the session was busy. */
   #unparsed: Buffer[] = [];
   readonly #gathered: GatheredWrites;
@@ -160,6 +162,17 @@ export class Connection implements ByteHolder, TurnTaker {
     // While bytes wait for their turn here that is our own doing.
     const overdue = this.#isWaiting || this.#isHeld ? null : this.#unfinished.overdue(now, msMax);
     if (overdue !== null) this.close("unfinished", overdue);
+  }
+
+  /** The same of a member: where it does not get on with a message; see Stall. */
+  closeStalled(now: number, msMax: number): void {
+    const { bufferedBytes, passedOverBytes } = this.session;
+    const isBegun = bufferedBytes > 0 || passedOverBytes > 0;
+    if (!isBegun || this.#isWaiting || this.#isHeld) this.#stall.clear();
+    else {
+      const stalled = this.#stall.look(this.bytesReceived, now, msMax);
+      if (stalled !== null) this.close("unfinished", stalled);
+    }
   }
 
   /** Bytes handed over to send that the kernel has not taken yet. */
@@ -394,6 +407,7 @@ export class Connection implements ByteHolder, TurnTaker {
     if (step === "working") this.#garbage?.add(sliceGarbageBytes);
     if (typeof step === "string") return step;
     this.#unfinished.whole();
+    this.#stall.clear();
     if (step.output.length > 0) {
       this.sendFrame(step.output);
     }

@@ -22,10 +22,16 @@ export const handshakeTimeoutMs = 5_000;
 /**
  * For so long what has come of an observer's or a utility client's message may lie here without the rest; for each KiB that has
  * come a little longer: half a megabit a second, the slowest line on which anybody follows a log.
- * Whoever sends a byte a second would hold it for ever. Members are trusted to finish.
+ * Whoever sends a byte a second would hold it for ever.
  */
 export const unfinishedMsMax = 30_000;
 export const unfinishedMsPerKib = 16;
+
+/**
+ * Of a message that a member has begun, so many bytes have to come in each `unfinishedMsMax`, also of one that is passed
+ * over: 17 kilobits a second, on which no leader keeps its followers.
+ */
+export const stalledBytesMin = 64 * 1024;
 
 /** A utility connection without a request under way is closed after this silence. */
 export const utilityIdleTimeoutMs = 60_000;

@@ -224,6 +224,7 @@ export class Network {
     this.#incoming.tick(now);
     for (const { link, outgoing } of this.#board.members.values()) {
       outgoing?.tick(now);
+      link.connection?.closeStalled(now, this.#limits.unfinishedMsMax);
       link.tick(now, this.#times);
     }
     for (const link of this.#board.observers.values()) {
