@@ -124,6 +124,9 @@ test("committed entries that have to go while there is no room to keep them", {
   );
   assert.deepEqual(conflictFiles(disk), [], "nothing half is left");
   assert.deepEqual(entriesOf(journal), before, "nothing is cut");
+  const last = `/conflict/${values - 1}`;
+  const shown = (await victim.kv("/conflict/")).entries;
+  assert.ok(last in shown && !("/conflict/other" in shown), "the store waits for that as well");
 
   await victim.stop("SIGKILL");
   leader.leave();
@@ -143,6 +146,7 @@ test("committed entries that have to go while there is no room to keep them", {
     before.filter(({ index }) => index >= from),
   );
   assert.ok((await reasons(victim)).includes(`kept in ${kept}`));
-  assert.ok("/conflict/other" in (await victim.kv("/conflict/")).entries);
+  const after = (await victim.kv("/conflict/")).entries;
+  assert.ok("/conflict/other" in after && !(last in after), "it is built anew");
   leader.leave();
 });

@@ -1,7 +1,7 @@
 import { laterEndCode, laterEndText } from "../raft/guards/covered-claim.js";
 import { isLogFull, logFullText } from "../raft/log-bound.js";
 import type { RaftState } from "../raft/state.js";
-import { tooLargeText } from "../raft/too-large.js";
+import { refusals, refusedCode, tooLargeText } from "../raft/too-large.js";
 import { vainElectionsCode, vainElectionsText } from "../raft/vain-elections.js";
 import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
 import { fullText } from "./data-quota.js";
@@ -25,13 +25,26 @@ export interface DegradedSources {
 export function degradedOf(sources: DegradedSources): DegradedReason[] {
   const { state, notes } = sources;
   return [
-    ...notes.degraded(),
+    ...notes.degraded().map((reason) => withAwaitedDump(reason, state)),
     ...refetching(sources),
     ...unprovenLog(state),
     ...laterEnd(state),
     ...vainElections(state),
     ...tooMuch(sources),
   ];
+}
+
+/** Which may never come: its leader need not have one, nor lead on. */
+function withAwaitedDump(
+  reason: DegradedReason,
+  { awaitsDump, leader }: RaftState,
+): DegradedReason {
+  if (!awaitsDump || reason.code !== "committed-entries-conflict") return reason;
+  const waits = `it waits for the dump of ${leader ?? "that leader"} to take the place of log and data`;
+  return {
+    ...reason,
+    message: `${reason.message}. Now ${waits}, and holds all that it had before`,
+  };
 }
 
 function refetching({ state, network }: DegradedSources): DegradedReason[] {
@@ -79,9 +92,10 @@ function notApplied({ heldBack }: DegradedSources): DegradedReason[] {
 }
 
 function tooLarge(state: RaftState): DegradedReason[] {
-  const { tooLarge: refused } = state;
-  if (refused !== null)
-    return [{ code: `${refused.what}-too-large`, message: tooLargeText(refused) }];
+  const refused = refusals(state);
+  if (refused.length > 0) {
+    return refused.map((each) => ({ code: refusedCode(each.what), message: tooLargeText(each) }));
+  }
   return isLogFull(state) ? [{ code: "log-too-large", message: logFullText(state) }] : [];
 }
 

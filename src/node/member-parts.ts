@@ -340,8 +340,8 @@ export class MemberParts {
 function conflictOutcome(paths: readonly string[] | null): string {
   if (paths === null) return "not kept yet, and nothing goes before they are";
   return (
-    `kept in ${paths.join(", ")}. Another member has lost data, and this one now holds what the leader has. ` +
-    "See what they hold (`quorate inspect FILE --entries`), and write again what is missing; this is said until " +
+    `kept in ${paths.join(", ")}. Another member has lost data: what the leader has takes their place as it comes, ` +
+    "and until then this member holds them still. See what they hold (`quorate inspect FILE --entries`), and write again what is missing; this is said until " +
     "the next start"
   );
 }

@@ -23,6 +23,8 @@ export interface Refused {
   readonly dueMs: number;
   /** It has been told, and what it sends now is taken. */
   readonly isAsked: boolean;
+  /** What else it has in this term that is not taken, one of each other kind: see `refusals`. */
+  readonly also: readonly RefusedPart[];
 }
 
 type RefusedPart = Pick<Refused, "what" | "leader" | "index" | "bytesMax" | "fixed" | "isBehind">;
@@ -82,19 +84,49 @@ export function refuseTooMuch(state: RaftState, leader: string, index: number): 
 
 /** Says so once, and leaves the leader in peace for a while. */
 export function refuse(state: RaftState, refused: RefusedPart): void {
-  const { term, nowMs, tooLarge: old } = state;
+  const { term, nowMs } = state;
   const { what, leader, index } = refused;
-  const isNew = old?.what !== what || old.leader !== leader || old.index !== index;
+  const known = refusedBefore(state, leader);
+  const isNew = !known.some((other) => other.what === what && other.index === index);
+  const also = known.filter((other) => other.what !== what);
   const dueMs = nowMs + retryMs(what);
-  state.tooLarge = { ...refused, term, dueMs, isAsked: false };
+  state.tooLarge = { ...refused, term, dueMs, isAsked: false, also };
   if (isNew) state.note("error", refusedCode(what), tooLargeText(state.tooLarge));
+}
+
+/** Of this leader, in this term. */
+function refusedBefore({ tooLarge, term }: RaftState, leader: string): RefusedPart[] {
+  if (tooLarge === null || tooLarge.term !== term || tooLarge.leader !== leader) return [];
+  const { also, ...latest } = tooLarge;
+  return [latest, ...also];
+}
+
+/**
+ * All that is not taken and keeps the member behind, the latest first: where a dump was refused, and then an entry, an
+ * operator who hears of the entry alone would wait for that very dump.
+ */
+export function refusals(state: RaftState): readonly RefusedPart[] {
+  const { tooLarge } = state;
+  if (tooLarge === null) return [];
+  return [tooLarge, ...tooLarge.also.filter((refused) => isStillRefused(state, refused))];
+}
+
+/** Nobody tells of an earlier one when it passes. */
+function isStillRefused(state: RaftState, { what, index }: RefusedPart): boolean {
+  if (state.log.lastIndex >= index) return false;
+  if (what === "log") return !hasRoomAgain(state);
+  return what !== "tail" || !asksForMore(state, state.commitIndex);
+}
+
+function hasRoomAgain({ log, logBytesMax }: RaftState): boolean {
+  return log.bytes <= logBytesMax / 2;
 }
 
 function retryMs(what: RefusedKind): number {
   return what === "tail" ? raftLimits.followedRetryMs : raftLimits.tooLargeRetryMs;
 }
 
-export function refusedCode(what: RefusedKind): string {
+export function refusedCode(what: RefusedKind): `${RefusedKind}-too-large` {
   return `${what}-too-large`;
 }
 
@@ -155,7 +187,7 @@ export function isTooLarge(
 export function waitsForDump(state: RaftState, toldCommitIndex: number): boolean {
   const { tooLarge, term, leader, nowMs } = state;
   if (tooLarge === null || tooLarge.term !== term || tooLarge.leader !== leader) return false;
-  if (tooLarge.what === "log" && state.log.bytes <= state.logBytesMax / 2) return false;
+  if (tooLarge.what === "log" && hasRoomAgain(state)) return false;
   if (tooLarge.what === "tail" && asksForMore(state, toldCommitIndex)) return false;
   if (nowMs < tooLarge.dueMs) return true;
   const dueMs = nowMs + retryMs(tooLarge.what);

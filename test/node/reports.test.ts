@@ -4,7 +4,7 @@ import { encodeMembership } from "../../protocol/log/commands.js";
 import { silentLogger } from "../../src/logger.js";
 import { Notes } from "../../src/node/notes.js";
 import { statusReport, wireStatus } from "../../src/node/reports.js";
-import { appendFrom, Solo } from "../raft/solo.js";
+import { appendFrom, entry, logOf, Solo } from "../raft/solo.js";
 
 const data = { dataBytes: 0, dataBytesMax: 1_600, heldBack: null };
 
@@ -44,6 +44,38 @@ test("the status says that the log is full, of a leader and of a follower that r
   assert.match(refusing.message, /no more of the entries of b:1, from 4 on.*\(dump-failed\)/);
   const { extra } = wireStatus(sources);
   assert.deepEqual(extra.get("quorate_degraded"), ["log-too-large"]);
+});
+
+test("the status says of a dump and of an entry that are too large, where both are", () => {
+  const solo = new Solo();
+  const notes = new Notes(silentLogger, () => 0);
+  const network = { counters: () => ({}), isConnected: () => true };
+  const { state } = solo;
+  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
+  solo.receive("b:1", appendFrom(1, [1, 0]));
+  solo.step({ kind: "snapshot-refused", from: "b:1", term: 1, bytesMax: 1_000, fixed: null });
+  solo.step({ kind: "message-too-large", from: "b:1" });
+  const { extra } = wireStatus(sources);
+  assert.deepEqual(extra.get("quorate_degraded"), ["entry-too-large", "dump-too-large"]);
+  const [, dump] = statusReport(sources).degraded;
+  assert.match(dump?.message ?? "", /dump of b:1 holds more than the 1000 bytes/);
+});
+
+test("a member that waits for a dump in the place of committed entries says so while it waits", () => {
+  const solo = new Solo({ entries: logOf([2, 2, 2, 2], 8), term: 2, commit: 10, applied: 9 });
+  const notes = new Notes(silentLogger, () => 0);
+  const network = { counters: () => ({}), isConnected: () => true };
+  const { state } = solo;
+  const sources = { state, notes, network, uptimeMs: 1, wallSec: 1, codeVersion: 0, ...data };
+  const message = () => statusReport(sources).degraded.at(0)?.message ?? "";
+  notes.degrade("dump-failed", "no room");
+  solo.receive("b:1", appendFrom(3, [8, 2], [entry(9, 3)]));
+  assert.equal(message(), "no room", "of that alone");
+  notes.clear("dump-failed");
+  notes.degrade("committed-entries-conflict", "kept in a file");
+  assert.match(message(), /^kept in a file\. Now it waits for the dump of b:1 .* holds all that/);
+  solo.receive("c:1", appendFrom(4, [11, 2]));
+  assert.equal(message(), "kept in a file", "another leader demands nothing");
 });
 
 test("the status says what is not applied, why, and what to do", () => {

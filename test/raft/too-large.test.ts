@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Entry } from "../../protocol/log/entry.js";
 import { encodeEntryTuple } from "../../protocol/wire/message-codec.js";
 import type { AppendChunk, NextNodeIdx } from "../../protocol/wire/messages.js";
 import { raftLimits } from "../../src/raft/limits.js";
-import { tooLargeText } from "../../src/raft/too-large.js";
+import { refusals, tooLargeText } from "../../src/raft/too-large.js";
 import { leader } from "./roles.js";
 import { answerOf, appendFrom, entry, Solo } from "./solo.js";
 
@@ -171,6 +172,43 @@ test("a dump that holds too much is told of once, and is not asked for again at 
     ["dump-too-large"],
   );
 });
+
+test("a dump that is refused stays spoken of when a message of the same leader cannot be read", () => {
+  const solo = new Solo();
+  const kinds = () => refusals(solo.state).map(({ what }) => what);
+  dumpBegins(solo);
+  for (let times = 0; times < 3; times += 1) {
+    solo.step(refused());
+    assert.equal(kinds()[0], "dump");
+    solo.step(unread);
+    assert.deepEqual(kinds(), ["entry", "dump"]);
+  }
+  assert.deepEqual(
+    solo.notes().filter((code) => code.endsWith("too-large")),
+    ["dump-too-large", "entry-too-large"],
+    "each is told once",
+  );
+  solo.receive("c:1", appendFrom(2, [1, 0]));
+  solo.step({ ...unread, from: "c:1" });
+  assert.deepEqual(kinds(), ["entry"], "another leader may have a dump that is taken");
+  solo.receive("c:1", appendFrom(2, [1, 0], [entry(2, 2)]));
+  assert.deepEqual(kinds(), []);
+});
+
+test("a tail that was refused is not spoken of any more when it would be taken", () => {
+  const solo = new Solo({ dataBytesMax: 2_000 });
+  solo.receive("b:1", appendFrom(1, [1, 0], [large(2), large(3)]));
+  solo.receive("b:1", appendFrom(1, [3, 1], [large(4)]));
+  solo.step(unread);
+  const kinds = () => refusals(solo.state).map(({ what }) => what);
+  assert.deepEqual(kinds(), ["entry", "tail"]);
+  solo.receive("b:1", appendFrom(1, [3, 1], [], 3));
+  assert.deepEqual(kinds(), ["entry"], "all that it holds is applied");
+});
+
+function large(index: number): Entry {
+  return { ...entry(index, 1), command: new Uint8Array(600) };
+}
 
 test("what is said of a dump names the bound, or what no setting allows", () => {
   const textOf = (fixed: string | null) => {
