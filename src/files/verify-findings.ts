@@ -147,7 +147,9 @@ export const verifyFindings = {
     means: "An index or term that no cluster can have reached, and the log goes on from it.",
     next:
       "Quorate refuses to start on it; PySyncObj would carry the term into the cluster. Restore the files, or move " +
-      "them away and let the member start empty, after it was removed from the cluster and added again.",
+      "them away and let the member start empty, after it was removed from the cluster and added again. Where the " +
+      "other members' files hold it as well, somebody has driven the cluster there: do the same with one after the " +
+      "other, beside members of PySyncObj that run.",
   },
   "journal-behind-end": {
     severity: "note",
@@ -233,7 +235,9 @@ export const verifyFindings = {
     means: "The stored term is out of all proportion to the log's.",
     next:
       "Quorate refuses to start on it; PySyncObj would carry the term into the cluster. Restore the files, or move " +
-      "them away and let the member start empty, after it was removed from the cluster and added again.",
+      "them away and let the member start empty, after it was removed from the cluster and added again. Where the " +
+      "other members' files hold it as well, somebody has driven the cluster there: do the same with one after the " +
+      "other, beside members of PySyncObj that run.",
   },
   "meta-forgets": {
     severity: "note",

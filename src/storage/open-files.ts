@@ -9,12 +9,7 @@ import type { FileHandle, FileSystem } from "./file-system.js";
 import { type MemberFiles, removeIfThere, setAside } from "./files.js";
 import { JournalFile } from "./journal-file.js";
 import { fromMemory } from "./journal-pieces.js";
-import {
-  isBlankJournal,
-  type JournalVerdict,
-  judgeJournal,
-  needsWholeFile,
-} from "./journal-verdict.js";
+import { isBlankJournal, judgeJournal, needsWholeFile } from "./journal-verdict.js";
 import { emptyMeta, type LoadedMeta, loadMeta, MetaFile } from "./meta-file.js";
 import { type Finding, type FoundFiles, planRecovery, type RecoveryPlan } from "./recovery.js";
 import { StorageError, storageFault, syncFault, systemCode } from "./storage-error.js";
@@ -125,16 +120,25 @@ function refuseForeign({ meta, selfAddr }: MemberFiles, owner: string | null): v
   throw new StorageError("foreign", meta, message);
 }
 
+/**
+ * Damage, for all that can be seen here; or the terms of a cluster that somebody has driven up. Nobody but members that run
+ * can tell: what they send is checked by whoever takes it.
+ */
 function refuseImplausible(
   files: MemberFiles,
   plan: RecoveryPlan,
-  verdict: JournalVerdict | null,
+  verdict: JudgedJournal | null,
 ): void {
   const advice =
     "nothing was changed. Restore the member's files from a backup, or move them all away and " +
-    "let the member start empty, after you have removed it from the cluster and added it again";
+    "let the member start empty, after you have removed it from the cluster and added it again. Where the other " +
+    "members' files hold such a term as well (quorate doctor DIR DIR compares them), somebody has driven the cluster " +
+    "there: PySyncObj's members start on it, and a member that starts empty beside them takes it over. Keep them " +
+    "running, or start them again, and replace one after the other so";
   if (verdict?.isImplausible === true) {
-    const message = `an index or term that no cluster can have reached: ${advice}`;
+    const last = verdict.entries.at(-1);
+    const place = last === undefined ? "" : ` behind entry ${last.index} of term ${last.term}`;
+    const message = `an index or term${place} that no cluster can have reached by itself: ${advice}`;
     throw new StorageError("damaged", files.journal, message);
   }
   if (plan.implausible !== null) {
