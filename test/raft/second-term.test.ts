@@ -78,6 +78,32 @@ suite("terms that were led twice", () => {
     assert.equal(solo.state.unprovenLog, null);
   });
 
+  test("forged ones keep it from leading with a member that forgets, until there are later entries", () => {
+    const solo = new Solo({ ...ours, connected: ["b:1"] });
+    // In b's name, over two connections: such as nobody can tell from b that has started again.
+    for (const term of [100, 99]) {
+      solo.receive("b:1", { type: "request_vote", term, lastLogIndex: 1, lastLogTerm: 0 });
+      solo.step({ kind: "disconnected", peer: "b:1" });
+      solo.connect("b:1");
+    }
+    assert.equal(solo.state.secondTerm, 99);
+    assert.ok(solo.state.term > 99, "the next leader's term is a later one");
+    const b = vanilla("b:1", [0, 1, 1, 1, 1, 1], 6);
+    play(solo, b);
+    assert.deepEqual(solo.state.unprovenLog, { peer: "b:1", lastTerm: 1 });
+    const c = vanilla("c:1", [0, 1, 1, 1, 1, 1, 6, 6], 6);
+    c.version = "0.3.17";
+    solo.connect("c:1");
+    play(solo, b, c);
+    assert.ok(solo.state.isLeader, solo.notes().join(", "));
+    const { log, term, secondTerm, commitIndex: commit } = solo.state;
+    const entries = log.slice(1, log.lastIndex);
+    const again = new Solo({ ...{ entries, term, secondTerm, commit }, connected: ["b:1"] });
+    b.term = 0;
+    play(again, b);
+    assert.ok(again.state.isLeader, "elected once more, with b alone");
+  });
+
   test("logs that end in later terms, or hold nothing yet, are believed as before", () => {
     for (const terms of [[0, 1, 1, 1, 1, 1, 6], [0]]) {
       const b = vanilla("b:1", terms, 2);

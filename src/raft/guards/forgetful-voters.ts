@@ -17,7 +17,10 @@ export function forgetsTerms(state: RaftState, status: PeerStatus): boolean {
   return term !== null && status.term < term;
 }
 
-/** A peer has shown this term. Where it goes back the peer has started again, and forgotten it. */
+/**
+ * A peer has shown this term. Where it goes back the peer has started again, and forgotten it. In a message, too, which
+ * anybody may have forged: an answer to a question of ours may come when others, or we, have lifted it again.
+ */
 export function noteTerm(state: RaftState, peer: string, term: number): PeerKnowledge {
   const known = state.knowledge(peer);
   known.term = Math.max(known.term, term);
