@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { preVoteAnswer } from "../raft/solo.js";
 import type { PeerMessage } from "../../protocol/wire/messages.js";
 import type { MemberStatus } from "../../protocol/wire/utility.js";
+import { preVoteAnswer } from "../raft/solo.js";
 import type { MemberView } from "./checkers/checker.js";
 import { StateAskedFirst } from "./checkers/state-asked.js";
 
