@@ -54,10 +54,16 @@ function refetching({ state, network }: DegradedSources): DegradedReason[] {
   const terms = state.forgotTerm
     ? ". It follows nobody before enough others have told their terms; `term-forgotten` in the log names them"
     : "";
+  const named = [...state.guests].sort();
+  const guests =
+    named.length === 0
+      ? ""
+      : `. ${named.join(", ")}: of partner_addrs, and no member as others have it; take out of partner_addrs who is gone ` +
+        "for good, and start again";
   const message =
     "waits for a leader to bring it up to date: acknowledged writes may be missing here, so it neither votes nor leads, " +
     `and shows no data${terms}. It goes on by itself when one leads; where none does, start the members that are ` +
-    `away${who}. Where they are lost for good, or there are no others, see docs/recovery.md`;
+    `away${who}${guests}. Where they are lost for good, or there are no others, see docs/recovery.md`;
   return [{ code: refetchingCode, message }];
 }
 

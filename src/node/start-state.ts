@@ -75,15 +75,15 @@ export function initialState(
 }
 
 /**
- * Who is heard besides the members. Whoever told an emptied member who they are may have missed that others
- * came: those count as well that anybody names. Else the members may have changed since our dump.
+ * Who is heard besides the members. Whoever told a member that has lost something who they are may have missed
+ * that others came: those count as well that anybody names. Else the members may have changed since our dump.
  */
 function guestsOf(
   { selfAddr, partnerAddrs }: Config,
   discovered: Discovered | null,
-  { dump, forgotTerm, isNew }: Recovered,
+  { dump, mustRefetch, isNew }: Recovered,
 ): readonly string[] {
-  if (forgotTerm || isNew) return [...partnerAddrs, ...(dump?.members ?? [])];
+  if (mustRefetch || isNew) return [...partnerAddrs, ...(dump?.members ?? [])];
   const addresses = discovered?.members.map(({ address }) => address) ?? [];
   return addresses.includes(selfAddr) ? addresses : [];
 }

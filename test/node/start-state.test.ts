@@ -47,8 +47,15 @@ test("who is in the cluster: the dump's word, else a running member's, else the 
 test("who is heard besides them: all that anybody names, where the files are gone", () => {
   const discovered = told({ address: "c:1", leader: true });
   assert.deepEqual(initialState(config, discovered, fresh).guests, ["b:1"]);
-  const lost = { ...withDump, forgotTerm: true };
+  const lost = { ...withDump, mustRefetch: true, forgotTerm: true };
   assert.deepEqual(initialState(config, discovered, lost).guests, ["b:1", "a:1", "d:1"]);
+});
+
+test("so it is where only the journal is damaged: whoever counts us in may not know of another one yet", () => {
+  const damaged = { ...withDump, mustRefetch: true };
+  const self = { address: "a:1", leader: false };
+  const discovered = told(self, { address: "d:1", leader: false });
+  assert.deepEqual(initialState(config, discovered, damaged).guests, ["b:1", "a:1", "d:1"]);
 });
 
 test("who is heard besides them: those of a running member that counts us in, where our dump is older", () => {
