@@ -64,6 +64,8 @@ const keeps = (files: CheckedFiles) => {
   return last === null ? "no entry" : `the entries up to ${last}`;
 };
 
+const keepsDump = (files: CheckedFiles) => `the data up to ${lastIndexOf(files)}`;
+
 /** What each finding that can be mended safely comes to. */
 const mendTexts: Readonly<Partial<Record<FindingCode, MendText>>> = {
   "journal-header-damaged": () => ({ does: "writes the header anew", mayLack: false }),
@@ -87,6 +89,10 @@ const mendTexts: Readonly<Partial<Record<FindingCode, MendText>>> = {
   }),
   "journal-gap": (files) => ({
     does: `cuts the journal before the gap: ${keeps(files)} stay`,
+    mayLack: true,
+  }),
+  "journal-older": (files) => ({
+    does: `makes the journal begin with the dump's last two entries: ${keepsDump(files)} stay`,
     mayLack: true,
   }),
   "journal-foreign-tail": (files) => ({

@@ -274,6 +274,15 @@ export const verifyFindings = {
     means: "Entries between the dump's end and the journal's beginning are missing.",
     next: refetch,
   },
+  "journal-older": {
+    severity: "damage",
+    means:
+      "The journal ends before the dump of a member that is its whole cluster: an older journal was put back, " +
+      "or a part of it is gone. The dump's data are whole; what was acknowledged behind them is missing.",
+    next:
+      "Put the right journal back, with the meta file of the same moment. Where there is none: quorate repair " +
+      "--alone lets the member go on with the dump's data.",
+  },
   "dump-contradiction": {
     severity: "damage",
     means:

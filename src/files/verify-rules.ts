@@ -1,7 +1,7 @@
 import type { Dump } from "../../protocol/files/dump-format.js";
 import { termJumpMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { hadMeta } from "../storage/recovery.js";
+import { hadMeta, isOlderJournal } from "../storage/recovery.js";
 import { keyToText } from "../store/json-view.js";
 import { numberOf } from "../store/record.js";
 import { behindGapText } from "./behind-gap.js";
@@ -176,6 +176,11 @@ function joinFindings({ journal, paths, dump }: CheckedFiles): VerifyFinding[] {
   const ends = `the dump ends at entry ${dumped.index} of term ${dumped.term}`;
   if (first.index > dumped.index + 1) {
     return [finding("dump-gap", place, `${ends}, the journal begins at entry ${first.index}`)];
+  }
+  if (isOlderJournal(paths.address, last, dump.dump)) {
+    const path = paths.journal ?? `${paths.directory}/${paths.address}.journal`;
+    const detail = `it ends at entry ${last.index}, and ${ends}, in which this member is alone`;
+    return [finding("journal-older", { file: "journal", path }, detail)];
   }
   const { atDump, head, storeDifferences } = journal;
   if (atDump !== null && !isSame(atDump, dumped)) {

@@ -65,6 +65,7 @@ export async function readFiles(context: OpenContext): Promise<FoundOnDisk> {
   const journal = found === null || "isBlank" in found ? null : found;
   const dump = await readDump(context);
   const plan = planRecovery({
+    selfAddr: files.selfAddr,
     journal: journal === null ? null : pick(journal),
     meta: loadedMeta.kind === "meta" ? loadedMeta.meta : metaFault(loadedMeta.kind),
     isMetaSealed,

@@ -17,6 +17,8 @@ export interface Finding {
 
 /** What the three files said, each by itself. */
 export interface FoundFiles {
+  /** Whose files these are. */
+  readonly selfAddr: string;
   /** Null: no journal, or one in which nothing was ever stored. */
   readonly journal: {
     readonly entries: readonly Entry[];
@@ -211,13 +213,39 @@ function noteTailGone(found: FoundFiles, lastIndex: number, findings: Finding[])
   return true;
 }
 
+/**
+ * Nobody sends a dump to a member that is alone, and its own is of entries that its journal holds. So a journal
+ * that ends before the dump is an older one, which somebody has put back, and what stood behind the dump is gone.
+ * Where there are others it may be that a leader's dump had just replaced the log.
+ */
+export function isOlderJournal(
+  selfAddr: string,
+  last: Pick<Entry, "index"> | null | undefined,
+  { members, previous }: Pick<LoadedDump, "members" | "previous">,
+): boolean {
+  const isAlone = members.length > 0 && members.every((member) => member === selfAddr);
+  // What `quorate recover` makes ends one entry behind the journal that it replaces.
+  return isAlone && last !== null && last !== undefined && last.index < previous.index;
+}
+
+function olderJournal(lastIndex: number, dumpIndex: number): Finding {
+  const message =
+    `it ends at ${lastIndex}, and the dump of this member alone at ${dumpIndex}: an older journal was put back, or a ` +
+    `part of it is gone. Up to ${dumpIndex} the data are whole; what was acknowledged behind that is missing`;
+  return { file: "journal", kind: "lost", message };
+}
+
 type JoinedLog = Pick<RecoveryPlan, "entries" | "rewritesJournal" | "keepsOldJournal">;
 
 /** Joins dump and journal into one log without a gap. */
 function joinLog(found: FoundFiles, dump: LoadedDump | null, findings: Finding[]): JoinedLog {
   const entries = found.journal?.entries ?? [];
   const isLossy = found.journal?.isLossy === true;
-  if (dump !== null) return joinWithDump(entries, { dump, isLossy, findings });
+  if (dump !== null) {
+    const isOlder = !isLossy && isOlderJournal(found.selfAddr, entries.at(-1), dump);
+    if (isOlder) findings.push(olderJournal(entries.at(-1)?.index ?? 0, dump.last.index));
+    return joinWithDump(entries, { dump, isLossy: isLossy || isOlder, findings });
+  }
   const [first] = entries;
   if (first?.index === 1) {
     return { entries, rewritesJournal: isLossy, keepsOldJournal: isLossy };

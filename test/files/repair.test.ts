@@ -185,6 +185,17 @@ const cases: readonly Case[] = [
     mustRefetch: false,
   },
   {
+    name: "an older journal than the dump of a member alone",
+    files: {
+      journal: vanillaJournal(entries.slice(0, 3)),
+      "journal.meta": vanillaMeta({ raftCommitIndex: 3, currentTerm: 1, votedForNodeId: null }),
+      dump: dumpOf(entries, 5, { members: [address] }),
+    },
+    mends: ["journal-older"],
+    last: 5,
+    mustRefetch: true,
+  },
+  {
     name: "a torn tail behind a dump",
     files: { journal: cut(compacted, 40 + recordOf(8) - recordOf(4)), "journal.meta": meta, dump },
     mends: ["journal-records", "commit-beyond-log"],
