@@ -192,7 +192,7 @@ test("a member alone whose dump is gone, cut or garbage waits, and says what to 
   writeFileSync(config, `raft:\n  self_addr: "${selfAddr}"\n`);
   const recover = ["recover", writer.dataDir, "--force-new-cluster", "--accept-incomplete"];
   for (const command of [
-    ["repair", join(writer.dataDir, selfAddr), "--alone", "--yes"],
+    ["repair", join(writer.dataDir, selfAddr), "--alone", "--config", config, "--yes"],
     [...recover, "--config", config, "--yes"],
   ]) {
     writeFileSync(path, "x".repeat(500));

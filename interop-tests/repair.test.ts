@@ -96,7 +96,7 @@ async function mendOne(
 
   const codes = await codesOf(base);
   for (const code of damage.finds) assert.ok(codes.includes(code), `${damage.name}: ${codes}`);
-  await mend(base, damage.isAlone === true ? ["--alone"] : []);
+  await mend(base, damage.isAlone === true ? ["--alone", "--certainly-alone"] : []);
   const after = await quorateCli(["verify", base]);
   assert.equal(after.code, 0, `${damage.name}: ${after.out}`);
   for (const kind of order) {

@@ -2,8 +2,6 @@ import { connect } from "node:net";
 import { FilesError } from "../files/files-error.js";
 import { underLock } from "../files/under-lock.js";
 import { parseAddress } from "../net/address.js";
-import { loadClientConfig } from "../node/config.js";
-import { readConfigPath, readPasswordFile } from "../node/config-read.js";
 import { nodeFileSystem } from "../storage/node-file-system.js";
 import { filesOf } from "../tools/recover/aside-folder.js";
 import { forceNewCluster } from "../tools/recover/force-new-cluster.js";
@@ -11,6 +9,7 @@ import type { ForcedCluster } from "../tools/recover/recovery-record.js";
 import { roomFor, roomRefusal } from "../tools/recover/room.js";
 import { readSurvivor, type Survivor } from "../tools/recover/survivor.js";
 import { bytesOf } from "./chosen-files.js";
+import { configuredMembers } from "./configured-members.js";
 import type { CliContext } from "./context.js";
 import { CountProgress, untilInterrupted } from "./count-progress.js";
 import { CliError, exitCode } from "./exit-codes.js";
@@ -133,12 +132,7 @@ function formerMembersOf(
   { plan: { address, formerMembers, knowsAll }, earlier, isBegun }: Survivor,
   flags: RecoverFlags,
 ): readonly string[] {
-  const configured = loadClientConfig({
-    file: flags.config === undefined ? undefined : readConfigPath(flags.config),
-    env: context.env,
-    flags: {},
-    readPasswordFile,
-  }).addresses;
+  const configured = configuredMembers(context, flags.config);
   const others = new Set([...formerMembers, ...configured]);
   others.delete(address);
   if (others.size === 0 && knowsAll && earlier !== null && !isBegun) {

@@ -11,6 +11,7 @@ import { printJson, showValue } from "./kv-session.js";
 import { checkConsent, memberToChange, obstacleTo, refuseInUse } from "./offline-change.js";
 import { withProgress } from "./progress-line.js";
 import type { RepairFlags } from "./repair.js";
+import { doubtOfAlone } from "./repair-alone.js";
 import { formatFinding } from "./verify-report.js";
 
 /** The journal is read four times, by checksum, records, entries and what follows, and then copied. */
@@ -34,6 +35,9 @@ export async function runRepair(
   checkConsent(flags);
   if (flags.json === true && flags.yes !== true && flags.dryRun !== true) {
     throw usage("--json needs --yes or --dry-run: there is nobody to be asked");
+  }
+  if (flags.alone !== true && (flags.certainlyAlone === true || flags.config !== undefined)) {
+    throw usage("--config and --certainly-alone are of --alone: give it as well");
   }
   if ((await findData(nodeFileSystem, path)).kind === "file") {
     throw usage(`${path}: one file by itself cannot be mended: give <data_dir>/<self_addr>`);
@@ -63,6 +67,8 @@ async function repairMember(
   const options = { isAlone: flags.alone === true };
   const files = await check(context, paths);
   const plan = planRepair(files, options);
+  const doubt = doubtOfAlone(context, { files, plan, flags });
+  if (doubt !== null && flags.dryRun !== true) throw doubt;
   if (flags.json !== true) context.out(formatPlan(paths, plan, options.isAlone));
   const outcome = await act(context, { files, plan, flags });
   if (flags.json === true) {
@@ -77,6 +83,7 @@ async function repairMember(
       kept,
     });
   } else if (outcome.isDone) context.out(formatDone(plan, outcome, options.isAlone));
+  if (doubt !== null) throw new CliError(`--yes would refuse: ${doubt.message}`);
   return outcome.code;
 }
 

@@ -6,6 +6,8 @@ export interface RepairFlags {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
   readonly alone?: boolean;
+  readonly certainlyAlone?: boolean;
+  readonly config?: string;
   readonly json?: boolean;
 }
 
@@ -18,17 +20,21 @@ nothing is done.
 The member has to be stopped: its lock is taken. Each file that changes is kept as it was, beside,
 as NAME.before-repair-<time>. Ctrl-C ends it without harm. Where something acknowledged may be
 missing the member is marked: Quorate then neither votes nor leads before a leader has completed it.
-PySyncObj's members do not know that mark: do not start one on such files.`;
+PySyncObj's members do not know that mark: do not start one on such files. In a cluster of one there
+is no leader: --alone lets the member go on as it is. That is refused where its files, --config or
+PATRONI_RAFT_* name other members, and without a readable dump, which would name them, --config is
+needed.`;
 
 const examples = `
 Exit codes: 0 nothing has to be mended, or all is mended; 4 with --dry-run: there is something to mend;
-5 a human has to decide, nothing was changed; 1 refused (in use, another user's files, or answered
-with no; --dry-run too, which shows the plan of another user's files all the same) or failed;
-2 wrong usage, or nobody is there to be asked; 130 ended by Ctrl-C, without harm.
+5 a human has to decide, nothing was changed; 1 refused (in use, another user's files, --alone and
+other members are named, or answered with no; --dry-run too, which shows the plan all the same) or
+failed; 2 wrong usage, or nobody is there to be asked; 130 ended by Ctrl-C, without harm.
 
 Examples:
   quorate repair /var/lib/patroni/raft --dry-run
-  quorate repair /var/lib/patroni/raft/10.0.0.3:2222 --yes`;
+  quorate repair /var/lib/patroni/raft/10.0.0.3:2222 --yes
+  quorate repair /var/lib/patroni/raft --alone --config /etc/patroni/patroni.yml --yes`;
 
 export function registerRepair(
   program: Command,
@@ -46,6 +52,11 @@ export function registerRepair(
       "--alone",
       "the member is its whole cluster: no leader can complete it, it goes on as it is",
     )
+    .option(
+      "--config <patroni.yml>",
+      "with --alone: Patroni's file, which must name no other member",
+    )
+    .option("--certainly-alone", "with --alone: whatever other members files or configuration name")
     .option("--json", "print JSON; needs --yes or --dry-run")
     .addHelpText("after", examples)
     .action(async (path: string, flags: RepairFlags) => {

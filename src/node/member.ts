@@ -128,7 +128,7 @@ export class Member implements MemberHandle {
           "does not lead. Stop it, put the right files back in the data directory (a backup, or " +
           "those named *.damaged-* where they are whole after all), and start it again. Where there " +
           "are none, and this member is its whole cluster, let it go on with what is left: " +
-          `quorate repair ${config.dataDir}/${config.selfAddr} --alone`,
+          `quorate repair ${config.dataDir}/${config.selfAddr} --alone --config FILE, with FILE its configuration`,
       );
     }
     const self = config.selfAddr;

@@ -103,7 +103,8 @@ describe("a damaged cluster of one, as the log of its start advises", () => {
     for (const isGone of [false, true]) {
       it(`goes on after repair --alone: ${kind} ${isGone ? "gone" : "garbage"}`, async (t) => {
         const folder = temporaryFolder(t);
-        await quorateMember(folder, [log([0, 1, 1, 1, 1, 1, 1, 1]).slice(1)], { dumpAt: 6 });
+        const written = log([0, 1, 1, 1, 1, 1, 1, 1]).slice(1);
+        await quorateMember(folder, [written], { dumpAt: 6, members: [address] });
         const path = join(folder, `${address}.${kind}`);
         if (isGone) rmSync(path);
         else writeFileSync(path, readFileSync(path).fill(0x78));
@@ -116,7 +117,10 @@ describe("a damaged cluster of one, as the log of its start advises", () => {
           said.join("\n"),
         );
         const path_ = join(folder, address);
-        const { code, out, err } = await runCli(["repair", path_, "--alone", "--yes"]);
+        const { code, out, err } = await runCli([
+          ...["repair", path_, "--alone", "--yes"],
+          ...["--config", configOf(t, itself)],
+        ]);
         assert.deepEqual([code, err], [0, ""], out);
         const { mustRefetch, entries } = await start(folder);
         assert.equal(mustRefetch, false);

@@ -177,7 +177,9 @@ describe("quorate repair", () => {
     }
     const { waits, mends } = JSON.parse((await runCli(["repair", folder, "--yes", "--json"])).out);
     assert.deepEqual([waits, mends], [true, []]);
-    const alone = await runCli(["repair", folder, "--alone", "--dry-run"]);
+    const config = join(temporaryFolder(t), "patroni.yml");
+    writeFileSync(config, `raft:\n  self_addr: "${address}"\n`);
+    const alone = await runCli(["repair", folder, "--alone", "--dry-run", "--config", config]);
     assert.equal(alone.code, 4);
     assert.match(alone.out, /may be missing: it goes on without \(--alone\)/);
     assert.doesNotMatch(alone.out, /is marked/);

@@ -105,9 +105,15 @@ export function entryAt(entries: readonly Entry[], index: number): Entry {
 export async function quorateMember(
   folder: string,
   batches: readonly (readonly Entry[])[],
-  options: { readonly dumpAt?: number; readonly selfAddr?: string } = {},
+  options: {
+    readonly dumpAt?: number;
+    readonly selfAddr?: string;
+    /** Of the dump. */
+    readonly members?: readonly string[];
+  } = {},
 ): Promise<void> {
   const { dumpAt, selfAddr = address } = options;
+  const { members = [selfAddr, "127.0.0.1:4002"] } = options;
   const { storage } = await Storage.open({ dataDir: folder, selfAddr, logger: silentLogger });
   await storage.write([{ kind: "meta", term: 9, votedFor: selfAddr }]);
   const all: Entry[] = [noOp(1, 0)];
@@ -121,7 +127,7 @@ export async function quorateMember(
     const snapshot = store.beginSnapshot();
     await storage.writeDump({
       ...{ last: entryAt(all, dumpAt), previous: entryAt(all, dumpAt - 1), codeVersion: 0 },
-      ...{ members: [selfAddr, "127.0.0.1:4002"], records: snapshot.records },
+      ...{ members, records: snapshot.records },
     });
     snapshot.end();
     await storage.write([{ kind: "compact", keepFrom: dumpAt - 1 }]);
