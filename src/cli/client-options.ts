@@ -26,6 +26,9 @@ export interface Client {
   readonly password: string | null;
   readonly timeoutMs: number;
   readonly json: boolean;
+  /** As the members' configuration has them. */
+  readonly maxEntryBytes: number;
+  readonly maxDataBytes: number;
 }
 
 export function collect(value: string, previous: readonly string[] = []): readonly string[] {
@@ -72,6 +75,8 @@ export function readClient(context: CliContext, flags: ClientFlags): Client {
     password: config.password,
     timeoutMs: Math.ceil(parseSeconds("--timeout", flags.timeout) * 1000),
     json: flags.json === true,
+    maxEntryBytes: config.entryBytesMax,
+    maxDataBytes: config.dataBytesMax,
   };
 }
 

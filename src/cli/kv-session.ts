@@ -25,9 +25,9 @@ export async function withClient(
   run: (session: KvSession) => Promise<number>,
 ): Promise<number> {
   const options = readClient(context, flags);
-  const { addresses, password, timeoutMs } = options;
+  const { json: _, ...cluster } = options;
   const client = await context
-    .connect({ ...{ addresses, password, timeoutMs, connectTimeoutMs: timeoutMs } })
+    .connect({ ...cluster, connectTimeoutMs: options.timeoutMs })
     .catch((error: unknown) => {
       const said = error instanceof Error ? error.message : String(error);
       const next =

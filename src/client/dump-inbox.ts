@@ -1,6 +1,7 @@
 import type { LoadedDump } from "../../protocol/files/dump-format.js";
 import type { SnapshotChunk } from "../../protocol/wire/messages.js";
 import { systemClock } from "../clock.js";
+import { nodeLimits } from "../node/limits.js";
 import { nodeCompression } from "../storage/compression.js";
 import { dumpBounds } from "../storage/dump-bounds.js";
 import { loadDump } from "../storage/dump-codec.js";
@@ -14,9 +15,17 @@ export interface ReadDump {
 
 /** Takes a leader's dump in, piece by piece, and holds it in memory: a client has no files. */
 export class DumpInbox {
-  readonly #bounds = dumpBounds(clientLimits);
+  readonly #dataBytesMax: number;
+  readonly #bounds: ReturnType<typeof dumpBounds>;
   #pieces: Uint8Array[] | null = null;
   #bytes = 0;
+
+  /** @param maxDataBytes The members' `quorate.max_data_bytes`, where it is known. */
+  constructor(maxDataBytes = 0) {
+    const { dataBytesMax, entryBytesMax } = clientLimits;
+    this.#dataBytesMax = Math.max(dataBytesMax, maxDataBytes * nodeLimits.takenShare);
+    this.#bounds = dumpBounds({ dataBytesMax: this.#dataBytesMax, entryBytesMax });
+  }
 
   /**
    * @returns the dump and its store, read in slices, where this was the last piece; else null.
@@ -45,7 +54,7 @@ export class DumpInbox {
     };
     const tools = { clock: systemClock, compression: nodeCompression };
     const dump = await loadDump(file, tools, this.#bounds);
-    return { dump, store: await buildStore(dump) };
+    return { dump, store: await buildStore(dump, this.#dataBytesMax) };
   }
 
   drop(): void {
@@ -54,8 +63,8 @@ export class DumpInbox {
   }
 }
 
-async function buildStore(dump: LoadedDump): Promise<Store> {
-  const steps = Store.fromDumpSteps(dump.data, clientLimits.dataBytesMax);
+async function buildStore(dump: LoadedDump, dataBytesMax: number): Promise<Store> {
+  const steps = Store.fromDumpSteps(dump.data, dataBytesMax);
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;

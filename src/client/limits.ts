@@ -10,6 +10,8 @@ export const clientLimits = {
   dataBytesMax: 1024 * 1024 * 1024,
   /** Largest command of an entry: whatever the members take, and a vanilla leader far more. */
   entryBytesMax: 128 * 1024 * 1024,
+  /** Entries that wait to be applied, each with 256 bytes beside its command: the leader is not read from beyond it. */
+  entriesWaitingBytesMax: 32 * 1024 * 1024,
   /** Elections remembered: a leader that goes back beyond them sends its dump. */
   termRunsMax: 4_096,
   /** One member's answer, when it is asked who is in the cluster. */

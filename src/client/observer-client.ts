@@ -16,11 +16,12 @@ import {
   type WriteOutcome,
 } from "../node/write-outcome.js";
 import { type KvEntryJson, keyToText, toJson } from "../store/json-view.js";
-import { Store } from "../store/store.js";
+import { type ApplyOutcome, Store } from "../store/store.js";
 import { checkConnectOptions, checkTimeout } from "./connect-options.js";
 import { DumpInbox } from "./dump-inbox.js";
 import { LeaderSearch } from "./leader-search.js";
 import { clientLimits } from "./limits.js";
+import { LogApplier } from "./log-applier.js";
 import { LogFollower } from "./log-follower.js";
 import { Membership } from "./membership.js";
 import { closed, NotReadyError, notReady } from "./not-ready.js";
@@ -45,7 +46,8 @@ export class ObserverClient {
   readonly #logger: Logger;
   readonly #network: Network;
   readonly #follower: LogFollower;
-  readonly #inbox = new DumpInbox();
+  readonly #applier: LogApplier;
+  readonly #inbox: DumpInbox;
   readonly #pending: PendingWrites;
   readonly #writer: KvWriter;
   readonly #watches = new Watches();
@@ -61,6 +63,8 @@ export class ObserverClient {
   #dumps = 0;
   #startsOver = 0;
   #readyWaiters: (() => void)[] = [];
+  /** Nothing more is read from this leader, until less waits to be applied. */
+  #heldLeader: string | null = null;
 
   /**
    * Connects to a cluster, given some of its members.
@@ -96,7 +100,8 @@ export class ObserverClient {
       options.writesInFlightMax ?? clientLimits.writesInFlightMax,
       clientLimits.writesInFlightMax,
     );
-    this.#network = this.#makeNetwork(password);
+    this.#network = this.#makeNetwork(password, options.maxEntryBytes);
+    this.#inbox = new DumpInbox(options.maxDataBytes);
     const { signal } = this.#closing;
     this.#membership = new Membership(
       {
@@ -110,9 +115,10 @@ export class ObserverClient {
     );
     this.#follower = new LogFollower({
       answer: (to, message) => void this.#network.send(to, message),
-      apply: (entry) => this.#apply(entry),
+      apply: (entry) => this.#applier.add(entry),
       leaderChanged: (leader) => {
         logger.debug("leader", { leader });
+        this.#letGo();
         this.#inbox.drop();
         this.#pending.leaderChanged();
       },
@@ -120,13 +126,19 @@ export class ObserverClient {
       startedOver: (reason) => this.#startOver(reason),
       warn: (message) => logger.warn(message),
     });
+    this.#applier = new LogApplier({
+      store: () => this.#next ?? this.#store,
+      applied: (entry, outcome) => this.#applied(entry, outcome),
+      worked: () => this.#settle(),
+      setHeld: (isHeld) => (isHeld ? this.#hold() : this.#letGo()),
+    });
     this.#search = new LeaderSearch({
       follower: this.#follower,
       membership: this.#membership,
       logger,
       closeLink: (address, reason) => this.#network.closeLink(address, reason),
     });
-    this.#pending = new PendingWrites(() => this.#follower.appliedIndex);
+    this.#pending = new PendingWrites(() => this.#applier.appliedIndex);
     const host = {
       store: () => this.#store,
       pending: this.#pending,
@@ -239,7 +251,7 @@ export class ObserverClient {
     return {
       leader: this.#follower.leader,
       term: this.#follower.term,
-      appliedIndex: this.#follower.appliedIndex,
+      appliedIndex: this.#applier.appliedIndex,
       members: this.#membership.addresses,
       connected: links.map(({ id }) => id).sort(),
       writesInFlight: this.#pending.size,
@@ -254,18 +266,20 @@ export class ObserverClient {
     this.#closing.abort();
     for (const waiter of this.#readyWaiters) waiter();
     this.#search.stop();
+    this.#applier.stop();
     this.#writer.close();
     this.#watches.end(null);
     await this.#network.close();
     await this.#dumpWork;
   }
 
-  #makeNetwork(password: string | null): Network {
+  #makeNetwork(password: string | null, entryBytesMax: number | undefined): Network {
     const { connectionRetryMs, dnsCacheMs, dnsFailCacheMs, leaderSilentMs } = clientLimits;
     return new Network({
       selfAddr: null,
       bindAddr: null,
       password,
+      ...(entryBytesMax === undefined ? {} : { entryBytesMax }),
       timeouts: {
         connectionTimeoutMs: leaderSilentMs,
         connectionRetryMs,
@@ -300,6 +314,7 @@ export class ObserverClient {
       case "install_snapshot":
         this.#follower.take(from, message);
         if (from === this.#follower.leader) this.#search.heard();
+        this.#applier.work();
         this.#settle();
         break;
       case "apply_command_response":
@@ -315,29 +330,45 @@ export class ObserverClient {
 
   /** What waits until the own copy is up to date. */
   #settle(): void {
-    if (!this.#follower.isCaughtUp) return;
+    // As long as it is not read from the leader is not silent.
+    if (this.#heldLeader !== null) this.#search.heard();
+    if (!this.#isCaughtUp) return;
     if (this.#next !== null) {
       const before = this.#store;
       this.#store = this.#next;
       this.#next = null;
-      this.#watches.replaced(before, this.#store, this.#follower.appliedIndex);
+      this.#watches.replaced(before, this.#store, this.#applier.appliedIndex);
     }
     this.#membership.settle();
     for (const waiter of [...this.#readyWaiters]) waiter();
   }
 
-  #apply(entry: Entry): void {
-    const outcome = (this.#next ?? this.#store).apply(entry.command, entry.index);
+  get #isCaughtUp(): boolean {
+    return this.#follower.isCaughtUp && this.#applier.isIdle;
+  }
+
+  *#applied(entry: Entry, outcome: ApplyOutcome): Generator<void, void> {
     this.#membership.apply(entry);
     if ("raised" in outcome) {
       this.#logger.warn(`entry ${entry.index} stops PySyncObj's members: ${outcome.raised}`);
       this.#pending.applied(entry, { result: null });
       return;
     }
-    if (this.#next === null && outcome.changed.length > 0) {
-      this.#watches.changed(outcome.changed, this.#store, entry.index);
-    }
+    if (this.#next === null) yield* this.#watches.changed(outcome, this.#store, entry.index);
     this.#pending.applied(entry, outcome);
+  }
+
+  #hold(): void {
+    const { leader } = this.#follower;
+    if (leader === this.#heldLeader) return;
+    this.#letGo();
+    this.#heldLeader = leader;
+    if (leader !== null) this.#network.setHeld(leader, true);
+  }
+
+  #letGo(): void {
+    if (this.#heldLeader !== null) this.#network.setHeld(this.#heldLeader, false);
+    this.#heldLeader = null;
   }
 
   #submit(command: Uint8Array, done: OutcomeCallback, deadlineMs: number): void {
@@ -379,6 +410,7 @@ export class ObserverClient {
   }
 
   #putInPlace(store: Store, index: number): void {
+    this.#applier.restart(index);
     if (this.#next === null) {
       const before = this.#store;
       this.#store = store;
@@ -392,9 +424,10 @@ export class ObserverClient {
     this.#startsOver += 1;
     this.#logger.warn(`starting over: ${reason}`);
     this.#next = new Store();
+    this.#applier.restart(1);
   }
 
   #isReady(): boolean {
-    return this.#follower.leader !== null && this.#follower.isCaughtUp && this.#next === null;
+    return this.#follower.leader !== null && this.#isCaughtUp && this.#next === null;
   }
 }

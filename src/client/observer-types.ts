@@ -11,6 +11,13 @@ export interface ObserverOptions {
   readonly timeoutMs?: number;
   /** Writes under way at once; default and most: 10,000. Beyond it: QUEUE_FULL. */
   readonly writesInFlightMax?: number;
+  /**
+   * The members' `quorate.max_entry_bytes`, where it was raised: larger messages are taken from them then.
+   * Default: 8 MiB; at most 24 MiB. The client's own commands may have 8 MiB.
+   */
+  readonly maxEntryBytes?: number;
+  /** The members' `quorate.max_data_bytes`, where it is above 800 MiB: a larger dump is taken then. At most 16 GiB. */
+  readonly maxDataBytes?: number;
   /** Where the client's log goes. Default: nowhere. */
   readonly logger?: Logger;
 }

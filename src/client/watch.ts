@@ -1,6 +1,7 @@
 import { type PyDict, PyFloat, type PyValue } from "../../protocol/pickle/values.js";
 import { type KvEntryJson, keyToText, toJson } from "../store/json-view.js";
-import type { Store } from "../store/store.js";
+import { keysPerSlice } from "../store/limits.js";
+import type { Applied, Store } from "../store/store.js";
 import { clientLimits } from "./limits.js";
 
 /** One change of one key, as `watch` tells it. */
@@ -134,10 +135,16 @@ export class Watches {
     return watch;
   }
 
-  /** The entry at `index` has set or removed these keys. */
-  changed(keys: readonly string[], store: Store, index: number): void {
+  /** What the entry at `index` has set or removed, in slices: a recursive delete may have removed every key. */
+  *changed(applied: Applied, store: Store, index: number): Generator<void, void> {
     if (this.#watches.size === 0) return;
-    for (const key of keys) this.#tell(key, store.get(key), { index, afterGap: false });
+    let told = 0;
+    for (const key of applied.changed) {
+      if (this.#watches.size === 0) return;
+      this.#tell(key, store.get(key), { index, afterGap: false });
+      told += 1;
+      if (told % keysPerSlice === 0) yield;
+    }
   }
 
   /** One store has taken the other's place. */

@@ -72,6 +72,9 @@ export interface ClientConfig {
   /** In the order in which to try them; may be empty. */
   readonly addresses: readonly string[];
   readonly password: string | null;
+  /** The members' bounds, which what comes from them may reach. */
+  readonly entryBytesMax: number;
+  readonly dataBytesMax: number;
 }
 
 /** One configuration file: several are merged in order, as Patroni does with a directory. */

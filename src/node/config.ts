@@ -62,6 +62,8 @@ export function loadClientConfig(sources: ConfigSources): ClientConfig {
   return {
     addresses: [...new Set(addresses)],
     password: readPassword(layers, sources),
+    entryBytesMax: readEntryBytesMax(layers.found),
+    dataBytesMax: readDataBytesMax(layers.found),
   };
 }
 

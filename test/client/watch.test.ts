@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { encodeDelete, encodeSet } from "../../protocol/log/kv-calls.js";
 import { clientLimits } from "../../src/client/limits.js";
 import { type Watch, Watches, WatchOverflowError } from "../../src/client/watch.js";
+import { keysPerSlice } from "../../src/store/limits.js";
 import { Store } from "../../src/store/store.js";
 
 const set = (key: string, value: string | Uint8Array) =>
@@ -16,7 +17,7 @@ function scene() {
     index += 1;
     const outcome = store.apply(command, index);
     assert.ok("changed" in outcome);
-    watches.changed(outcome.changed, store, index);
+    for (const _ of watches.changed(outcome, store, index));
   };
   return { watches, store, apply };
 }
@@ -84,12 +85,23 @@ test("a reader that is too slow is told what fits, and then why there is no more
   const { watches, store } = scene();
   const watch = watches.open("");
   store.apply(set("/a", "x"), 2);
-  for (let n = 0; n <= clientLimits.watchEventsMax; n += 1) watches.changed(["/a"], store, n);
+  const applied = { result: null, changed: ["/a"] };
+  for (let n = 0; n <= clientLimits.watchEventsMax; n += 1)
+    watches.changed(applied, store, n).next();
   for (let n = 0; n < clientLimits.watchEventsMax; n += 1) {
     assert.equal((await watch.next()).value?.index, n);
   }
   await assert.rejects(watch.next(), WatchOverflowError);
   assert.equal((await watch.next()).done, true);
+});
+
+test("a delete of very many keys is told in slices", () => {
+  const { watches, store } = scene();
+  watches.open("/k");
+  const changed = Array.from({ length: 10 * keysPerSlice }, (_, n) => `/k/${n}`);
+  assert.equal([...watches.changed({ result: true, changed }, store, 2)].length, 10);
+  watches.end(null);
+  assert.equal([...watches.changed({ result: true, changed }, store, 3)].length, 0, "nobody asks");
 });
 
 test("leaving the loop ends the watch; so does the client's end", async () => {
