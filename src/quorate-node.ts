@@ -7,7 +7,7 @@ import { Member } from "./node/member.js";
 import { refetchingCode, type StatusReport, type StopReason } from "./node/member-types.js";
 import { configOfOptions, type NodeOptions, type PatroniFileOptions } from "./node/node-options.js";
 import type { WriteOutcome } from "./node/write-outcome.js";
-import { type KvEntryJson, toJson } from "./store/json-view.js";
+import { type KvEntryJson, keyToText, toJson } from "./store/json-view.js";
 
 /** How often {@link QuorateNode.ready} looks. */
 const readyLookMs = 20;
@@ -118,7 +118,11 @@ export class QuorateNode {
    */
   list(prefix = ""): readonly (readonly [key: string, entry: KvEntryJson])[] {
     this.#assertWhole();
-    const found = Array.from(this.#member.kv(prefix).entries).filter((entry) => entry !== null);
+    const found: (readonly [key: string, entry: KvEntryJson])[] = [];
+    for (const [key, value] of this.#member.applied.store.entries()) {
+      const text = keyToText(key);
+      if (text.startsWith(prefix)) found.push([text, toJson(value)]);
+    }
     return found.sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
   }
 

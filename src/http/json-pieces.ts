@@ -1,8 +1,8 @@
-import type { JsonValue } from "../store/json-view.js";
+import { HexText, type PiecewiseJson } from "../store/json-view.js";
 import { jsonPieceCharsMax } from "./limits.js";
 
 /** What goes into an object; a field that is undefined is left out, as JSON.stringify does. */
-type Writable = JsonValue | undefined | { readonly [name: string]: JsonValue | undefined };
+type Writable = PiecewiseJson | undefined | { readonly [name: string]: PiecewiseJson | undefined };
 
 /**
  * `JSON.stringify(value)` in pieces, each made when it is asked for: an entry may be 8 MiB of control
@@ -13,6 +13,10 @@ export function* jsonPieces(value: Writable): Generator<string, void, undefined>
     yield JSON.stringify(value);
   } else if (typeof value === "string") {
     yield* textPieces(value);
+  } else if (value instanceof HexText) {
+    yield '"';
+    yield* value.pieces(jsonPieceCharsMax);
+    yield '"';
   } else if (Array.isArray(value)) {
     yield* arrayPieces(value);
   } else if (typeof value === "object" && value !== null) {
@@ -20,7 +24,7 @@ export function* jsonPieces(value: Writable): Generator<string, void, undefined>
   }
 }
 
-function* arrayPieces(items: readonly JsonValue[]): Generator<string, void, undefined> {
+function* arrayPieces(items: readonly PiecewiseJson[]): Generator<string, void, undefined> {
   let before = "[";
   for (const item of items) {
     yield before;
@@ -32,7 +36,7 @@ function* arrayPieces(items: readonly JsonValue[]): Generator<string, void, unde
 
 function* objectPieces(fields: object): Generator<string, void, undefined> {
   let before = "{";
-  for (const [name, item] of Object.entries(fields) as [string, JsonValue | undefined][]) {
+  for (const [name, item] of Object.entries(fields) as [string, PiecewiseJson | undefined][]) {
     if (item === undefined) continue;
     yield before;
     yield* jsonPieces(name);
@@ -71,7 +75,7 @@ function isShort(value: Writable): boolean {
 
 /** What is left of `room` characters behind this value; negative: not enough. */
 function roomAfter(value: Writable, room: number): number {
-  if (typeof value === "string") return room - value.length;
+  if (typeof value === "string" || value instanceof HexText) return room - value.length;
   if (typeof value !== "object" || value === null) return room - 1;
   let left = room - 1;
   if (Array.isArray(value)) {

@@ -1,4 +1,4 @@
-import type { KvEntryJson } from "../store/json-view.js";
+import type { HexText, KvEntryView } from "../store/json-view.js";
 
 /**
  * What the command line and the HTTP server know of a running member. The member itself (member.ts)
@@ -95,7 +95,7 @@ export interface StatusReport {
 }
 
 /** One value of the replicated dictionary; times in seconds since 1970. */
-export type KvEntryReport = KvEntryJson;
+export type KvEntryReport = KvEntryView<HexText>;
 
 /** This member's own applied state, as of one moment. */
 export interface KvReport {

@@ -2,7 +2,7 @@ import type { PyValue } from "../../protocol/pickle/values.js";
 import type { MemberInfo, MemberStatus } from "../../protocol/wire/utility.js";
 import { committedTerm } from "../raft/guards/covered-vote.js";
 import { leavingMembers } from "../raft/history.js";
-import { keyToText, toJson } from "../store/json-view.js";
+import { keyToText, toPiecewiseJson } from "../store/json-view.js";
 import type { StoreSnapshot } from "../store/snapshot.js";
 import type { Store } from "../store/store.js";
 import { type DegradedSources, degradedOf } from "./degraded.js";
@@ -158,7 +158,7 @@ function* kvEntries(
       if (step === null) continue;
       const [key, value] = step;
       const text = keyToText(key);
-      if (text.startsWith(prefix)) yield [text, toJson(value)];
+      if (text.startsWith(prefix)) yield [text, toPiecewiseJson(value)];
     }
   } finally {
     snapshot.end();

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type PyDict, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
 import { jsonPieces } from "../../src/http/json-pieces.js";
 import { jsonPieceCharsMax, kvChunkCharsMax } from "../../src/http/limits.js";
-import type { JsonValue } from "../../src/store/json-view.js";
+import { type JsonValue, toJson, toPiecewiseJson } from "../../src/store/json-view.js";
 import { Dice } from "../fuzz/dice.js";
 
 const alphabet = ["a", "\u0001", '"', "\\", "é", "文", "\u2028", "😀", "\ud83d", "\ude00"];
@@ -69,4 +70,19 @@ test("what is short is one piece, and what is long is made when it is asked for"
   const pieces = jsonPieces({ value: "\u0001".repeat(8 * 1024 * 1024) });
   const first = Array.from({ length: 8 }, () => pieces.next().value ?? "");
   assert.ok(first.join("").length <= 8 * kvChunkCharsMax);
+});
+
+test("bytes are given as hex in pieces, as they would be at once", () => {
+  const pieceBytes = jsonPieceCharsMax / 2;
+  for (const length of [0, 1, pieceBytes, pieceBytes + 1, 5 * pieceBytes + 7]) {
+    const bytes = new Uint8Array(length).map((_, at) => at * 31);
+    const dict: PyDict = new Map<PyValue, PyValue>([
+      ["value", bytes],
+      ["more", new PyTuple([bytes, new Map<PyValue, PyValue>([[bytes.subarray(0, 9), bytes]])])],
+    ]);
+    const pieces = [...jsonPieces(toPiecewiseJson(dict))];
+    assert.ok(pieces.join("") === JSON.stringify(toJson(dict)), `${length} bytes`);
+    for (const piece of pieces) assert.ok(piece.length <= 2 * jsonPieceCharsMax);
+    assert.equal(JSON.stringify(toPiecewiseJson(dict)), JSON.stringify(toJson(dict)));
+  }
 });
