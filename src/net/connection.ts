@@ -100,6 +100,8 @@ export class Connection implements ByteHolder, TurnTaker {
   /** What came while the session was busy. */
   #unparsed: Buffer[] = [];
   readonly #gathered: GatheredWrites;
+  /** What the sender holds back until its disk has written something. */
+  #heldBackBytes = 0;
   /** What waited to be framed is framed, and nobody was told yet. */
   #hasEmptied = false;
   #closed: CloseReason | null = null;
@@ -208,10 +210,18 @@ export class Connection implements ByteHolder, TurnTaker {
     return true;
   }
 
+  /** Bytes that are held back for this receiver. They count as if they waited here, so that it may be closed. */
+  holdBack(bytes: number): void {
+    const more = bytes - this.#heldBackBytes;
+    if (more > 0 && !this.#mayWait(more)) return;
+    this.#heldBackBytes = bytes;
+    this.#countUnsent();
+  }
+
   /** Closes where it is too much. */
   #mayWait(bytes: number): boolean {
     if (!this.isOpen || this.#inputEnd !== null) return false;
-    const waiting = this.buffered;
+    const waiting = this.#waitingBytes;
     if (waiting === 0 || waiting + bytes <= this.#sendBytesMax) return true;
     this.close("send-buffer-full", `${waiting} bytes wait to be sent already`);
     return false;
@@ -233,8 +243,12 @@ export class Connection implements ByteHolder, TurnTaker {
     };
   }
 
+  get #waitingBytes(): number {
+    return this.buffered + this.#heldBackBytes;
+  }
+
   #countUnsent(): void {
-    if (this.isOpen) this.#sendBudget?.set(this.#sendHolder, this.buffered);
+    if (this.isOpen) this.#sendBudget?.set(this.#sendHolder, this.#waitingBytes);
   }
 
   /** Reads nothing more for as long as it is held. */

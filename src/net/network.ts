@@ -132,6 +132,11 @@ export class Network {
     return this.#connectionOf(to)?.buffered ?? 0;
   }
 
+  /** Bytes that are held back for this receiver count as what waits to be sent to it: it is cut where that is too much. */
+  holdBack(to: string, bytes: number): void {
+    this.#connectionOf(to)?.holdBack(bytes);
+  }
+
   isConnected(to: string): boolean {
     return this.#connectionOf(to) !== null;
   }

@@ -19,8 +19,7 @@ export class SharedMessage {
   constructor(message: PeerMessage) {
     this.#message = message;
     this.bytes = carried(message);
-    const entries = message.type === "append_entries" ? message.entries.length : 0;
-    this.waitingBytes = this.bytes + (1 + entries) * waitingCostBytes;
+    this.waitingBytes = waitingBytesOf(message, this.bytes);
   }
 
   frameFor(session: Session): Uint8Array {
@@ -32,6 +31,12 @@ export class SharedMessage {
     this.#pickle ??= encodeMessage(this.#message);
     return session.encodePickle(this.#pickle);
   }
+}
+
+/** What a message counts for while it waits: the same wherever it does. */
+export function waitingBytesOf(message: PeerMessage, bytes = carried(message)): number {
+  const entries = message.type === "append_entries" ? message.entries.length : 0;
+  return bytes + (1 + entries) * waitingCostBytes;
 }
 
 function carried(message: PeerMessage): number {

@@ -15,6 +15,7 @@ export type MemberNetwork = Pick<
   | "close"
   | "closeLink"
   | "counters"
+  | "holdBack"
   | "isConnected"
   | "isSilent"
   | "listen"

@@ -1,9 +1,12 @@
 import type { PeerMessage } from "../../protocol/wire/messages.js";
+import { waitingBytesOf } from "../net/shared-message.js";
 import { nodeLimits } from "./limits.js";
 
 /** Where messages go when they may. */
 export interface Postman {
   sendMany(to: readonly string[], message: PeerMessage): void;
+  /** So many bytes wait here for the receiver: together with what waits in its socket that may be too much. */
+  holdBack(receiver: string, bytes: number): void;
   /** Too much waits for this receiver: its link has to go, and nothing more is sent over it. */
   cutOff(receiver: string): void;
 }
@@ -11,12 +14,14 @@ export interface Postman {
 interface Held {
   readonly after: number;
   readonly message: PeerMessage;
+  readonly bytes: number;
 }
 
 /** What waits for one receiver. */
 interface Queue {
   readonly messages: Held[];
-  /** Of pieces of a dump: all else is small, or part of the log. */
+  bytes: number;
+  /** Of pieces of a dump. */
   dumpBytes: number;
 }
 
@@ -37,11 +42,9 @@ export class Outbox {
   send(to: readonly string[], message: PeerMessage, after: number): void {
     const free: string[] = [];
     for (const receiver of to) {
-      const queue = this.#held.get(receiver);
-      if (queue !== undefined) this.#hold(receiver, queue, { after, message });
-      else if (after > this.#durableSeq) {
-        this.#held.set(receiver, { messages: [{ after, message }], dumpBytes: dumpBytes(message) });
-      } else free.push(receiver);
+      const isHeld = this.#held.has(receiver) || after > this.#durableSeq;
+      if (isHeld) this.#hold(receiver, { after, message, bytes: waitingBytesOf(message) });
+      else free.push(receiver);
     }
     if (free.length > 0) this.#postman.sendMany(free, message);
   }
@@ -52,14 +55,18 @@ export class Outbox {
   }
 
   /** A disk that hangs must not let a receiver that asks on and on fill the memory with its answers. */
-  #hold(receiver: string, queue: Queue, held: Held): void {
-    if (queue.messages.length < nodeLimits.heldMessagesMax) {
-      queue.messages.push(held);
-      queue.dumpBytes += dumpBytes(held.message);
-    } else {
+  #hold(receiver: string, held: Held): void {
+    const queue = this.#held.get(receiver) ?? { messages: [], bytes: 0, dumpBytes: 0 };
+    if (queue.messages.length >= nodeLimits.heldMessagesMax) {
       this.#postman.cutOff(receiver);
       this.#held.delete(receiver);
+      return;
     }
+    this.#held.set(receiver, queue);
+    queue.messages.push(held);
+    queue.bytes += held.bytes;
+    queue.dumpBytes += dumpBytes(held.message);
+    this.#postman.holdBack(receiver, queue.bytes);
   }
 
   /** Runs when the write is durable, in the order of the calls. */
@@ -72,15 +79,16 @@ export class Outbox {
     this.#durableSeq = Math.max(this.#durableSeq, seq);
     for (const [receiver, queue] of this.#held) {
       const { messages } = queue;
-      let sent = 0;
-      for (const { after, message } of messages) {
-        if (after > this.#durableSeq) break;
-        this.#postman.sendMany([receiver], message);
+      const end = messages.findIndex(({ after }) => after > this.#durableSeq);
+      const ready = messages.splice(0, end < 0 ? messages.length : end);
+      if (ready.length === 0) continue;
+      for (const { message, bytes } of ready) {
+        queue.bytes -= bytes;
         queue.dumpBytes -= dumpBytes(message);
-        sent += 1;
       }
-      if (sent === messages.length) this.#held.delete(receiver);
-      else messages.splice(0, sent);
+      this.#postman.holdBack(receiver, queue.bytes);
+      for (const { message } of ready) this.#postman.sendMany([receiver], message);
+      if (messages.length === 0) this.#held.delete(receiver);
     }
     while (this.#deferred[0] !== undefined && this.#deferred[0].after <= this.#durableSeq) {
       this.#deferred.shift()?.run();

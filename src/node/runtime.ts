@@ -98,6 +98,7 @@ export class Runtime {
         network.sendMany(to, message);
         if (message.type === "append_entries") for (const id of to) network.noteAwaitingAnswer(id);
       },
+      holdBack: (receiver, bytes) => network.holdBack(receiver, bytes),
       cutOff: (receiver) => {
         logger.warn("too much waits for the disk: link cut", { receiver });
         network.closeLink(receiver, "too much waits for the disk");

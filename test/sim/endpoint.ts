@@ -78,6 +78,8 @@ export class Endpoint implements MemberNetwork {
   /** Simulated messages wait on their way, at no cost. */
   setHeld(): void {}
 
+  holdBack(): void {}
+
   closeLink(to: string): void {
     this.loseLink(to);
   }

@@ -6,7 +6,7 @@ export const raftMutants: readonly Mutant[] = [
     name: "persist-before-send",
     rule: "messages leave before what they tell is durable",
     file: "src/node/outbox.js",
-    edits: [["else if (after > this.#durableSeq)", "else if (false)"]],
+    edits: [["has(receiver) || after > this.#durableSeq", "has(receiver)"]],
   },
   {
     name: "confirm-before-durable",
@@ -137,7 +137,7 @@ export const raftMutants: readonly Mutant[] = [
       "a message to a peer overtakes one that waits for the disk (and entries are committed that " +
       "only others have on their disks)",
     file: "src/node/outbox.js",
-    edits: [["if (queue !== undefined)", "if (queue !== undefined && after > this.#durableSeq)"]],
+    edits: [["this.#held.has(receiver) || after > this.#durableSeq", "after > this.#durableSeq"]],
     also: [
       {
         file: "src/raft/commit.js",
