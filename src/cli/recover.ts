@@ -18,10 +18,9 @@ What the lost members had acknowledged and this one never received is gone, and 
 much that is. Of several survivors take the one whose LAST ENTRY HAS THE HIGHEST TERM, and of those
 the one whose log is longest: quorate doctor DIR DIR names it. A longer log of a lower term lacks
 what the others have acknowledged since. Two that are both made new clusters are a split brain: do
-it once. The command refuses while
-another member of the old cluster still answers. Only a dump names all of them: where there is none,
-or a damaged one, or a part of the log is missing, give --config as well: the members of a first
-start stand in the configuration only.
+it once. The command refuses while another member of the old cluster still answers. Only a dump
+names all of them: where there is none, or a damaged one, or a part of the log is missing, give
+--config as well: the members of a first start stand in the configuration only.
 
 The files as they were, and recovery.json with what was done, stay in a folder beside them. Without
 --yes nothing is changed; --dry-run ends with 1 where --yes would refuse, and says why. Ctrl-C
@@ -29,8 +28,8 @@ leaves everything as it was. Where a crash has ended it amid the last steps, run
 
 const example = `
 Exit codes: 0 done, done already, or --dry-run found no obstacle; 1 refused (in use, another user's
-files, another member answers, files that lack entries, a full disk) or failed; 2 wrong usage; 130 ended by Ctrl-C,
-nothing was changed.
+files, another member answers, files that lack entries, a full disk) or failed; 2 wrong usage;
+130 ended by Ctrl-C, nothing was changed.
 
 Example:
   quorate recover /var/lib/patroni/raft --force-new-cluster --config /etc/patroni.yml --dry-run
