@@ -188,7 +188,7 @@ const cases: readonly Case[] = [
     name: "an older journal than the dump of a member alone",
     files: {
       journal: vanillaJournal(entries.slice(0, 3)),
-      "journal.meta": vanillaMeta({ raftCommitIndex: 3, currentTerm: 1, votedForNodeId: null }),
+      "journal.meta": vanillaMeta({ raftCommitIndex: 3, currentTerm: 2, votedForNodeId: null }),
       dump: dumpOf(entries, 5, { members: [address] }),
     },
     mends: ["journal-older"],
