@@ -105,13 +105,15 @@ function* records(): Generator<readonly [PyValue, PyDict]> {
 async function lived(options: {
   dump: boolean;
   close: boolean;
+  /** Of the dump. */
+  members?: readonly string[];
 }): Promise<Record<string, Uint8Array>> {
   const fs = new CrashFileSystem();
   const { storage } = await open(fs);
   await storage.write([{ kind: "meta", term: 7, votedFor: address }]);
   await storage.write([{ kind: "append", entries: [2, 3, 4].map((index) => entry(index, 7)) }]);
   if (options.dump) {
-    const members = [address];
+    const { members = [address] } = options;
     const [last, previous] = [entry(3, 7), entry(2, 7)];
     await storage.writeDump({ last, previous, members, codeVersion: 0, records: records() });
     await storage.write([{ kind: "compact", keepFrom: 2 }]);
@@ -332,8 +334,11 @@ describe("what vanilla leaves", () => {
 });
 
 describe("a dump and a journal that were not renamed together", () => {
-  async function joined(log: readonly Entry[]): Promise<Recovered> {
-    const { [dump]: bytes } = await lived({ dump: true, close: true });
+  async function joined(
+    log: readonly Entry[],
+    members: readonly string[] = [address, "b:2"],
+  ): Promise<Recovered> {
+    const { [dump]: bytes } = await lived({ dump: true, close: true, members });
     assert(bytes !== undefined);
     const { recovered, fs } = await openContent({ [journal]: vanillaJournal(log), [dump]: bytes });
     // What the member leaves fits together: a vanilla member would not clear the journal.
@@ -353,6 +358,15 @@ describe("a dump and a journal that were not renamed together", () => {
     for (const length of [1, 2, 3]) {
       const recovered = await joined(log.slice(0, length));
       assert.deepEqual([indices(recovered), recovered.mustRefetch], [[2, 3], false]);
+    }
+  });
+  test("the journal ends before the dump of a member alone: an older one, which is kept aside", async () => {
+    const recovered = await joined(log.slice(0, 1), [address]);
+    assert.deepEqual([indices(recovered), recovered.mustRefetch], [[2, 3], true]);
+    assert.match(recovered.findings[0]?.setAsideTo ?? "", /journal\.damaged-/);
+    // Of a dump that `quorate recover` has made the journal holds the first of the two.
+    for (const length of [2, 3]) {
+      assert.equal((await joined(log.slice(0, length), [address])).mustRefetch, false);
     }
   });
   test("the journal begins within the dump, or directly behind it", async () => {
