@@ -265,6 +265,14 @@ const cases: readonly (readonly [string, Files, readonly string[]])[] = [
     ["commit-beyond-log", "dump-unjoined"],
   ],
   [
+    "an older journal than the dump of a member alone",
+    {
+      ...{ journal: vanillaJournal(entries.slice(0, 3)), meta },
+      dump: dumpOf(entries, 5, { members: [address] }),
+    },
+    ["commit-beyond-log", "journal-older"],
+  ],
+  [
     "a value from the future in the dump",
     {
       journal: compacted,

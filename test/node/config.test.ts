@@ -435,11 +435,14 @@ describe("configuration: the password", () => {
 
 describe("configuration: for commands that talk to members", () => {
   it("takes own address and partners, and needs neither", () => {
-    assert.deepEqual(loadClientConfig({ env: {}, flags: {} }), { addresses: [], password: null });
+    const usual = { entryBytesMax: 8 * 1024 ** 2, dataBytesMax: 256 * 1024 ** 2 };
+    const nothing = { ...usual, addresses: [], password: null };
+    assert.deepEqual(loadClientConfig({ env: {}, flags: {} }), nothing);
     const file = { path: "p", text: `${minimal}  partner_addrs: [b:2, a:1]\n  password: x\n` };
-    assert.deepEqual(loadClientConfig({ file, env: {}, flags: {} }), {
-      addresses: ["a:1", "b:2"],
-      password: "x",
+    const env = { QUORATE_MAX_ENTRY_BYTES: "20000000", QUORATE_MAX_DATA_BYTES: "2000000000" };
+    assert.deepEqual(loadClientConfig({ file, env, flags: {} }), {
+      ...{ addresses: ["a:1", "b:2"], password: "x" },
+      ...{ entryBytesMax: 20_000_000, dataBytesMax: 2_000_000_000 },
     });
   });
 });
