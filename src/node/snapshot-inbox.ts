@@ -115,15 +115,15 @@ export class SnapshotInbox {
   discard(): void {
     const offered = this.#offered;
     this.#offered = null;
-    if (offered === null) return;
-    this.#host.discardDump(offered.received).catch((error: unknown) => {
-      this.#logger.warn(`a received dump is left behind: ${String(error)}`);
-    });
+    if (offered !== null) void this.#remove(offered.received);
   }
 
   async close(): Promise<void> {
     await this.#work;
     await this.#drop();
+    const offered = this.#offered;
+    this.#offered = null;
+    if (offered !== null) await this.#remove(offered.received);
   }
 
   async #takeInOrder(from: string, term: number, chunk: SnapshotChunk): Promise<void> {
@@ -137,8 +137,22 @@ export class SnapshotInbox {
     if (!chunk.isLast) return;
     this.#receiver = null;
     const received = await receiver.finish();
-    this.#offered = { received, store: await this.#buildStore(received) };
+    try {
+      this.#offered = { received, store: await this.#buildStore(received) };
+    } catch (error) {
+      // Its file is whole, and nobody else knows of it: each further attempt would leave one more.
+      await this.#remove(received);
+      throw error;
+    }
     this.#host.received(from, term, received);
+  }
+
+  async #remove(received: ReceivedDump): Promise<void> {
+    try {
+      await this.#host.discardDump(received);
+    } catch (error) {
+      this.#logger.warn(`a received dump is left behind: ${String(error)}`);
+    }
   }
 
   async #drop(): Promise<void> {

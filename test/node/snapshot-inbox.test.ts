@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "../../protocol/errors.js";
+import type { PyValue } from "../../protocol/pickle/values.js";
 import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
 import { nodeLimits } from "../../src/node/limits.js";
@@ -15,27 +16,34 @@ const whole: ReceivedDump = {
 };
 
 /** An inbox over a disk that takes a piece when it is told to. */
-function makeInbox(refusal: Error | null = null, abortFault: Error | null = null) {
+function makeInbox(
+  refusal: Error | null = null,
+  abortFault: Error | null = null,
+  { dump = whole, dataBytesMax = 64 * mib, removeFault = null as Error | null } = {},
+) {
   const happened: string[] = [];
   const writes: (() => void)[] = [];
   const inbox = new SnapshotInbox(
     {
       clock: systemClock,
-      limits: { dataBytesMax: 64 * mib, entryBytesMax: 8 * mib },
+      limits: { dataBytesMax, entryBytesMax: 8 * mib },
       receiveDump: () => {
         happened.push("begins");
         return {
           write: () => new Promise((resolve) => writes.push(resolve)),
           finish: async () => {
             if (refusal !== null) throw refusal;
-            return whole;
+            return dump;
           },
           abort: async () => {
             if (abortFault !== null) throw abortFault;
           },
         };
       },
-      discardDump: async () => {},
+      discardDump: async ({ path }) => {
+        happened.push(`removes ${path}`);
+        if (removeFault !== null) throw removeFault;
+      },
       unusable: (_from, error) => happened.push(`unusable: ${String(error)}`),
       refused: (from, term, fixed) =>
         happened.push(`refused ${from} ${term}${fixed === null ? "" : `: ${fixed}`}`),
@@ -58,7 +66,8 @@ function makeInbox(refusal: Error | null = null, abortFault: Error | null = null
       await new Promise(setImmediate);
     }
   };
-  return { take, diskWorks, happened, connected: (from: string) => inbox.connected(from) };
+  const connected = (from: string) => inbox.connected(from);
+  return { take, diskWorks, happened, connected, close: () => inbox.close() };
 }
 
 test("while the disk is slower than the network, the leader is not read from", async () => {
@@ -171,4 +180,38 @@ test("a disk that cannot even drop what came of a dump ends nothing", async () =
   take(1, "last");
   await diskWorks();
   assert.deepEqual(happened, ["begins", "begins", "received b:1 1"]);
+});
+
+const ofLargeData: ReceivedDump = {
+  path: "large",
+  dump: {
+    ...whole.dump,
+    data: new Map<PyValue, PyValue>([["key", new Map([["value", "x".repeat(10_000)]])]]),
+  },
+};
+
+for (const removeFault of [null, new Error("EROFS")]) {
+  const suffix = removeFault === null ? "" : ", or goes on where it cannot be";
+  test(`a whole dump that is refused for its data has its file removed${suffix}`, async () => {
+    const options = { dump: ofLargeData, dataBytesMax: 5_000, removeFault };
+    const { take, diskWorks, happened, close } = makeInbox(null, null, options);
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      take(1, "first");
+      take(1, "last");
+      await diskWorks();
+    }
+    const once = ["begins", "removes large", "refused b:1 1"];
+    assert.deepEqual(happened, [...once, ...once]);
+    await close();
+    assert.equal(happened.length, 6, "once each");
+  });
+}
+
+test("a dump on which the core has not decided is removed when the member stops", async () => {
+  const { take, diskWorks, happened, close } = makeInbox();
+  take(1, "first");
+  take(1, "last");
+  await diskWorks();
+  await close();
+  assert.deepEqual(happened, ["begins", "received b:1 1", "removes dump"]);
 });

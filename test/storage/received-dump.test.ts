@@ -7,7 +7,9 @@ import { gzipSync } from "node:zlib";
 import { DumpEncoder } from "../../protocol/files/dump-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
 import { type PyDict, PyFloat, PyTuple, type PyValue } from "../../protocol/pickle/values.js";
+import { systemClock } from "../../src/clock.js";
 import { silentLogger } from "../../src/logger.js";
+import { SnapshotInbox } from "../../src/node/snapshot-inbox.js";
 import { type DumpReceiver, Storage } from "../../src/storage/storage.js";
 import { Store } from "../../src/store/store.js";
 
@@ -106,6 +108,33 @@ describe("a dump that a leader sends", () => {
     // It is inflated in a thread of its own, which may be behind with a few.
     assert.ok(parts < 100, `${parts} parts were taken`);
     await receiver.abort();
+    assert.deepEqual(await leftovers(), []);
+  });
+
+  test("leaves no file behind where its pickle may be read and its data are too much", async () => {
+    const data = new Map<PyValue, PyDict>();
+    // Their keys are short: what each takes beside its text counts for more than it takes in a dump.
+    for (let n = 0; n * 256 <= 1.1 * limits.dataBytesMax; n += 1) {
+      data.set(n.toString(36), usual(""));
+    }
+    const happened: string[] = [];
+    const inbox = new SnapshotInbox(
+      {
+        ...{ clock: systemClock, limits },
+        receiveDump: (bounds) => storage.receiveDump(bounds),
+        discardDump: (dump) => storage.discardDump(dump),
+        unusable: (_from, error) => happened.push(String(error)),
+        refused: () => happened.push("refused"),
+        setHeld: () => {},
+        received: () => happened.push("received"),
+      },
+      silentLogger,
+    );
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      inbox.take("127.0.0.1:4002", 1, { data: dumpOf(data), isFirst: true, isLast: true });
+      await inbox.close();
+    }
+    assert.deepEqual(happened, ["refused", "refused"]);
     assert.deepEqual(await leftovers(), []);
   });
 
