@@ -37,6 +37,9 @@ export const growthSpareBytes = 40 * 1024 * 1024;
 /** Keys that `Store.fromDumpSteps` takes over between two yields: about a millisecond's work. */
 export const restoreKeysPerStep = 2048;
 
+/** … and what they weigh at most, where values are of any shape: each part of one is looked at for its weight. */
+export const restoreBytesPerStep = 1024 * 1024;
+
 /**
  * Prefixes of one recursive delete that end in half a character, each of which every key is asked for by itself; and
  * recursive deletes that may wait to be applied, each of which every key is asked for that a command names. Patroni

@@ -9,7 +9,7 @@ import type { Growth } from "./growth.js";
 import { type Effect, evaluate } from "./kv-rules.js";
 import { findKeys, LeavingKeys } from "./leaving-keys.js";
 import { Lifetimes } from "./lifetimes.js";
-import { keysPerSlice, restoreKeysPerStep } from "./limits.js";
+import { keysPerSlice, restoreBytesPerStep, restoreKeysPerStep } from "./limits.js";
 import { AppliedPut, AppliedRemoval, type ApplyOutcome, reasonOf, unchanged } from "./outcome.js";
 import { isMarked, isStr, keyId, pyTypeName, startsWith } from "./python-key.js";
 import {
@@ -22,7 +22,7 @@ import {
 } from "./record.js";
 import { SnapshotCursor, type StoreSnapshot } from "./snapshot.js";
 import type { LogTail, OverlaidStore } from "./tail-overlay.js";
-import { weightOf } from "./weight.js";
+import { weightOf, weightSteps } from "./weight.js";
 
 export type { Applied, ApplyOutcome, Raised } from "./outcome.js";
 
@@ -107,14 +107,19 @@ export class Store {
       return store;
     }
     let taken = 0;
+    let weighed = 0;
     for (const [key, value] of data) {
       if (!(value instanceof Map)) {
         throw new ProtocolError("dump-malformed", `a value is no dict but ${pyTypeName(value)}`);
       }
-      store.#set(key, keyId(key), value, bytesMax - store.#bytes);
+      const record = yield* store.#setSteps(key, value, bytesMax - store.#bytes);
       if (store.#bytes > bytesMax) throw tooMuch(bytesMax);
       taken += 1;
-      if (taken % restoreKeysPerStep === 0) yield;
+      weighed += record.weight;
+      if (taken < restoreKeysPerStep && weighed < restoreBytesPerStep) continue;
+      taken = 0;
+      weighed = 0;
+      yield;
     }
     return store;
   }
@@ -342,11 +347,23 @@ export class Store {
     }
   }
 
-  #set(key: PyValue, id: string, dict: PyDict, weightMax?: number): void {
+  #set(key: PyValue, id: string, dict: PyDict): void {
+    this.#put(id, this.#recordOf(key, id, dict));
+  }
+
+  /** The same, of a value of any size. */
+  *#setSteps(key: PyValue, dict: PyDict, most: number): Generator<void, StoredRecord> {
+    const id = keyId(key);
+    const record = this.#recordOf(key, id, dict);
+    const options = { most, piece: restoreBytesPerStep };
+    this.#put(id, record, yield* weightSteps(keyOf(id, record), record, options));
+    return record;
+  }
+
+  #recordOf(key: PyValue, id: string, dict: PyDict): StoredRecord {
     const old = this.#records.get(id);
     // Python's dict keeps the key that it has, where an equal one (1 for 1.0) is set again.
-    const record = makeRecord(old === undefined ? key : keyOf(id, old), id, dict);
-    this.#put(id, record, weightOf(keyOf(id, record), record, weightMax));
+    return makeRecord(old === undefined ? key : keyOf(id, old), id, dict);
   }
 
   /** The items of one step, from this one on. */

@@ -71,6 +71,55 @@ test("a dump is taken over up to the bound", () => {
   assert.throws(() => read(bytes - 1), { code: "dump-too-large" });
 });
 
+/** A list that counts who looks at what is in it. */
+class WatchedList extends Array<PyValue> {
+  static looked = 0;
+
+  override *[Symbol.iterator](): ArrayIterator<PyValue> {
+    for (let at = 0; at < this.length; at += 1) {
+      WatchedList.looked += 1;
+      yield this[at] ?? null;
+    }
+  }
+}
+
+for (const [name, values, each] of [
+  ["many values of many parts", 300, 2_500],
+  ["one value of very many parts", 1, 750_000],
+  ["one value of very many parts, most of them in others", 1, 3_000],
+] as const) {
+  test(`a dump is taken over in short slices: ${name}`, () => {
+    const parts = () => new WatchedList(each).fill(7);
+    const list = (): PyValue => (each === 3_000 ? new WatchedList(250).fill(parts()) : parts());
+    const data: PyDict = new Map();
+    for (let n = 0; n < values; n += 1) data.set(`/k${n}`, dictOf({ value: list() }));
+    const steps = Store.fromDumpSteps(data);
+    let longest = 0;
+    let step: ReturnType<typeof steps.next>;
+    do {
+      WatchedList.looked = 0;
+      step = steps.next();
+      longest = Math.max(longest, WatchedList.looked);
+    } while (step.done !== true);
+    // Each of them counts for 64 bytes; a slice is of 1 MiB, and what is begun with the last of it.
+    assert.ok(longest < 60_000, `${longest} parts of values in one slice`);
+    const fields = values * (256 + 2 * 64 + "value".length + 64 + 64 * each);
+    const keys = [...data.keys()].join("").length;
+    const inner = each === 3_000 ? 64 * each * 249 + 64 * 250 : 0;
+    assert.equal(step.value.bytes, fields + keys + inner);
+  });
+}
+
+test("a dump of one value is taken over up to the bound, wherever in it that is", () => {
+  const data: PyDict = new Map([["/k", dictOf({ value: new Array<PyValue>(100_000).fill([7]) })]]);
+  const { bytes } = Store.fromDump(data);
+  const read = (most: number) => [...Store.fromDumpSteps(data, most)];
+  read(bytes);
+  for (const most of [bytes - 1, bytes / 2, 2 ** 20, 1_000]) {
+    assert.throws(() => read(most), { code: "dump-too-large" });
+  }
+});
+
 /** What it would add, as it is judged, and what it adds. */
 function judgedAndAdded(store: Store, command: Uint8Array, index: number) {
   const judged = store.growthBy(command)?.delta ?? 0;
