@@ -3,13 +3,14 @@ import winston from "winston";
 import type { LogFields, Logger } from "../logger.js";
 import type { Config } from "../node/config-types.js";
 import { escapeControls, localTime } from "./escape.js";
+import type { LostLine } from "./log-output.js";
 
 /**
  * The log of `run`: to standard error, so that standard output stays free for results. One line for
  * each message, whatever the message holds: part of it may come from a peer.
  */
 export function createLogger(options: Config["log"], stream: Writable): Logger {
-  const print = options.format === "json" ? printJson : printText;
+  const print = printerOf(options);
   const log = winston.createLogger({
     level: options.level,
     levels: { error: 0, warn: 1, info: 2, debug: 3 },
@@ -24,6 +25,18 @@ export function createLogger(options: Config["log"], stream: Writable): Logger {
       log.log({ level, message, fields });
     };
   return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
+}
+
+/** What the log says when lines of it could not be written: see LogFile. */
+export function lostLineOf(options: Config["log"]): LostLine {
+  return (lines, reason) => {
+    const message = `${lines} lines of this log could not be written before: ${reason}`;
+    return `${printerOf(options)("warn", message, { code: "log-lines-lost" })}\n`;
+  };
+}
+
+function printerOf({ format }: Config["log"]) {
+  return format === "json" ? printJson : printText;
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

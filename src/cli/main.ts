@@ -17,7 +17,7 @@ import { createProgram } from "./program.js";
 export async function main(argv: readonly string[]): Promise<void> {
   // The list of processes shows arguments to everyone; one of them may be the password.
   process.title = "quorate";
-  ignoreClosedPipe();
+  ignoreLostOutput();
   process.exitCode = await runCommandLine(processContext(), argv);
 }
 
@@ -127,13 +127,13 @@ function onInterrupt(listener: () => void): () => void {
   };
 }
 
-/** `quorate members | head -1` must not end in an error of the pipe that nobody reads any more. */
-function ignoreClosedPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: Error & { code?: string }) => {
-      if (error.code !== "EPIPE") {
-        throw error;
-      }
-    });
-  }
+/**
+ * `quorate members | head -1` must not end in an error of the pipe that nobody reads any more; any other fault means
+ * that a result is lost. Of messages none ends what is being done: a full disk, a terminal that was closed.
+ */
+function ignoreLostOutput(): void {
+  process.stdout.on("error", (error: Error & { code?: string }) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+  process.stderr.on("error", () => {});
 }

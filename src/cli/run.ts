@@ -4,7 +4,8 @@ import { readConfigPath, readPasswordFile } from "../node/config-read.js";
 import type { ConfigFlags } from "../node/config-types.js";
 import type { CliContext } from "./context.js";
 import { addSettingOptions } from "./flag-options.js";
-import { createLogger } from "./log.js";
+import { createLogger, lostLineOf } from "./log.js";
+import { logOutput } from "./log-output.js";
 import { runMember } from "./run-member.js";
 import { tuneEngine } from "./tune-engine.js";
 
@@ -37,7 +38,8 @@ export function registerRun(
         flags,
         readPasswordFile,
       });
-      const logger = createLogger(config.log, process.stderr);
+      const output = logOutput(process.stderr, lostLineOf(config.log));
+      const logger = createLogger(config.log, output);
       for (const warning of config.warnings) {
         logger.warn(warning);
       }

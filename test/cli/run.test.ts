@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -120,6 +120,32 @@ describe("quorate run, alone", { timeout: 60_000 }, () => {
     assert.ok(termOf(now) > termOf(before));
     again.child.kill("SIGTERM");
     assert.equal(await again.ended, 0, again.log);
+  });
+
+  it("goes on where its log cannot be written", async () => {
+    const [port, http] = [await freePort(), await freePort()];
+    const log = openSync("/dev/full", "w");
+    const child = spawn(process.execPath, [bin, "run", "--http", `127.0.0.1:${http}`], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        PATRONI_RAFT_SELF_ADDR: `localhost:${port}`,
+        PATRONI_RAFT_DATA_DIR: join(folder, "unlogged"),
+      },
+      stdio: ["ignore", "ignore", log],
+    });
+    children.push(child);
+    closeSync(log);
+    const isHealthy = async (): Promise<boolean> => {
+      const answer = await fetch(`http://127.0.0.1:${http}/health`).catch(() => null);
+      return answer?.status === 200;
+    };
+    while (!(await isHealthy())) {
+      assert.equal(child.exitCode, null, "it ended");
+      await sleep(50);
+    }
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    assert.deepEqual(await ended, [0, null]);
   });
 
   it("ends with 1 and one line where its port is taken", async () => {
