@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 
 /** A file of that name is there already. */
@@ -9,6 +9,17 @@ export class FileExistsError extends Error {
   constructor(path: string, options?: ErrorOptions) {
     super(`${path} is there already: choose another name, or give --force to replace it`, options);
     this.name = "FileExistsError";
+    this.path = path;
+  }
+}
+
+/** What is there is a device, a pipe or the like: a file in its place would be missed by others. */
+export class NotAFileError extends Error {
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`${path} is there already, and is no file: choose another name`);
+    this.name = "NotAFileError";
     this.path = path;
   }
 }
@@ -23,10 +34,16 @@ export class NewFile {
   readonly #handle: FileHandle;
   readonly #mayReplace: boolean;
 
-  /** @throws FileExistsError where the name is taken and may not be replaced. */
+  /**
+   * Where a link leads to a file, it is that one which is replaced.
+   *
+   * @throws FileExistsError where the name is taken and may not be replaced, NotAFileError where it never may.
+   */
   static async create(path: string, mayReplace: boolean): Promise<NewFile> {
-    const place = resolve(path);
-    if (!mayReplace && (await exists(place))) throw new FileExistsError(path);
+    const found = await stat(path).catch(() => null);
+    if (found !== null && !found.isFile()) throw new NotAFileError(path);
+    if (!mayReplace && (await exists(path))) throw new FileExistsError(path);
+    const place = found === null ? resolve(path) : await realpath(path);
     // Not the process's number: in a container it is the same again, and a killed one leaves its file.
     const mark = randomBytes(6).toString("hex");
     const beside = join(dirname(place), `.${basename(place)}.${mark}.part`);
@@ -85,7 +102,8 @@ export class NewFile {
 
 async function exists(path: string): Promise<boolean> {
   try {
-    await (await open(path)).close();
+    // Opened, a pipe would wait for somebody who writes to it.
+    await lstat(path);
     return true;
   } catch (error) {
     return codeOf(error) !== "ENOENT";
