@@ -12,6 +12,9 @@ export class EtcdError extends Error {
   }
 }
 
+/** The one request that sets keys. The others are sent by POST as well, and set none. */
+const writePath = "/v3/kv/txn";
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** Of a user of etcd, where it has authentication enabled. */
@@ -104,7 +107,7 @@ export class EtcdApi {
   /** @returns false where a comparison does not hold. */
   async putWhere(compare: readonly Json[], put: Json): Promise<boolean> {
     const body = { compare, success: [{ request_put: put }] };
-    const { succeeded } = await this.#post("/v3/kv/txn", body);
+    const { succeeded } = await this.#post(writePath, body);
     return succeeded === true;
   }
 
@@ -157,14 +160,14 @@ export class EtcdApi {
       text = await answer.text();
     } catch (error) {
       const message = `${url}: ${reasonOf(error)}`;
-      throw new EtcdError(message, { mayBeDone: method === "POST", cause: error });
+      throw new EtcdError(message, { mayBeDone: path === writePath, cause: error });
     }
     const json = parse(text);
     if (answer.ok && json !== null) return json;
     const message = String(json?.["message"] ?? json?.["error"] ?? text.slice(0, 200));
     const said = message.includes(noName) ? `${message}: ${noNameAdvice}` : message;
     // etcd answers 5xx for what timed out on its side: that may come to be done.
-    const mayBeDone = answer.status >= 500 && method === "POST";
+    const mayBeDone = answer.status >= 500 && path === writePath;
     throw new EtcdError(`${url}: ${answer.status} ${said}`, { mayBeDone });
   }
 }

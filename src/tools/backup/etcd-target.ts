@@ -29,20 +29,27 @@ export class EtcdTarget implements RestoreTarget {
   async set(entry: ReadyEntry, condition: RestoreCondition): Promise<boolean> {
     const value = textOf(entry);
     const key = base64(entry.key);
+    let lease: string | null = null;
     try {
       // Whole seconds, and not less than what is left.
-      const lease =
-        entry.leftSec === null ? null : await this.#api.grantLease(Math.ceil(entry.leftSec));
+      if (entry.leftSec !== null) lease = await this.#api.grantLease(Math.ceil(entry.leftSec));
       const put = { key, value: base64(value), ...(lease === null ? {} : { lease }) };
       const isSet = await this.#api.putWhere(comparisons(key, condition), put);
-      if (!isSet && lease !== null) await this.#api.revokeLease(lease);
+      if (!isSet) await this.#giveUp(lease);
       return isSet;
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
+      // Where the key may be set it would go with its lease.
+      if (!error.mayBeDone) await this.#giveUp(lease);
       const verdict = error.mayBeDone ? "it may be set or not" : "it is not set";
       const message = `${JSON.stringify(entry.key)}: ${error.message}: ${verdict}`;
       throw new RestoreError(message, { mayBeDone: error.mayBeDone, cause: error });
     }
+  }
+
+  /** A lease without a key. Where it cannot be given back it ends by itself, at the time when the key was to end. */
+  async #giveUp(lease: string | null): Promise<void> {
+    if (lease !== null) await this.#api.revokeLease(lease).catch(() => {});
   }
 }
 
