@@ -39,8 +39,9 @@ export function registerRestore(
     .description(
       "Checks FILE from end to end, then sets its keys one by one. Without a condition the target\n" +
         "must hold none of the chosen keys' prefix yet. A key with a time to live keeps the moment at\n" +
-        "which it ends, and is left out once that is past. Created and updated times are restored, the\n" +
-        "index is that of the new entry. Ctrl-C stops after the keys under way; what is set stays.\n" +
+        "which it ends, and is left out once that is past; a leader of Quorate's lets it live for all\n" +
+        "of its time at least. Created and updated times are restored, the index is that of the new\n" +
+        "entry. Ctrl-C stops after the keys under way; what is set stays.\n" +
         "--to etcd writes what Patroni's etcd3 reads: same keys, same values, leases for times to live.",
     )
     .argument("<file>", "what quorate backup has written");
