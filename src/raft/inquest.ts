@@ -17,6 +17,8 @@ export interface Inquest {
   /** Voters that were told their own last term, and have not shown yet that their logs still end so. */
   readonly claims: Map<string, LogEnd>;
   readonly forgetful: ReadonlySet<string>;
+  /** Quorate peers that are asked last whether they hold our last entry: a match cuts nothing there. */
+  readonly holding: Set<string>;
   /** Peers that are being asked whether their logs end in this term, and those that have shown it. */
   readonly showing: Map<string, number>;
   readonly shown: Set<string>;
@@ -47,6 +49,7 @@ export function startInquest(state: RaftState): boolean {
     voters: new Set(state.votes),
     claims,
     forgetful: new Set([...state.members].filter((peer) => isForgetful(state, peer))),
+    holding: new Set(),
     showing: new Map(),
     shown: new Set(),
     ledTwice: new Map(),
@@ -88,6 +91,7 @@ export function onInquestAnswer(state: RaftState, from: string, message: NextNod
     return;
   }
   if (inquest.waiting.delete(from)) onLastIndex(state, inquest, from, message.nextNodeIdx - 1);
+  else if (inquest.holding.delete(from)) onHeld(state, inquest, from, message);
   else onProbed(state, inquest, from, message.success);
   if (state.inquest === inquest) conclude(state, inquest);
 }
@@ -142,7 +146,26 @@ function onProbed(state: RaftState, inquest: Inquest, from: string, success: boo
   else if (inquest.claims.has(from)) rejectVote(state, from);
   else if (isShowing) return;
   else if (left > 1) inquest.probing.set(from, left - 1);
-  else giveWay(state, from);
+  else if (!askWhetherHeld(state, inquest, from)) giveWay(state, from);
+}
+
+/**
+ * It has another entry at our last index than one of the terms that we know, or holds ours. A stale log can have
+ * gone on there in a term above all of ours, so one that can be asked without harm is asked.
+ */
+function askWhetherHeld(state: RaftState, inquest: Inquest, peer: string): boolean {
+  if (state.peers.get(peer)?.isQuorate !== true) return false;
+  inquest.holding.add(peer);
+  inquest.probing.set(peer, 1);
+  probe(state, peer, state.log.lastIndex, state.log.lastTerm);
+  return true;
+}
+
+function onHeld(state: RaftState, inquest: Inquest, from: string, message: NextNodeIdx): void {
+  inquest.probing.delete(from);
+  // Behind our last entry it asks for more where its dump holds all up to there.
+  const isInDump = message.nextNodeIdx > state.log.lastIndex;
+  if (message.success || isInDump) giveWay(state, from);
 }
 
 /** Of an end that it had shown before we know no term any more. */

@@ -22,6 +22,19 @@ test("an entry that two of three hold stays, whoever ends in a term in between",
   }
 });
 
+test("nobody gives way to a stale log that goes on in a term above all of ours", () => {
+  // a and b committed up to 9; c was elected once more by its high terms, alone with them, and then at term 1.
+  for (let seed = 1; seed <= 20; seed++) {
+    const cluster = new TakenOver(seed, [
+      [[0, 3, 3, 4, 4, 4, 2, 2, 2], 9],
+      [[0, 3, 3, 4, 4, 4, 2, 2, 2], 9],
+      [[0, 3, 3, 4, 4, 4, 5, 5, 5, 1], 6],
+    ]);
+    cluster.calm(20_000);
+    assert.deepEqual(cluster.terms()?.slice(0, 9), [0, 3, 3, 4, 4, 4, 2, 2, 2], `seed ${seed}`);
+  }
+});
+
 test("what a majority has lost keeps nobody from leading", () => {
   for (const logs of [
     [
