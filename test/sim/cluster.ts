@@ -214,8 +214,9 @@ export class Cluster implements Bench {
     }
   }
 
-  end(): void {
-    this.judge.end(this);
+  /** @param haveAgreed False: nobody had to lead in the end, and the members need not be alike. */
+  end(haveAgreed = true): void {
+    this.judge.end(this, haveAgreed);
   }
 
   /** All that a process can do without the outside is done before the next event. */

@@ -57,7 +57,8 @@ export interface Judge {
   told(told: Told, bench: Bench): void;
   lostDisk(address: string): void;
   linked(address: string, peer: string): void;
-  end(bench: Bench): void;
+  /** @param haveAgreed False: nobody had to lead in the end. */
+  end(bench: Bench, haveAgreed: boolean): void;
 }
 
 /** Of Quorate members alone: every promise holds, always. */

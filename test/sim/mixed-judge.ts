@@ -103,6 +103,11 @@ export class MixedJudge implements Judge {
     this.#firstWords = hearsFirstWords ? new FirstWords() : null;
   }
 
+  /** What was acknowledged before the members began, and has to stay. */
+  keep(writes: readonly Kept[]): void {
+    this.#kept.push(...writes);
+  }
+
   get acknowledged(): number {
     return this.#kept.length;
   }
@@ -204,7 +209,7 @@ export class MixedJudge implements Judge {
     for (const checker of this.#own) checker.linked?.(address, peer);
   }
 
-  end(bench: Bench): void {
+  end(bench: Bench, haveAgreed = true): void {
     for (const view of bench.views()) checkFold(view);
     for (const standing of bench.standings()) {
       // What a leader that nobody follows lacks, and commits nothing in the place of, is not lost.
@@ -213,7 +218,7 @@ export class MixedJudge implements Judge {
     }
     // Two entries of one index and term cannot be told apart by any member.
     const hasTwins = [...this.#leaderships.values()].some((count) => count > 1);
-    if (!hasTwins) {
+    if (!hasTwins && haveAgreed) {
       compareStores(bench.standings());
       this.#lookAtFollowers(bench);
       this.#compareWithCommitted(bench);

@@ -4,7 +4,7 @@ import type { Cluster } from "./cluster.js";
 import { Seat } from "./seat.js";
 import type { DiskFaults } from "./sim-disk.js";
 import type { AnySeat, Standing } from "./standing.js";
-import { isUnproven, stancesOf } from "./unproven.js";
+import { isUnelectable, isUnproven, stancesOf } from "./unproven.js";
 import { VanillaSeat } from "./vanilla-seat.js";
 import { Violation } from "./violation.js";
 
@@ -49,7 +49,8 @@ export async function makePeace(
     await cluster.run(cluster.timeline.nowMs + 500);
     const ours = cluster.seats.filter((seat) => seat instanceof Seat);
     if (ours.every((seat) => wrote.has(seat)) && isSettled(cluster)) return null;
-    if (!isUnproven(stancesOf(cluster))) provenMs = cluster.timeline.nowMs;
+    const stances = stancesOf(cluster);
+    if (!isUnproven(stances) && !isUnelectable(stances)) provenMs = cluster.timeline.nowMs;
     hopedMs = freeDumpless(cluster, hopedMs);
     const why = whyGivenUp(cluster, begunMs, provenMs);
     if (why !== null) {

@@ -32,6 +32,8 @@ export interface Profile {
   readonly bounds?: Bounds;
   /** How long the values may be that are not large: some characters where it is not said. */
   readonly valueChars?: number;
+  /** They begin with journals that members of 0.3.15 have left: see take-over.ts. */
+  readonly takesOver?: boolean;
   /** No recursive deletes, and nothing in slices: a story that they would spoil. */
   readonly isUnswept?: boolean;
 }
@@ -386,6 +388,16 @@ export const profiles: Readonly<Record<string, Profile>> = {
       "fail-write": 1,
       "fail-sync": 1,
     },
+  },
+  /** On the journals of members of 0.3.15 that were started again time and again. */
+  "taken-over": {
+    ...plain,
+    members: [quorate(3)],
+    takesOver: true,
+    gapMs: 2_000,
+    compactionEntries: 5_000,
+    compactionMs: 10 ** 9,
+    weights: { kill: 3, power: 2, isolate: 3, "lose-link": 2, "cut-one-way": 2, transfer: 1 },
   },
 };
 

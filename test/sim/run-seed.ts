@@ -9,6 +9,7 @@ import { type GivenUp, makePeace } from "./peace.js";
 import { type Profile, planDeeds, profiles } from "./profiles.js";
 import type { SliceCount } from "./slices.js";
 import { planSweepDeeds, Sweeps } from "./sweeps.js";
+import { takeOver } from "./take-over.js";
 import { Trace } from "./trace.js";
 import { Violation } from "./violation.js";
 
@@ -54,7 +55,8 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
   const chance = new Chance(seed);
   const trace = new Trace(options.print ?? null);
   const members = chance.pick(profile.members);
-  const isMixed = members.some((kind) => kind !== "quorate");
+  const takesOver = profile.takesOver === true;
+  const isMixed = takesOver || members.some((kind) => kind !== "quorate");
   const { vanillaStays = false, hearsFirstWords, losesTerms } = profile;
   const mixed = new MixedJudge(vanillaStays, hearsFirstWords, losesTerms);
   const judge = isMixed ? mixed : new StrictJudge(profile.bounds);
@@ -78,6 +80,7 @@ export async function runSeed(options: RunOptions): Promise<Outcome> {
     work: sweeping === null ? null : { chance: sweeping.fork(), keysPerSlice: 3 },
     ...(options.guardsOff === undefined ? {} : { guardsOff: options.guardsOff }),
   });
+  if (takesOver) takeOver(cluster, new Chance(seed ^ 0x315), (kept) => mixed.keep(kept));
   const sweeps = sweeping === null ? null : new Sweeps(sweeping.fork());
   const workload = new Workload(cluster, profile, chance.fork(), sweeps);
   const { failure, gaveUp } = await play(cluster, workload, { profile, deeds, faultsMs });
@@ -112,7 +115,7 @@ async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<E
   const onRejection = (error: unknown) => void rejections.push(error);
   process.on("unhandledRejection", onRejection);
   try {
-    for (const seat of cluster.seats) {
+    for (const seat of plan.profile.takesOver === true ? [] : cluster.seats) {
       cluster.timeline.after(cluster.chance.between(0, 300), () => seat.start());
     }
     workload.start();
@@ -121,7 +124,7 @@ async function play(cluster: Cluster, workload: Workload, plan: Plan): Promise<E
     workload.stop();
     const mustSweep = plan.profile.bounds !== undefined && cluster.isQuorateAlone;
     gaveUp = await makePeace(cluster, workload, mustSweep);
-    cluster.end();
+    cluster.end(gaveUp !== "unproven");
     if (rejections.length > 0) throw rejections[0];
     return { failure: null, gaveUp };
   } catch (error) {

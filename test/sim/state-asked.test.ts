@@ -38,11 +38,12 @@ class Scene {
   }
 
   /** @returns how the answer comes. */
-  ask(address: string): (commitIdx?: number, lastApplied?: number) => void {
+  ask(address: string): (commitIdx?: number, lastApplied?: number, lastIndex?: number) => void {
     const question = { address };
     this.checker.asked(this.#view, question);
-    return (commitIdx = 10, lastApplied = commitIdx) => {
-      const status = { commitIdx, lastApplied } as unknown as MemberStatus;
+    return (commitIdx = 10, lastApplied = commitIdx, lastIndex) => {
+      const extra = new Map(lastIndex === undefined ? [] : [["quorate_last_index", lastIndex]]);
+      const status = { commitIdx, lastApplied, extra } as unknown as MemberStatus;
       this.checker.answered(this.#view, question, status);
     };
   }
@@ -158,6 +159,18 @@ suite("a candidate beside members that are not known for Quorate's", () => {
     scene.ask("c:1")();
     scene.begin();
     assert.throws(() => scene.requestVote("b:1"), /heard that b:1 has committed more than 10/);
+  });
+
+  test("need not wait for entries that a majority says it does not hold", () => {
+    const scene = new Scene();
+    scene.ask("b:1")(11, 11, 11);
+    scene.ask("c:1")(9, 9, 10);
+    scene.begin();
+    scene.requestVote("b:1");
+    scene.ask("b:1")(11, 11, 11);
+    scene.ask("c:1")(9, 9, 11);
+    scene.begin();
+    assert.throws(() => scene.requestVote("b:1"), /more than 10/);
   });
 
   test("need not believe a commit index beyond the log that was shown and beyond the store", () => {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isUnproven, type Stance } from "./unproven.js";
+import { isUnelectable, isUnproven, type Stance } from "./unproven.js";
 
 const ours: Stance = {
   ...{ address: "a:1", leads: false, unprovenBeside: "b:1", isEmptied: false },
+  dippedEnd: null,
 };
 const forgetful: Stance = { ...ours, address: "b:1", unprovenBeside: null };
 const whole: Stance = { ...forgetful, address: "c:1" };
@@ -22,5 +23,21 @@ for (const [why, members] of [
 ] as const) {
   test(`somebody has to lead where ${why}`, () => {
     assert.equal(isUnproven(members), false);
+  });
+}
+
+const ends = [1, 2, 3].map((dippedEnd, at) => ({ ...whole, address: `m${at}:1`, dippedEnd }));
+
+test("nobody has to lead where each log ends in a term of its own, below its highest", () => {
+  assert.equal(isUnelectable(ends), true);
+});
+
+for (const [why, last] of [
+  ["two end in the same term", { ...whole, dippedEnd: 2 }],
+  ["one ends in its highest term, or has not tried for long", whole],
+  ["one leads", { ...whole, dippedEnd: 3, leads: true }],
+] as const) {
+  test(`somebody has to lead where ${why}`, () => {
+    assert.equal(isUnelectable([...ends.slice(0, 2), last]), false);
   });
 }

@@ -100,7 +100,8 @@ export class StateAskedFirst implements Checker {
   }
 }
 
-function campaignOf({ raft }: MemberView, silence: Silence): Campaign {
+function campaignOf(member: MemberView, silence: Silence): Campaign {
+  const { raft } = member;
   const { term, log, members, peers } = raft;
   if (silence.handedTerm === term) return { term, unasked: [], told: null };
   const granted = silence.granted.term === term ? silence.granted.by.size : 0;
@@ -114,13 +115,33 @@ function campaignOf({ raft }: MemberView, silence: Silence): Campaign {
       !(isWanted && peers.get(peer)?.isQuorate === true),
   );
   if (isWanted) return { term, unasked, told: null };
+  const held = heldByMajority(member, silence);
   const told = [...silence.told].map(([peer, answers]) => {
     const shown = peers.get(peer)?.lastIndex ?? 0;
-    const isAgainst = answers.every((answer) => hasMore(answer, shown, log.lastIndex));
+    const isAgainst =
+      held > log.lastIndex && answers.every((answer) => hasMore(answer, shown, log.lastIndex));
     const what = `has heard that ${peer} has committed more than ${log.lastIndex} entries`;
     return [peer, isAgainst ? what : null] as const;
   });
   return { term, unasked, told: new Map(told) };
+}
+
+/** Of entries that a majority says it does not hold there is nothing to lose any more. */
+function heldByMajority({ raft }: MemberView, silence: Silence): number {
+  const ends = [...raft.members].map((peer) => {
+    const said = silence.told.get(peer)?.map(({ extra }) => extra) ?? [];
+    const isWhole = !said.some((extra) => mayLack(extra.get("quorate_degraded")));
+    const last = said.map((extra) => extra.get("quorate_last_index"));
+    const known = last.filter((index) => typeof index === "number");
+    return isWhole && known.length > 0 ? Math.max(...known) : Number.POSITIVE_INFINITY;
+  });
+  ends.push(raft.log.lastIndex);
+  ends.sort((a, b) => b - a);
+  return ends[raft.majority - 1] ?? 0;
+}
+
+function mayLack(degraded: unknown): boolean {
+  return Array.isArray(degraded) && degraded.includes("refetching");
 }
 
 /** 0.3.15 can say that more is committed than it has: its log, where that is known, or its store has to have it. */
