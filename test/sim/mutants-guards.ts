@@ -81,6 +81,18 @@ export const guardMutants: readonly Mutant[] = [
     profile: "gone-on",
   },
   {
+    name: "claim-beside-majority",
+    rule: "a covered claim also while the others can elect a leader without that member: one of them may know its end for committed",
+    file: "src/raft/guards/covered-claim.js",
+    edits: [
+      [
+        "const isCovered = isWithin && !canElectWithout(state, peer, answers);",
+        "const isCovered = isWithin;",
+      ],
+    ],
+    profile: "taken-over",
+  },
+  {
     name: "covered-vote-of-older-term",
     rule: "a covered vote also where what is committed here ends in a later term than the candidate's log",
     file: "src/raft/guards/covered-vote.js",
