@@ -1,51 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { projectRoot } from "../interop-tests/support/project.js";
+import { anchors, links, markdownFiles, read } from "./markdown.js";
 
 const root = projectRoot();
-
-/** Folders that hold nothing of ours. */
-const skipped = new Set(["node_modules", "dist", ".cache", ".git"]);
-
-function markdownFiles(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((item) => {
-    const path = join(folder, item.name);
-    if (item.isDirectory()) return skipped.has(item.name) ? [] : markdownFiles(path);
-    return item.name.endsWith(".md") ? [path] : [];
-  });
-}
-
-function read(path: string): string {
-  return readFileSync(resolve(root, path), "utf8");
-}
-
-/** What is prose: code blocks hold bytes and other people's syntax. */
-function prose(markdown: string): string {
-  return markdown.replace(/^```[\s\S]*?^```/gm, "").replace(/^ {4}.*$/gm, "");
-}
-
-/** Targets of `[text](target)`. */
-function links(markdown: string): string[] {
-  return [...prose(markdown).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target ?? "");
-}
-
-/** The anchors that GitHub makes of a file's headings. */
-function anchors(markdown: string): Set<string> {
-  const headings = prose(markdown).matchAll(/^#{1,6} (.+)$/gm);
-  return new Set(
-    [...headings].map(([, heading = ""]) =>
-      heading
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N} _-]/gu, "")
-        .replaceAll(" ", "-"),
-    ),
-  );
-}
 
 /** What is wrong with a link, or null. */
 function fault(from: string, target: string): string | null {
@@ -65,7 +28,7 @@ function namedPaths(markdown: string): string[] {
   return [...new Set([...text.matchAll(pattern)].map(([path]) => path))];
 }
 
-const files = markdownFiles(root);
+const files = markdownFiles();
 
 describe("documentation", () => {
   for (const path of ["README.md", "CHANGELOG.md", "protocol/README.md", "docs/architecture.md"]) {
