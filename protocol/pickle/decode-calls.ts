@@ -287,6 +287,7 @@ export function dup(machine: PickleMachine): void {
 export function stop(machine: PickleMachine): void {
   const value = machine.pop();
   asValue(machine, value);
+  machine.checkReaders();
   machine.push(value);
   machine.finished = true;
 }

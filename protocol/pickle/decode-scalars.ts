@@ -3,12 +3,11 @@ import {
   allocationBytes,
   digitsSquaredPerOp,
   escapedCharsPerOp,
-  floatTextBytesMax,
   surrogatesPerOp,
   textLineBytesMax,
 } from "./limits.js";
 import type { PickleMachine } from "./machine.js";
-import { decodeLong, longBytesMax, parseDecimal, parseFloatText } from "./numbers.js";
+import { decodeLong, isAnyInt, longBytesMax, parseDecimal, parseFloatText } from "./numbers.js";
 import { EncodedText } from "./shared-values.js";
 import { countLatin1, decodeLatin1, decodeQuoted, decodeRawUnicode, decodeUtf8 } from "./text.js";
 import { PyByteArray, PyFloat, type PySurrogateStr } from "./values.js";
@@ -54,8 +53,11 @@ const boolPattern = /^(?:[0+ \t][01]|-0)$/;
 /** INT: also the booleans of protocols 0 and 1, written `I00` and `I01`. */
 export function int(machine: PickleMachine): void {
   const line = machine.takeLine(machine.limits.intDigitsMax + textSpareChars);
-  if (boolPattern.test(line)) machine.push(line.endsWith("1"));
-  else pushDecimal(machine, line);
+  if (boolPattern.test(line)) {
+    // Python's other reader has an int of it.
+    if (!line.startsWith("0")) machine.meet("first");
+    machine.push(line.endsWith("1"));
+  } else pushDecimal(machine, line);
 }
 
 export function long(machine: PickleMachine): void {
@@ -71,7 +73,10 @@ function pushDecimal(machine: PickleMachine, line: string): void {
   if (line.replace(/[^0-9]/g, "").length > machine.limits.intDigitsMax) {
     throw machine.fault("pickle-limit", `int of ${line.length} characters`);
   }
-  if (value === null) throw machine.fault("pickle-malformed", "text of an int is none");
+  if (value === null) {
+    const code = isAnyInt(line) ? "pickle-limit" : "pickle-malformed";
+    throw machine.fault(code, "text of an int that is none, or not to every Python");
+  }
   machine.push(value);
 }
 
@@ -82,10 +87,13 @@ export function binFloat(machine: PickleMachine): void {
 }
 
 export function float(machine: PickleMachine): void {
-  const value = parseFloatText(machine.takeLine(floatTextBytesMax));
-  if (value === null) throw machine.fault("pickle-malformed", "text of a float is none");
+  const line = machine.takeLine(textLineBytesMax);
+  machine.chargeOps(Math.floor(line.length / escapedCharsPerOp));
+  const read = parseFloatText(line);
+  if (read === null) throw machine.fault("pickle-malformed", "text of a float is none");
+  if (read.reader !== "both") machine.meet(read.reader);
   machine.allocate(allocationBytes.float);
-  machine.push(new PyFloat(value));
+  machine.push(new PyFloat(read.value));
 }
 
 // --- str
@@ -208,7 +216,7 @@ function pushNative(machine: PickleMachine, length: number): void {
   const end = start + length;
   for (let at = start; at < end; at++) {
     if ((machine.input[at] ?? 0) >= 0x80) {
-      machine.meet("foreignStr");
+      machine.meet("second");
       machine.push(bytesOf(machine, start, end));
       return;
     }

@@ -139,7 +139,7 @@ export const surrogatesMax = 64 * 1024;
 /** Digits of an int of which as many squared take the time of an opcode. */
 export const digitsSquaredPerOp = 32 * 1024;
 
-/** Characters of a line with escapes, and lone surrogates, that take the time of an opcode. */
+/** Characters of a line with escapes or a float, and lone surrogates, that take the time of an opcode. */
 export const escapedCharsPerOp = 32;
 export const surrogatesPerOp = 4;
 
@@ -164,9 +164,6 @@ export const keyCharsPerOp = 1024;
 
 /** Longer comparable forms are remembered as a digest. */
 export const rememberedKeyChars = 64;
-
-/** Bytes of the text of a float: Python's repr has 24 at most. */
-export const floatTextBytesMax = 64;
 
 /**
  * Containers within containers that the encoder writes: more than any decoder takes, so that whatever was

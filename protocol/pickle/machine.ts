@@ -33,8 +33,8 @@ export class PickleMachine {
   ops = 0;
   /** What the last PROTO said. */
   protocol = 0;
-  /** Both at once nobody has ever written, and Pythons read them in two ways: see `meet`. */
-  private readonly met = { frame: false, foreignStr: false };
+  /** What Python's two readers take in two ways: see `meet`. */
+  private readonly met = { frame: false, longFrame: false, first: false, second: false };
   finished = false;
 
   /** Values below `top`; what stands above is stale. */
@@ -144,13 +144,25 @@ export class PickleMachine {
   }
 
   /**
-   * At a str that is not ASCII Python's C reader gives up, and PySyncObj's own goes on, which minds where frames end.
-   * To do the same here would be for nothing: Python 2, which wrote such strs, knows no frames.
+   * Python has two readers: the first is written in C, and where it gives up PySyncObj takes the second, which minds
+   * where frames end. What only one of them takes is told here.
+   *
+   * @param what `first`, `second`: only this one takes it, or takes it so. `longFrame`: one that goes on behind the
+   *   data, at which the first one gives up, and the second one in Pythons to come.
    */
-  meet(what: "frame" | "foreignStr"): void {
+  meet(what: "frame" | "longFrame" | "first" | "second"): void {
     this.met[what] = true;
-    if (this.met.frame && this.met.foreignStr) {
-      throw this.fault("pickle-limit", "str of Python 2 in a pickle of frames");
+  }
+
+  /**
+   * To be asked at the end of a pickle. To read it as Python does where it holds of both would be for nothing: nobody
+   * has ever written such a one.
+   */
+  checkReaders(): void {
+    const { frame, longFrame, first, second } = this.met;
+    if (longFrame) throw this.fault("pickle-limit", "a frame goes on behind the pickle");
+    if (second && (frame || first)) {
+      throw this.fault("pickle-limit", "a pickle that no reader of Python's takes as a whole");
     }
   }
 
@@ -420,10 +432,10 @@ export class PickleMachine {
 
   // --- containers under construction
 
-  /** Refuses to change what has a second reference: that is how cycles are made. */
+  /** Refuses to change what has a second reference: that is how cycles are made, which Python reads. */
   requireChangeable(container: StackValue): void {
     if (this.isShared(container)) {
-      throw this.fault("pickle-malformed", "a shared value changes: cyclic data is not supported");
+      throw this.fault("pickle-limit", "a shared value changes: cyclic data is not supported");
     }
   }
 

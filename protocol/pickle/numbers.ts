@@ -48,18 +48,58 @@ export function parseDecimal(text: string): number | bigint | null {
   return Number.isSafeInteger(value) ? value + 0 : normalInt(BigInt(digits));
 }
 
-const floatPattern = /^[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\r]*$/;
-const specialFloats: Readonly<Record<string, number>> = {
-  inf: Number.POSITIVE_INFINITY,
-  "+inf": Number.POSITIVE_INFINITY,
-  "-inf": Number.NEGATIVE_INFINITY,
-  nan: Number.NaN,
-  "+nan": Number.NaN,
-  "-nan": Number.NaN,
-};
+/** Digits in groups, and what stands around a number: what Python's `int` and `float` take. */
+const digits = "[0-9]+(?:_[0-9]+)*";
+const blanks = "[ \\t\\v\\f\\r]*";
+const anyInt = `0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|${digits}`;
+// C's reader takes a text that ends before it has begun for 0.
+const anyIntPattern = new RegExp(`^(?:${blanks}[+-]?(?:${anyInt})${blanks}(?:\0|$)|\0)`);
 
-/** A float from the text of FLOAT (Python's repr); null where it is none. */
-export function parseFloatText(text: string): number | null {
-  if (floatPattern.test(text)) return Number(text);
-  return specialFloats[text.replace(/^[ \t]+|[ \t\r]+$/g, "").toLowerCase()] ?? null;
+/** Whether some Python may take the text of INT or LONG for an int. */
+export function isAnyInt(text: string): boolean {
+  return anyIntPattern.test(text);
+}
+
+const indexPattern = new RegExp(`^${blanks}(?:\\+?${digits}|-0+(?:_0+)*)${blanks}$`);
+
+/** A place in the memo from the text of PUT and GET; null where it is none. */
+export function parseMemoIndex(text: string): number | null {
+  return indexPattern.test(text) ? Math.abs(Number(text.replaceAll("_", ""))) : null;
+}
+
+/** A number from the text of FLOAT, and the one of Python's readers that takes it: see PickleMachine. */
+export interface FloatText {
+  readonly value: number;
+  readonly reader: "both" | "first" | "second";
+}
+
+const plainPattern = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+const groupedPattern = new RegExp(
+  `^[+-]?(?:${digits}(?:\\.(?:${digits})?)?|\\.${digits})(?:[eE][+-]?${digits})?$`,
+);
+const wordPattern = /^[+-]?(?:inf(?:inity)?|nan)$/i;
+const blanksAround = new RegExp(`^${blanks}|${blanks}$`, "g");
+
+/** Null where it is none. */
+export function parseFloatText(text: string): FloatText | null {
+  // For C's reader the text ends there.
+  const end = text.indexOf("\0");
+  const value = strictFloat(end < 0 ? text : text.slice(0, end));
+  if (value !== null) return { value, reader: end < 0 ? "both" : "first" };
+  const bare = text.replace(blanksAround, "");
+  if (wordPattern.test(bare)) return { value: specialFloat(bare), reader: "second" };
+  if (!groupedPattern.test(bare)) return null;
+  return { value: Number(bare.replaceAll("_", "")), reader: "second" };
+}
+
+/** Without blanks or groups, and no larger than a float can be. */
+function strictFloat(text: string): number | null {
+  if (wordPattern.test(text)) return specialFloat(text);
+  const value = plainPattern.test(text) ? Number(text) : Number.NaN;
+  return Number.isFinite(value) ? value : null;
+}
+
+function specialFloat(text: string): number {
+  if (/nan/i.test(text)) return Number.NaN;
+  return text.startsWith("-") ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 }

@@ -1,7 +1,9 @@
 import * as calls from "./decode-calls.js";
 import * as containers from "./decode-containers.js";
 import * as scalars from "./decode-scalars.js";
+import { textLineBytesMax } from "./limits.js";
 import type { PickleMachine } from "./machine.js";
+import { parseMemoIndex } from "./numbers.js";
 import { op, protocolMax } from "./opcodes.js";
 import type { PyValue } from "./values.js";
 
@@ -15,19 +17,31 @@ function proto(machine: PickleMachine): void {
   machine.protocol = version;
 }
 
-/** FRAME: only says how much follows. C's reader wants all of it to be there, so do we. */
+/** No reader takes a frame of more bytes, whatever follows. */
+const frameBytesMax = 2 ** 63;
+
+/** FRAME: only says how much follows. */
 function frame(machine: PickleMachine): void {
   machine.meet("frame");
   const length = machine.takeLength64();
-  if (length > machine.input.length - machine.position) {
-    throw machine.fault("pickle-truncated", "pickle ends within a frame");
+  if (length >= frameBytesMax) throw machine.fault("pickle-malformed", "a frame of 2^63 bytes");
+  if (length > machine.input.length - machine.position) machine.meet("longFrame");
+}
+
+/** READONLY_BUFFER: nothing to bytes, and Pythons before 3.8 know no such opcode. */
+function readonlyBuffer(machine: PickleMachine): void {
+  if (machine.at(machine.need(1)) instanceof Uint8Array) {
+    throw machine.fault("pickle-limit", "an opcode that some Pythons know");
   }
+  throw machine.fault("pickle-malformed", "what is no buffer, made read-only");
 }
 
 function memoIndex(machine: PickleMachine): number {
-  const line = machine.takeLine(16);
-  const index = /^[0-9]+$/.test(line) ? Number(line) : -1;
-  if (index < 0) throw machine.fault("pickle-malformed", "memo index that is no number");
+  const line = machine.takeLine(textLineBytesMax);
+  const end = line.indexOf("\0");
+  if (end >= 0) machine.meet("first");
+  const index = parseMemoIndex(end < 0 ? line : line.slice(0, end));
+  if (index === null) throw machine.fault("pickle-malformed", "memo index that is no number");
   return index;
 }
 
@@ -113,7 +127,7 @@ const opcodes: readonly (readonly [number, Opcode])[] = [
   [op.ext2, refused],
   [op.ext4, refused],
   [op.nextBuffer, refused],
-  [op.readonlyBuffer, refused],
+  [op.readonlyBuffer, readonlyBuffer],
 ];
 
 const table: readonly Opcode[] = (() => {
