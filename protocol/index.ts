@@ -49,6 +49,7 @@ export {
   PyFrozenSet,
   PyInstance,
   type PyList,
+  PyOrderedDict,
   type PySet,
   PySurrogateStr,
   PyTuple,

@@ -70,6 +70,23 @@ const values: readonly Typed[] = [
   tuple([int(1)]),
   dict([["x", int(2n ** 64n)]]),
   { s: [int(1)] },
+  // Of which the last two are not equal, and either one equals the first.
+  dict([
+    ["a", int(1)],
+    ["b", int(2)],
+  ]),
+  {
+    o: [
+      ["a", int(1)],
+      ["b", int(2)],
+    ],
+  },
+  {
+    o: [
+      ["b", int(2)],
+      ["a", int(1)],
+    ],
+  },
 ];
 
 const times: readonly Typed[] = [float(10.5), float(11), int(11), float(12.25), true, null, "11"];

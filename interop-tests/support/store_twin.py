@@ -68,11 +68,17 @@ def describe(value):
     if isinstance(value, TCPNode):
         return {'n': value.id}
     if isinstance(value, dict):
-        return {'d': [[describe(key), describe(item)] for key, item in value.items()]}
+        kind = 'o' if isinstance(value, collections.OrderedDict) else 'd'
+        return {kind: [[describe(key), describe(item)] for key, item in value.items()]}
     for kind, made in (('l', list), ('t', tuple), ('s', set), ('z', frozenset)):
         if isinstance(value, made):
             return {kind: [describe(item) for item in value]}
     raise TypeError(type(value))
+
+
+def as_stored(value):
+    """A value's own dict is a dict to Quorate: nothing compares the whole of it."""
+    return dict(value) if isinstance(value, collections.OrderedDict) else value
 
 
 def is_utf16(key):
@@ -135,7 +141,7 @@ class Twin:
             answer['raised'] = repr(error)
             answer['partial'] = list(before) != list(self.data)
             self.store._KVStoreTTL__data = before
-        answer['state'] = describe(self.data)
+        answer['state'] = describe({key: as_stored(value) for key, value in self.data.items()})
         answer['due'] = self.due(operation['now'])
         return answer
 
@@ -149,7 +155,7 @@ class Twin:
             self.store._KVStoreTTL__expire_keys()
         except TypeError:
             return None
-        return [describe(list(args)) for _, args in self.submitted]
+        return [describe([key, as_stored(value)]) for _, (key, value) in self.submitted]
 
 
 def main():

@@ -2,6 +2,7 @@ import {
   PyFloat,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PySurrogateStr,
   PyTuple,
   type PyValue,
@@ -32,7 +33,7 @@ export function describeValue(value: PyValue): Typed {
   return sorted(describe(value));
 }
 
-/** The same description with dicts and sets sorted: their order is not compared. */
+/** The same description with dicts, but not OrderedDicts, and sets sorted: their order is not compared. */
 export function sorted(typed: Typed): Typed {
   if (typed === null || typeof typed !== "object") return typed;
   const [entry] = Object.entries(typed);
@@ -42,7 +43,7 @@ export function sorted(typed: Typed): Typed {
   const items = content.map((item: Typed | TypedPair) =>
     Array.isArray(item) ? item.map(sorted) : sorted(item as Typed),
   );
-  if (kind === "l" || kind === "t") return { [kind]: items as Typed[] };
+  if (["l", "t", "o"].includes(kind)) return { [kind]: items as Typed[] };
   const text = (item: unknown): string => JSON.stringify(item);
   items.sort((a, b) => (text(a) < text(b) ? -1 : 1));
   return { [kind]: items as Typed[] };
@@ -58,7 +59,8 @@ function describe(value: PyValue): Typed {
   if (value instanceof PyFrozenSet) return { z: value.items.map(describe) };
   if (value instanceof Set) return { s: Array.from(value, describe) };
   if (value instanceof Map) {
-    return dict(Array.from(value, ([key, item]) => [describe(key), describe(item)]));
+    const pairs = Array.from(value, ([key, item]): TypedPair => [describe(key), describe(item)]);
+    return value instanceof PyOrderedDict ? { o: pairs } : dict(pairs);
   }
   if (value instanceof PySurrogateStr) return { u: surrogatePoints(value.bytes) };
   if (value instanceof PyInstance) return { n: String(value.state.get("_id")) };

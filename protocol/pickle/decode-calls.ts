@@ -10,6 +10,7 @@ import {
   type PyDict,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PyTuple,
   type PyValue,
 } from "./values.js";
@@ -222,7 +223,7 @@ function items(
   throw unsupported(machine, called.name);
 }
 
-/** `OrderedDict()` and Python 2's `OrderedDict([[key, value], …])`: a Map keeps the order too. */
+/** `OrderedDict()` and Python 2's `OrderedDict([[key, value], …])`. */
 function orderedDict(
   machine: PickleMachine,
   called: KnownGlobal,
@@ -231,7 +232,7 @@ function orderedDict(
   const pairs = items(machine, called, args);
   machine.checkItems(pairs.length);
   machine.allocate(allocationBytes.dict + pairs.length * allocationBytes.mapItem);
-  const dict: PyDict = new Map();
+  const dict = new PyOrderedDict();
   for (const pair of pairs) {
     const [key, value, ...rest] = pair instanceof PyTuple ? pair.items : asPair(machine, pair);
     if (key === undefined || value === undefined || rest.length > 0) {

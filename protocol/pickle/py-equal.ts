@@ -5,6 +5,7 @@ import {
   PyFloat,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PySurrogateStr,
   PyTuple,
   type PyValue,
@@ -12,7 +13,7 @@ import {
 
 /**
  * Python's `a == b`: `1 == 1.0 == True`, a NaN equals nothing (but a container's member equals
- * itself), lists equal lists only, a set equals a frozenset, Nodes compare by id.
+ * itself), lists equal lists only, a set equals a frozenset, OrderedDicts have an order, Nodes compare by id.
  */
 export function pyEquals(a: PyValue, b: PyValue): boolean {
   return equalAt(a, b, 0);
@@ -65,7 +66,11 @@ function equalObjects(a: PyValue, b: PyValue & object, depth: number): boolean {
     return b instanceof PySurrogateStr && sameBytes(a.bytes, b.bytes);
   if (Array.isArray(a)) return Array.isArray(b) && equalItems(a, b, depth);
   if (a instanceof PyTuple) return b instanceof PyTuple && equalItems(a.items, b.items, depth);
-  if (a instanceof Map) return b instanceof Map && equalDicts(a, b, depth);
+  if (a instanceof Map) {
+    if (!(b instanceof Map && equalDicts(a, b, depth))) return false;
+    const isOrdered = a instanceof PyOrderedDict && b instanceof PyOrderedDict;
+    return !isOrdered || equalItems([...a.keys()], [...b.keys()], depth);
+  }
   const members = membersOf(a);
   if (members !== null) {
     const others = membersOf(b);

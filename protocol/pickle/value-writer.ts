@@ -3,6 +3,7 @@ import {
   PyFloat,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PySurrogateStr,
   PyTuple,
   type PyValue,
@@ -41,7 +42,8 @@ function writeContainer(writer: PickleWriter, value: PyValue & object, depth: nu
 }
 
 function writeDict(writer: PickleWriter, dict: ReadonlyMap<PyValue, PyValue>, depth: number): void {
-  writer.emptyDict();
+  if (dict instanceof PyOrderedDict) writer.emptyOrderedDict();
+  else writer.emptyDict();
   let count = 0;
   for (const [key, value] of dict) {
     if (count === 0) writer.mark();

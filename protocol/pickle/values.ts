@@ -32,6 +32,9 @@ export interface PySet extends Set<PyValue> {}
 /** A Python bytearray: equal to bytes, but no key. */
 export class PyByteArray extends Uint8Array<ArrayBufferLike> {}
 
+/** A Python OrderedDict: equal to another one only where the order is the same, and to a dict in any. */
+export class PyOrderedDict extends Map<PyValue, PyValue> {}
+
 /** A Python float: `1.0` is not `1`, and both can stand in one message. */
 export class PyFloat {
   /** Also nan, inf and -0. */

@@ -25,6 +25,7 @@ const latin1Argument = Buffer.from("X\x06\0\0\0latin1\x86R", "latin1");
 const emptyBytes = Buffer.from("c__builtin__\nbytes\n)R", "latin1");
 const setGlobal = Buffer.from("c__builtin__\nset\n", "latin1");
 const frozenSetGlobal = Buffer.from("c__builtin__\nfrozenset\n", "latin1");
+const emptyOrderedDict = Buffer.from("ccollections\nOrderedDict\n)R", "latin1");
 
 const floatBits = Buffer.alloc(8);
 /** Takes any bytes as they are: a Buffer of them would be one more object. */
@@ -297,6 +298,11 @@ export class PickleWriter {
   /** A dict of nothing. */
   emptyDict(): void {
     this.one(op.emptyDict);
+  }
+
+  /** An OrderedDict of nothing, to be filled as a dict is. */
+  emptyOrderedDict(): void {
+    this.writeRaw(emptyOrderedDict);
   }
 
   /** Sets the last key and value in the dict before them. */

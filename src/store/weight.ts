@@ -3,6 +3,7 @@ import {
   PyFloat,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PySurrogateStr,
   PyTuple,
   type PyValue,
@@ -77,7 +78,9 @@ function ownBytes(value: PyValue): number {
   if (value instanceof PySurrogateStr) return valueBytesMin + value.bytes.length;
   // Python writes bytes as a text, of two bytes for each at worst, in a call that makes them of it.
   if (value instanceof Uint8Array) return calledBytesMin + 2 * value.length;
-  return value instanceof Set || value instanceof PyFrozenSet ? calledBytesMin : valueBytesMin;
+  const isCalled =
+    value instanceof Set || value instanceof PyFrozenSet || value instanceof PyOrderedDict;
+  return isCalled ? calledBytesMin : valueBytesMin;
 }
 
 function isContainer(value: PyValue): value is Container {

@@ -5,7 +5,15 @@ import * as protocol from "../../protocol/index.js";
 /** What a user of 'quorate/protocol' may rely on: a change here is a change of the interface. */
 const publicNames = [
   ...["FrameReader", "PickleDecoder", "PickleWriter", "ProtocolError", "PyFloat", "PyFrozenSet"],
-  ...["PyInstance", "PySurrogateStr", "PyTuple", "Session", "commandKind", "commandType"],
+  ...[
+    "PyInstance",
+    "PyOrderedDict",
+    "PySurrogateStr",
+    "PyTuple",
+    "Session",
+    "commandKind",
+    "commandType",
+  ],
   ...["decodeCommand", "decodeEntryTuple", "decodeMessage", "decodePickle", "decodePicklePrefix"],
   ...["deflate", "deriveFernetKey", "encodeDelete", "encodeEntryTuple", "encodeExpire"],
   ...["encodeFrame", "encodeMembers", "encodeMembership", "encodeMessage", "encodeNoOp"],

@@ -8,9 +8,12 @@ import {
   encodeVersion,
 } from "../../protocol/log/commands.js";
 import { encodeDelete, encodeExpire, encodeSet, kvFunction } from "../../protocol/log/kv-calls.js";
+import { decodePickle } from "../../protocol/pickle/decoder.js";
+import { encodePickle } from "../../protocol/pickle/encoder.js";
 import {
   PyFloat,
   PyFrozenSet,
+  PyOrderedDict,
   PySurrogateStr,
   PyTuple,
   type PyValue,
@@ -62,6 +65,23 @@ describe("_set", () => {
     const value = dictOf({ value: Uint8Array.of(1), created: 1, updated: null, more: true });
     store.apply(callCommand(2, ["a", value]), 7);
     assert.deepEqual(contentOf(store), new Map([["a", new Map([...value, ["index", 7]])]]));
+  });
+
+  test("compares an OrderedDict with its order, also after a dump", () => {
+    const ordered = (...keys: readonly string[]) =>
+      new PyOrderedDict(keys.map((key) => [key, null]));
+    const first = new Store();
+    const value = dictOf({ value: ordered("x", "y"), created: float(1), updated: float(1) });
+    first.apply(callCommand(2, ["a", value]), 1);
+    const dumped = decodePickle(encodePickle(contentOf(first)));
+    assert(dumped instanceof Map);
+    for (const store of [first, Store.fromDump(dumped)]) {
+      const isSet = (prevValue: PyValue) =>
+        resultOf(store.apply(callCommand(2, ["a", value], { prevValue }), 2)) !== false;
+      assert.equal(isSet(ordered("y", "x")), false);
+      assert.equal(isSet(ordered("x", "y")), true);
+      assert.equal(isSet(dictOf({ y: null, x: null })), true);
+    }
   });
 
   test("overwrites an index that came with the value", () => {

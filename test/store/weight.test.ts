@@ -3,7 +3,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { encodeDelete, encodeExpire, encodeSet } from "../../protocol/log/kv-calls.js";
 import { nodeClassName } from "../../protocol/pickle/globals.js";
-import { type PyDict, PyInstance, type PyValue } from "../../protocol/pickle/values.js";
+import {
+  type PyDict,
+  PyInstance,
+  PyOrderedDict,
+  type PyValue,
+} from "../../protocol/pickle/values.js";
 import { growthBytesMost } from "../../src/store/growth.js";
 import { Store } from "../../src/store/store.js";
 import { Dice } from "../fuzz/dice.js";
@@ -35,6 +40,10 @@ test("a store's bytes are what its records come to, whatever was done to it", ()
     encodeSet("/a/c", { ...at("longer than that"), expire: 9 }),
     callCommand(2, [7, dictOf({ value: ["odd", dictOf({ x: null })], updated: 5, created: 5 })]),
     callCommand(2, [7, dictOf({ value: "y", updated: 6, created: 5 })]),
+    callCommand(2, [
+      7,
+      dictOf({ value: new PyOrderedDict([["x", null]]), updated: 7, created: 5 }),
+    ]),
     encodeDelete("/a/b"),
     encodeSet("/b", { ...at("x".repeat(1_000)), expire: 9 }),
     encodeSet("/b", at("x".repeat(900))),

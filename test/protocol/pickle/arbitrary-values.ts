@@ -5,6 +5,7 @@ import {
   PyFloat,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PyTuple,
   type PyValue,
 } from "../../../protocol/pickle/values.js";
@@ -79,8 +80,15 @@ export const values: fc.Arbitrary<PyValue> = fc.letrec<{ value: PyValue }>((tie)
     fc.array(tie("value"), { maxLength: 5 }),
     fc.array(tie("value"), { maxLength: 5 }).map((items) => new PyTuple(items)),
     fc
-      .tuple(distinct(hashables), fc.array(tie("value"), { minLength: 5, maxLength: 5 }))
-      .map(([keys, items]) => new Map(keys.map((key, index) => [key, items[index] ?? null]))),
+      .tuple(
+        distinct(hashables),
+        fc.array(tie("value"), { minLength: 5, maxLength: 5 }),
+        fc.boolean(),
+      )
+      .map(([keys, items, isOrdered]) => {
+        const pairs = keys.map((key, at) => [key, items[at] ?? null] as const);
+        return isOrdered ? new PyOrderedDict(pairs) : new Map(pairs);
+      }),
     distinct(hashables).map((items) => new Set(items)),
     distinct(hashables).map((items) => new PyFrozenSet(items)),
     instances,

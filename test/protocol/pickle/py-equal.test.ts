@@ -5,6 +5,7 @@ import {
   PyFloat,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PySurrogateStr,
   PyTuple,
   type PyValue,
@@ -14,6 +15,8 @@ const nan = new PyFloat(Number.NaN);
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 const node = (name: string, id: PyValue): PyInstance =>
   new PyInstance(`pysyncobj.node.${name}`, new Map([["_id", id]]));
+const ordered = (...keys: readonly string[]): PyOrderedDict =>
+  new PyOrderedDict(keys.map((key) => [key, 1]));
 const pair = (): PySurrogateStr => new PySurrogateStr(bytes("x"));
 
 const equal: readonly (readonly [PyValue, PyValue])[] = [
@@ -36,6 +39,10 @@ const equal: readonly (readonly [PyValue, PyValue])[] = [
   [new Map([["a", 1]]), new Map([["a", true]])],
   [new Map([[1, null]]), new Map([[true, null]])],
   [new Map([[new PyTuple([1]), 2]]), new Map([[new PyTuple([1]), 2]])],
+  [ordered("a", "b"), ordered("a", "b")],
+  [ordered("a", "b"), new Map([...ordered("b", "a")])],
+  [new Map([...ordered("b", "a")]), ordered("a", "b")],
+  [new PyOrderedDict([[1, null]]), new PyOrderedDict([[true, null]])],
   [new Set([1, "a"]), new PyFrozenSet(["a", new PyFloat(1)])],
   [new Set([new PyFrozenSet([1, 2])]), new Set([new PyFrozenSet([2, 1])])],
   [node("TCPNode", "a:1"), node("Node", "a:1")],
@@ -55,6 +62,8 @@ const different: readonly (readonly [PyValue, PyValue])[] = [
   [[1], [1, 2]],
   [new Map([["a", null]]), new Map([["b", null]])],
   [new Map([["a", 1]]), new Map([["a", 2]])],
+  [ordered("a", "b"), ordered("b", "a")],
+  [[ordered("a", "b")], [ordered("b", "a")]],
   [new Set([1]), new Set([2])],
   [new Set([1]), [1]],
   [new PyTuple(["ab", "c"]), new PyTuple(["a", "bc"])],

@@ -26,7 +26,7 @@ def form(v):
     if t in (bytes, bytearray): return ('bytes', bytes(v))
     if t in (list, tuple): return (t.__name__, [form(x) for x in v])
     if t in (set, frozenset): return (t.__name__, sorted(repr(form(x)) for x in v))
-    if t in (dict, collections.OrderedDict): return ('dict', [(form(k), form(x)) for k, x in v.items()])
+    if t in (dict, collections.OrderedDict): return (t.__name__, [(form(k), form(x)) for k, x in v.items()])
     if t in (Node, TCPNode): return (t.__name__, form(vars(v)))
     raise TypeError(t)
 

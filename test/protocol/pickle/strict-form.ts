@@ -2,6 +2,7 @@ import {
   PyFloat,
   PyFrozenSet,
   PyInstance,
+  PyOrderedDict,
   PySurrogateStr,
   PyTuple,
   type PyValue,
@@ -21,5 +22,6 @@ export function strictForm(value: PyValue): string {
     return `frozenset(${value.items.map(strictForm).sort().join()})`;
   if (value instanceof Set) return `set(${[...value].map(strictForm).sort().join()})`;
   if (value instanceof PyInstance) return `${value.className}${strictForm(value.state)}`;
-  return `dict{${[...value].map(([k, v]) => `${strictForm(k)}=>${strictForm(v)}`).join()}}`;
+  const kind = value instanceof PyOrderedDict ? "ordered" : "dict";
+  return `${kind}{${[...value].map(([k, v]) => `${strictForm(k)}=>${strictForm(v)}`).join()}}`;
 }
