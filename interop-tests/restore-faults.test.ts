@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PyFloat } from "../protocol/pickle/values.js";
+import { PyFloat, PySurrogateStr, type PyValue } from "../protocol/pickle/values.js";
 import { ObserverClient } from "../src/client/observer-client.js";
 import { backUp } from "../src/tools/backup/back-up.js";
 import { type Cluster, startCluster } from "./support/cluster.js";
@@ -27,13 +27,14 @@ const textOf = (n: number) => `value ${n}`;
 /** A backup of all these keys. */
 async function backupOf(
   scene: Scene,
-  keys: readonly string[] = Array.from({ length: count }, (_, n) => keyOf(n)),
+  keys: readonly PyValue[] = Array.from({ length: count }, (_, n) => keyOf(n)),
+  textFor: (n: number) => PyValue = textOf,
 ): Promise<string> {
   const path = join(scene.folder, "dcs.backup");
   const updated = new PyFloat(Date.now() / 1000);
   const records = keys.map((key, n) => {
-    const fields = { value: textOf(n), created: updated, updated, index: n };
-    return [key, new Map(Object.entries(fields))] as const;
+    const fields = { value: textFor(n), created: updated, updated, index: n };
+    return [key, new Map<PyValue, PyValue>(Object.entries(fields))] as const;
   });
   await backUp(
     {
@@ -144,10 +145,39 @@ test("an empty key, which etcd does not take, is told before anything is set", a
   for (const flags of [[], ["--dry-run"]]) {
     const { code, out, err } = await quorateCli([...into, ...flags]);
     assert.deepEqual([code, out], [1, ""]);
-    assert.match(err, /holds an empty key, which etcd does not take: choose .*--prefix \//);
+    assert.match(err, /is an empty key, which etcd does not take: choose others with --prefix/);
     assert.deepEqual(await etcd.keys(), {});
   }
   const { code } = await quorateCli([...into, "--prefix", "/"]);
   assert.equal(code, 0);
   assert.deepEqual(Object.keys(await etcd.keys()), ["/a", "/b"]);
+});
+
+test("what etcd has no form of is told before anything is set, and never changed into something else", async (t) => {
+  const scene = openScene(t);
+  const etcd = await startEtcd(scene);
+  const halves = new PySurrogateStr(Buffer.from("/c/\xed\xa0\xbd\xed\xb8\x80", "latin1"));
+  const unfit: readonly (readonly [PyValue, PyValue, RegExp])[] = [
+    ["/c/\ud83d", "x", /"\/c\/\\ud83d" holds half of a character/],
+    [halves, "x", /holds what is no text/],
+    [7, "x", /holds what is no text/],
+    ["/c", "half: \udc00", /"\/c" holds half of a character/],
+    ["/c", halves, /"\/c" holds what is no text/],
+    ["/c", Uint8Array.of(1), /"\/c" holds what is no text/],
+  ];
+  for (const [key, value, why] of unfit) {
+    const path = await backupOf(scene, ["/a", "/b", key], (n) => (n === 2 ? value : "\u{1f600}"));
+    const into = ["restore", path, "--to", "etcd", "--etcd", etcd.url];
+    for (const flags of [[], ["--dry-run"]]) {
+      const { code, out, err } = await quorateCli([...into, ...flags]);
+      assert.deepEqual([code, out], [1, ""], String(why));
+      assert.match(err, why);
+      assert.deepEqual(await etcd.keys(), {});
+    }
+    rmSync(path);
+  }
+  const path = await backupOf(scene, ["/a", "/b", halves], () => "\u{1f600}");
+  const into = ["restore", path, "--to", "etcd", "--etcd", etcd.url];
+  assert.equal((await quorateCli([...into, "--key", "/a"])).code, 0);
+  assert.deepEqual(await etcd.keys(), { "/a": { value: "\u{1f600}", leftSec: null } });
 });

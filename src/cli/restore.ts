@@ -1,9 +1,11 @@
 import type { Command } from "commander";
 import { BackupFile } from "../tools/backup/backup-file.js";
 import { EtcdApi, EtcdError } from "../tools/backup/etcd-api.js";
-import { EtcdTarget } from "../tools/backup/etcd-target.js";
+import { EtcdTarget, etcdRefusal } from "../tools/backup/etcd-target.js";
 import { RaftTarget } from "../tools/backup/raft-target.js";
+import { prepare } from "../tools/backup/ready-entry.js";
 import {
+  isChosen,
   type RestoreCounts,
   RestoreError,
   type RestoreTarget,
@@ -74,7 +76,7 @@ async function run(context: CliContext, path: string, flags: RestoreFlags): Prom
       const user = etcdUserOf(flags);
       const api = await EtcdApi.connect(flags.etcd ?? [], { timeoutMs, user });
       return await stoppable(async (job) => {
-        await refuseEmptyKey(job);
+        await refuseWhatEtcdCannotHold(job);
         return await fill(job, new EtcdTarget(api));
       });
     }
@@ -132,15 +134,18 @@ export interface RestoreJob {
   readonly signal: AbortSignal;
 }
 
-/** Known before anything is set: etcd would refuse it amid all the others, each time anew. */
-async function refuseEmptyKey({ file, flags, signal }: RestoreJob): Promise<void> {
+/** Known before anything is set: it would be refused amid all the others, each time anew. */
+async function refuseWhatEtcdCannotHold({ file, flags, signal }: RestoreJob): Promise<void> {
   const selection = selectionOf(flags);
-  if ("key" in selection || selection.prefix !== "") return;
-  for await (const { key } of file.entries()) {
+  const times = { nowSec: Date.now() / 1000, renewTtl: flags.renewTtl === true };
+  for await (const entry of file.entries()) {
     if (signal.aborted) return;
-    if (key !== "") continue;
+    if (!isChosen(entry, selection)) continue;
+    const ready = prepare(entry, times);
+    const why = ready.fate === null ? etcdRefusal(ready) : null;
+    if (why === null) continue;
     throw new CliError(
-      `${file.path} holds an empty key, which etcd does not take: choose the others with --prefix /`,
+      `${file.path}: ${JSON.stringify(ready.key)} ${why}: choose others with --prefix or --key`,
     );
   }
 }

@@ -1,3 +1,5 @@
+import { hasLoneSurrogate } from "../../../protocol/pickle/text.js";
+import type { PyValue } from "../../../protocol/pickle/values.js";
 import { base64, type EtcdApi, EtcdError } from "./etcd-api.js";
 import type { ReadyEntry } from "./ready-entry.js";
 import { type RestoreCondition, RestoreError, type RestoreTarget } from "./restore.js";
@@ -68,8 +70,20 @@ function comparisons(key: string, { prevExist, prevValue }: RestoreCondition) {
 }
 
 function textOf(entry: ReadyEntry): string {
-  if (entry.text !== null) return entry.text;
-  throw new RestoreError(`${entry.key} holds what is no text, which has no place in etcd`, {
-    mayBeDone: false,
-  });
+  const why = etcdRefusal(entry);
+  if (why === null && entry.text !== null) return entry.text;
+  throw new RestoreError(`${JSON.stringify(entry.key)} ${why}`, { mayBeDone: false });
+}
+
+/** Why etcd cannot hold the key as Patroni would have written it, or null where it can. */
+export function etcdRefusal({ key, storedKey, text }: ReadyEntry): string | null {
+  if (key === "") return "is an empty key, which etcd does not take";
+  if (text === null) return "holds what is no text, which has no place in etcd";
+  // UTF-8 has no form of it: another character would take its place, and two keys could become one.
+  const isBroken = [storedKey, text].some((part) => !isWellFormed(part));
+  return isBroken ? "holds half of a character, which has no place in etcd" : null;
+}
+
+function isWellFormed(text: PyValue): boolean {
+  return typeof text === "string" && !hasLoneSurrogate(text);
 }
