@@ -135,7 +135,7 @@ class Twin:
         self.store._SyncObj__onSetCodeVersion(0)
         answer = {'command': command.hex()}
         try:
-            answer['result'] = describe(self.store._SyncObj__doApplyCommand(command))
+            answer['result'] = describe(as_stored(self.store._SyncObj__doApplyCommand(command)))
             answer['changed'] = [describe(key) for key in self.changed if is_utf16(key)]
         except Exception as error:
             answer['raised'] = repr(error)
