@@ -95,9 +95,10 @@ export class Applier {
 
   /** As many at once as a turn of the loop has time for, the rest in the next turns. */
   apply(entries: readonly Entry[]): void {
-    const list = this.#postponed ?? this.#waiting;
-    for (const entry of entries) list.push(entry);
-    if (list !== this.#waiting || this.#isWorking || this.#isScheduled) return;
+    // At a start it is all of a long log: as many places as there are entries, and no more.
+    if (this.#postponed === null && this.#waiting.length === 0) this.#waiting = [...entries];
+    else for (const entry of entries) (this.#postponed ?? this.#waiting).push(entry);
+    if (this.#postponed !== null || this.#isWorking || this.#isScheduled) return;
     if (this.#heldBack !== null) return;
     // What brought it here may have taken long as well.
     if (this.#nextIsLarge) this.#schedule();

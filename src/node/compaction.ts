@@ -34,6 +34,8 @@ export class Compaction {
   readonly #thresholds: CompactionThresholds;
   #lastMs: number;
   #lastIndex: number;
+  /** Up to here was committed when the member started. */
+  readonly #startIndex: number;
   #running: Promise<void> | null = null;
   #timer: Timer | null = null;
   /** Of the dump that is being written. */
@@ -47,6 +49,7 @@ export class Compaction {
     this.#thresholds = thresholds;
     this.#lastMs = host.clock.monotonicMs();
     this.#lastIndex = dumpIndex;
+    this.#startIndex = host.state.applyingTo;
   }
 
   /** Looks from time to time as well: what was not possible when the last entry was applied may be now. */
@@ -60,7 +63,7 @@ export class Compaction {
     const isOld = clock.monotonicMs() - this.#lastMs > this.#thresholds.minTimeMs;
     const isDue = this.#isLong() || isOld || storage.needsDump;
     if (storage.needsDump) notes.degrade("dump-damaged", damagedText);
-    if (this.#hasJustFailed() || this.#isWaitedFor()) return;
+    if (this.#isStarting() || this.#hasJustFailed() || this.#isWaitedFor()) return;
     if (!isDue || this.#running !== null || !this.#isPossible()) return;
     // What was applied while the dump was written may be due already, and nothing more may follow.
     this.now().then(
@@ -133,6 +136,17 @@ export class Compaction {
     const due = heavyLogBytes(applier.store.bytes, { compaction: this.#thresholds });
     // A vanilla leader may have made the data more than the bound of the log is for.
     return Math.min(due, state.logBytesMax / nodeLimits.heavyLogCatchUpFactor);
+  }
+
+  /**
+   * A dump of the first of what is still to be applied would be followed by the next at once, and have all of a long
+   * journal copied, at a time when whoever started the member waits for it.
+   */
+  #isStarting(): boolean {
+    const { appliedIndex, heldBack } = this.#host.applier;
+    // What is committed goes back where it has to go.
+    const until = Math.min(this.#startIndex, this.#host.state.applyingTo);
+    return appliedIndex !== null && appliedIndex < until && heldBack === null;
   }
 
   /**

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Entry } from "../../protocol/log/entry.js";
 import { encodeSet } from "../../protocol/log/kv-calls.js";
 import { systemClock } from "../../src/clock.js";
@@ -38,7 +39,8 @@ function state(log: readonly Entry[]): RaftState {
   return new RaftState(config, initial, 0);
 }
 
-test("a dump's index is the store's own, which the core learns of later", async (t) => {
+/** A member's store and compaction over a log of 40 entries, of which the core has given out those up to `startIndex`. */
+async function scene(t: TestContext, startIndex = 1) {
   const dataDir = await mkdtemp(join(tmpdir(), "quorate-compaction-"));
   t.after(() => rm(dataDir, { recursive: true }));
   const { storage, recovered } = await Storage.open({ dataDir, selfAddr, logger: silentLogger });
@@ -46,6 +48,7 @@ test("a dump's index is the store's own, which the core learns of later", async 
   const added = entries(2, 40);
   await storage.write([{ kind: "append", entries: added }]);
   const raft = state([...recovered.entries, ...added]);
+  raft.applyingTo = startIndex;
   const clock = { ...systemClock, monotonicMs: () => 0, wallSec: () => 0 };
   const notes = new Notes(silentLogger, clock.monotonicMs);
   const proposals = new Proposals({
@@ -77,13 +80,38 @@ test("a dump's index is the store's own, which the core learns of later", async 
       dumpWritten: (previousIndex) => written.push(previousIndex),
       handOver: () => {},
     },
-    { minEntries: 10, minTimeMs: 60_000 },
+    { minEntries: 4, minTimeMs: 60_000 },
     1,
   );
+  return { storage, raft, applier, compaction, written, added };
+}
+
+test("a dump's index is the store's own, which the core learns of later", async (t) => {
+  const { storage, applier, compaction, written, added } = await scene(t);
   applier.apply(added.slice(0, 29));
   await compaction.now();
   assert.deepEqual(written, [29]);
   const dump = await storage.readDump();
   assert.equal(dump?.last.index, 30);
   assert.equal(Store.fromDump(dump?.data ?? new Map()).size, 29);
+});
+
+test("no dump is begun by itself before all is applied that was committed at the start", async (t) => {
+  const { storage, raft, applier, compaction, written, added } = await scene(t, 40);
+  applier.apply(added.slice(0, 38));
+  assert.equal(applier.appliedIndex, 39);
+  await sleep(20);
+  assert.equal(await storage.readDump(), null);
+  applier.apply(added.slice(38));
+  await compaction.now();
+  assert.deepEqual(written, [39]);
+  assert.equal(raft.applyingTo, 40);
+});
+
+test("but where some of it has to go first, it is not waited for", async (t) => {
+  const { raft, applier, written, added } = await scene(t, 40);
+  raft.applyingTo = 30;
+  applier.apply(added.slice(0, 29));
+  for (let looks = 0; written.length === 0 && looks < 1000; looks++) await sleep(5);
+  assert.deepEqual(written, [29]);
 });
