@@ -1,5 +1,6 @@
 import { ProtocolError } from "../errors.js";
 import type { Entry } from "../log/entry.js";
+import { commandBytes } from "../log/stored-entry.js";
 import { journalBytesMax } from "./limits.js";
 
 /**
@@ -154,7 +155,7 @@ function setCheck(header: Uint8Array, check: number): void {
 /** Bytes that the entries take as records. */
 export function recordsBytes(entries: readonly Entry[]): number {
   let total = 0;
-  for (const entry of entries) total += recordOverheadBytes + entry.command.length;
+  for (const entry of entries) total += recordOverheadBytes + commandBytes(entry);
   return total;
 }
 
@@ -273,7 +274,11 @@ function objection(entry: Entry, before: Entry | undefined, jumpMax: number): Wa
 }
 
 function getUint64(view: DataView, at: number): number {
-  const value = view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
+  const high = view.getUint32(at + 4, true);
+  const low = view.getUint32(at, true);
+  // As an integer of the engine's: what was a sum of doubles would take memory of its own.
+  if (high === 0) return low;
+  const value = high * 0x1_0000_0000 + low;
   return Number.isSafeInteger(value) ? value : Number.POSITIVE_INFINITY;
 }
 

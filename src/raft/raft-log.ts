@@ -1,10 +1,11 @@
 import type { Entry } from "../../protocol/log/entry.js";
+import { commandBytes } from "../../protocol/log/stored-entry.js";
 import { sameBytes } from "../../protocol/wire/random-key.js";
 import { raftLimits } from "./limits.js";
 
 /** About what an entry takes in memory. */
-export function heldBytes({ command }: Entry): number {
-  return command.length + raftLimits.entryHeldBytes;
+export function heldBytes(entry: Entry): number {
+  return commandBytes(entry) + raftLimits.entryHeldBytes;
 }
 
 /**
@@ -28,7 +29,11 @@ export class RaftLog {
     entries.forEach((entry, i) => {
       if (entry.index !== head.index + i) throw new Error(`gap in the log before ${entry.index}`);
     });
-    for (const entry of this.entries) this.weigh(entry);
+    let end = 0;
+    this.ends = entries.map((entry) => {
+      end += heldBytes(entry);
+      return end;
+    });
     this.surveyTerms();
   }
 

@@ -2,11 +2,13 @@ import { crc32 } from "node:zlib";
 import {
   encodeJournalHeader,
   journalHeaderBytes,
+  recordOverheadBytes,
   recordsBytes,
   writeRecords,
 } from "../../protocol/files/journal-format.js";
 import { journalBytesMax } from "../../protocol/files/limits.js";
 import type { Entry } from "../../protocol/log/entry.js";
+import { commandBytes } from "../../protocol/log/stored-entry.js";
 import { batchesOf } from "./entry-batches.js";
 import { FailedSync, type FileHandle, type PlacedBytes, writeThenSync } from "./file-system.js";
 import {
@@ -28,8 +30,8 @@ const journalVersion = "0.3.17";
 export class JournalFile {
   readonly path: string;
   readonly #handle: FileHandle;
-  readonly #ends: number[] = [];
-  readonly #terms: number[] = [];
+  #ends: number[] = [];
+  #terms: number[] = [];
   #firstIndex = 0;
   #end = journalHeaderBytes;
   #crc = 0;
@@ -71,7 +73,7 @@ export class JournalFile {
     this.#remember(
       entries,
       entries.map((entry) => {
-        end += recordsBytes([entry]);
+        end += recordOverheadBytes + commandBytes(entry);
         return end;
       }),
     );
@@ -295,6 +297,11 @@ export class JournalFile {
   #remember(entries: readonly Entry[], ends: readonly number[]): void {
     const [firstAdded] = entries;
     if (this.#terms.length === 0 && firstAdded !== undefined) this.#firstIndex = firstAdded.index;
+    if (this.#terms.length === 0) {
+      this.#terms = entries.map(({ term }) => term);
+      this.#ends = ends.slice();
+      return;
+    }
     for (const entry of entries) this.#terms.push(entry.term);
     for (const end of ends) this.#ends.push(end);
   }

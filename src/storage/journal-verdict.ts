@@ -15,6 +15,7 @@ import {
   type JournalStop,
   walkInPieces,
 } from "./journal-pieces.js";
+import { keptEntries } from "./kept-entries.js";
 import { hasUnwrittenSector } from "./torn-batch.js";
 
 /** What is not as it should be. */
@@ -88,7 +89,7 @@ export function needsWholeFile(header: JournalHeader, size: number): boolean {
 }
 
 /**
- * The verdict on a journal in memory, and the entries that it keeps; they are views of `bytes`.
+ * The verdict on a journal in memory, and the entries that it keeps.
  *
  * @param bytes The file up to its end offset; all of it where `needsWholeFile`.
  * @param isMetaOurs Whether a Quorate member was the last to write the meta file.
@@ -98,14 +99,12 @@ export function judgeJournal(
   isMetaOurs: boolean,
 ): JournalVerdict & { readonly entries: readonly Entry[] } {
   const verdict = fromMemory(judgeInPieces(bytes.length, isMetaOurs), bytes);
-  const entries: Entry[] = [];
+  const batches: Entry[][] = [];
   const range = { from: first, to: verdict.end, size: bytes.length };
   const unbounded = { ...range, termJumpMax: Number.POSITIVE_INFINITY };
-  const walk = walkInPieces(unbounded, (batch) => {
-    for (const entry of batch.entries) entries.push(entry);
-  });
+  const walk = walkInPieces(unbounded, (batch) => batches.push(keptEntries(batch)));
   fromMemory(walk, bytes);
-  return { ...verdict, entries };
+  return { ...verdict, entries: batches.flat() };
 }
 
 /** The same verdict on a journal of any size. The kept records fill the file from its header on. */

@@ -15,6 +15,9 @@ export const appendEntriesMax = 16 * 1024;
 /** Piece in which files are read and copied: large enough that calls cost nothing. */
 export const copyChunkBytes = 1024 * 1024;
 
+/** How much of a piece its records must fill, for them to be held in that piece, and not in memory of their own. */
+export const keptPieceShare = 7 / 8;
+
 /** Largest single read: what Node accepts for one call is 2^31 - 1. */
 export const readChunkBytesMax = 256 * 1024 * 1024;
 
@@ -82,6 +85,9 @@ export const holderPollMs = 200;
 
 /** How often the holder of a journal is looked for that is compacted amid each look. */
 export const holderLooksMax = 10;
+
+/** Descriptors of a process whose names are asked for at once: one by one they are most of a start on small files. */
+export const linksAtOnce = 64;
 
 /** How long the holder of the lock may take to tell its process id. */
 export const lockHolderAnswerMs = 500;

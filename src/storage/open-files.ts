@@ -1,15 +1,11 @@
-import { crc32 } from "node:zlib";
 import { ProtocolError } from "../../protocol/errors.js";
 import type { LoadedDump } from "../../protocol/files/dump-format.js";
-import { journalHeaderBytes, parseJournalHeader } from "../../protocol/files/journal-format.js";
-import { journalBytesMax } from "../../protocol/files/limits.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
 import { type DumpTools, loadDump } from "./dump-codec.js";
 import type { FileHandle, FileSystem } from "./file-system.js";
 import { type MemberFiles, removeIfThere, setAside } from "./files.js";
 import { JournalFile } from "./journal-file.js";
-import { fromMemory } from "./journal-pieces.js";
-import { isBlankJournal, judgeJournal, needsWholeFile } from "./journal-verdict.js";
+import { type BlankJournal, type LoadedJournal, loadJournal } from "./load-journal.js";
 import { emptyMeta, type LoadedMeta, loadMeta, MetaFile } from "./meta-file.js";
 import { type Finding, type FoundFiles, planRecovery, type RecoveryPlan } from "./recovery.js";
 import { StorageError, storageFault, syncFault, systemCode } from "./storage-error.js";
@@ -28,23 +24,6 @@ export interface OpenContext {
   readonly beforeChanges?: ((plan: RecoveryPlan) => Promise<void>) | undefined;
 }
 
-type JudgedJournal = ReturnType<typeof judgeJournal>;
-
-interface LoadedJournal {
-  readonly verdict: JudgedJournal;
-  readonly isSealed: boolean;
-  readonly version: string;
-  /** CRC-32 of the kept records, and those of them that may not be durable. */
-  readonly crc: number;
-  readonly lastBatch: Uint8Array;
-}
-
-/** A file in which nothing was ever stored, or what is left of one: its bytes tell nothing. */
-interface BlankJournal {
-  readonly isBlank: true;
-  readonly isEmpty: boolean;
-}
-
 /** The three files as they were found, and what a start makes of them. */
 export interface FoundOnDisk {
   readonly loadedMeta: LoadedMeta;
@@ -61,7 +40,7 @@ export async function readFiles(context: OpenContext): Promise<FoundOnDisk> {
   const loadedMeta = await loadMeta(fs, files.meta);
   if (loadedMeta.kind === "meta") refuseForeign(files, loadedMeta.meta.owner);
   const isMetaSealed = loadedMeta.kind === "meta" && loadedMeta.isSealed;
-  const found = await loadJournal(fs, files, isMetaSealed);
+  const found = await loadJournal(fs, files.journal, isMetaSealed);
   const journal = found === null || "isBlank" in found ? null : found;
   const dump = await readDump(context);
   const plan = planRecovery({
@@ -128,7 +107,7 @@ function refuseForeign({ meta, selfAddr }: MemberFiles, owner: string | null): v
 function refuseImplausible(
   files: MemberFiles,
   plan: RecoveryPlan,
-  verdict: JudgedJournal | null,
+  verdict: LoadedJournal["verdict"] | null,
 ): void {
   const advice =
     "nothing was changed. Restore the member's files from a backup, or move them all away and " +
@@ -144,48 +123,6 @@ function refuseImplausible(
   }
   if (plan.implausible !== null) {
     throw new StorageError("damaged", files.meta, `${plan.implausible}: ${advice}`);
-  }
-}
-
-async function loadJournal(
-  fs: FileSystem,
-  files: MemberFiles,
-  isMetaOurs: boolean,
-): Promise<LoadedJournal | BlankJournal | null> {
-  const bytes = await readJournal(fs, files.journal);
-  if (bytes === null) return null;
-  if (fromMemory(isBlankJournal(bytes.length), bytes))
-    return { isBlank: true, isEmpty: bytes.length === 0 };
-  const { seal, version } = parseJournalHeader(bytes, crc32);
-  const verdict = judgeJournal(bytes, isMetaOurs);
-  const from = seal === null ? verdict.end : Math.max(seal.previousEnd, journalHeaderBytes);
-  return {
-    verdict,
-    isSealed: seal !== null,
-    version,
-    crc: crc32(bytes.subarray(journalHeaderBytes, verdict.end)),
-    lastBatch: bytes.subarray(Math.min(from, verdict.end), verdict.end),
-  };
-}
-
-async function readJournal(fs: FileSystem, path: string): Promise<Uint8Array | null> {
-  let file: FileHandle;
-  try {
-    file = await fs.open(path, "read");
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return null;
-    throw storageFault(error, path, "opening the journal");
-  }
-  try {
-    const size = Math.min(await file.size(), journalBytesMax);
-    const start = await file.read(0, journalHeaderBytes);
-    if (start.length < journalHeaderBytes) return start;
-    const header = parseJournalHeader(start, crc32);
-    return await file.read(0, needsWholeFile(header, size) ? size : header.endOffset);
-  } catch (error) {
-    throw storageFault(error, path, "reading the journal");
-  } finally {
-    await file.close();
   }
 }
 

@@ -6,7 +6,13 @@ import { connect, createServer, type Server } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FileLock } from "./file-system.js";
-import { holderEndsMsMax, holderLooksMax, holderPollMs, lockHolderAnswerMs } from "./limits.js";
+import {
+  holderEndsMsMax,
+  holderLooksMax,
+  holderPollMs,
+  linksAtOnce,
+  lockHolderAnswerMs,
+} from "./limits.js";
 import { StorageError, storageFault, systemCode } from "./storage-error.js";
 
 /**
@@ -192,11 +198,7 @@ async function holderOf(journal: string, file: FileIdentity): Promise<number | n
   for (const name of names) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     const folder = join("/proc", name, "fd");
-    for (const descriptor of await fs.readdir(folder).catch(() => [])) {
-      const link = join(folder, descriptor);
-      // The name first: a stat through a descriptor of a dead network mount can hang.
-      const target = await fs.readlink(link).catch(() => "");
-      if (!target.endsWith(".journal")) continue;
+    for (const { link, target } of await openJournals(folder)) {
       const held = await identify(link);
       // Of this name, and another file than at the beginning of our look: it may have been replaced.
       if (held === null || (!isSame(file, held) && target !== path)) continue;
@@ -205,6 +207,20 @@ async function holderOf(journal: string, file: FileIdentity): Promise<number | n
     }
   }
   return null;
+}
+
+/** The descriptors in a folder of /proc that are of a file with a journal's name. */
+async function openJournals(folder: string): Promise<{ link: string; target: string }[]> {
+  const links = (await fs.readdir(folder).catch(() => [])).map((each) => join(folder, each));
+  const found: { link: string; target: string }[] = [];
+  for (let from = 0; from < links.length; from += linksAtOnce) {
+    const some = links.slice(from, from + linksAtOnce).map(async (link) => {
+      // The name first: a stat through a descriptor of a dead network mount can hang.
+      return { link, target: await fs.readlink(link).catch(() => "") };
+    });
+    found.push(...(await Promise.all(some)).filter(({ target }) => target.endsWith(".journal")));
+  }
+  return found;
 }
 
 interface FileIdentity {

@@ -19,16 +19,21 @@ export class CompactRecord {
   timed: Timed | null = null;
   readonly value: string;
   readonly updated: number;
-  readonly created: number;
   readonly expire: number | null;
   readonly index: number;
+  /** Null where it is the same as `updated`: each of the two takes memory of its own, and mostly they are. */
+  readonly #created: number | null;
 
   constructor(fields: CompactFields, created: number, index: number) {
     this.value = fields.value;
     this.updated = fields.updated;
-    this.created = created;
+    this.#created = Object.is(created, fields.updated) ? null : created;
     this.expire = fields.expire;
     this.index = index;
+  }
+
+  get created(): number {
+    return this.#created ?? this.updated;
   }
 
   get isTruthy(): boolean {

@@ -1,4 +1,5 @@
 import type { Entry } from "../../protocol/log/entry.js";
+import { isSamePlace } from "../../protocol/log/stored-entry.js";
 import type { PyValue } from "../../protocol/pickle/values.js";
 import { type Effect, evaluate, type KvState } from "./kv-rules.js";
 import { costlyPrefixesMax, lookedAtMax, sweepsInTailMax } from "./limits.js";
@@ -148,7 +149,7 @@ export class TailOverlay implements KvState {
     const last = this.#last;
     if (last === null || last.index < firstIndex) return 0;
     const entry = tail.at(last.index - firstIndex);
-    return entry?.index === last.index && entry.command === last.command
+    return entry?.index === last.index && isSamePlace(entry.command, last.command)
       ? last.index - firstIndex + 1
       : 0;
   }
@@ -175,7 +176,8 @@ export class TailOverlay implements KvState {
 
   #isStoppedBy({ command }: Entry): boolean {
     const stop = this.#stop;
-    if (stop?.command === command && this.#sweepCost + stop.cost > sweepCostMax) return true;
+    const isSame = stop !== null && isSamePlace(stop.command, command);
+    if (isSame && this.#sweepCost + stop.cost > sweepCostMax) return true;
     this.#stop = null;
     return false;
   }
