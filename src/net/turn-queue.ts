@@ -34,9 +34,13 @@ export class TurnQueue {
     return this.#spentMs < this.#msMax;
   }
 
+  /**
+   * The end of a turn is awaited only where much of its time is spent: whoever handles a heartbeat now and then
+   * would wait for it each time, and what little has been spent in several turns counts for one.
+   */
   spend(ms: number): void {
     this.#spentMs += ms;
-    this.#schedule();
+    if (this.#spentMs >= this.#msMax / 2) this.#schedule();
   }
 
   /** The taker has its turn as soon as those before it had theirs. */

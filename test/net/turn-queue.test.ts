@@ -42,3 +42,20 @@ test("who leaves gets no turn", async () => {
   queue.leave(gone);
   await turn();
 });
+
+test("whoever spends little does not have the end of the turn awaited", async () => {
+  const queue = new TurnQueue(10);
+  for (let i = 0; i < 4; i += 1) {
+    queue.spend(1);
+    await turn();
+  }
+  assert.equal(queue.turn, 0);
+  assert.equal(queue.isFree, true);
+  queue.spend(1);
+  await turn();
+  assert.equal(queue.turn, 1, "half of it is spent");
+  queue.spend(10);
+  assert.equal(queue.isFree, false);
+  await turn();
+  assert.equal(queue.isFree, true);
+});
