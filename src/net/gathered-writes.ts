@@ -1,9 +1,24 @@
 import type { Socket } from "node:net";
-import { joinedBytesMax } from "./limits.js";
+import { joinedBytesMax, joinedFrameBytesMax } from "./limits.js";
+
+/** Who has frames for the end of this turn: one call for all of them. */
+let due: GatheredWrites[] = [];
+
+function writeSoon(writes: GatheredWrites): void {
+  if (due.length === 0) process.nextTick(writeDue);
+  due.push(writes);
+}
+
+function writeDue(): void {
+  const all = due;
+  due = [];
+  for (const writes of all) writes.write();
+}
 
 /**
  * The frames of one turn, which go to a socket in one write. Small ones are joined before they are handed
- * to the system: each piece of a write costs it time.
+ * to the system: each piece of a write costs it time. Large ones are not: they are the same for a hundred
+ * receivers, and to copy them for each took as long as the kernel does to send them.
  */
 export class GatheredWrites {
   readonly #socket: Socket;
@@ -23,7 +38,7 @@ export class GatheredWrites {
   }
 
   add(frame: Uint8Array): void {
-    if (this.#frames.length === 0) process.nextTick(() => this.write());
+    if (this.#frames.length === 0) writeSoon(this);
     this.#frames.push(frame);
     this.#bytes += frame.length;
   }
@@ -36,7 +51,8 @@ export class GatheredWrites {
     const [first] = frames;
     if (first === undefined) return;
     if (frames.length === 1) this.#socket.write(first);
-    else if (bytes <= joinedBytesMax) this.#socket.write(Buffer.concat(frames, bytes));
+    else if (bytes <= Math.min(joinedBytesMax, frames.length * joinedFrameBytesMax))
+      this.#socket.write(Buffer.concat(frames, bytes));
     else {
       this.#socket.cork();
       for (const frame of frames) this.#socket.write(frame);

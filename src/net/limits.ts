@@ -72,8 +72,12 @@ export const sendTurnMsMax = 4;
  */
 export const repliesBytesMax = 64 * 1024;
 
-/** Frames of one turn that are joined to one piece; more leave as they are, without a copy. */
+/**
+ * Frames of one turn that are joined to one piece, and what they may have on the average; more, and larger ones, leave
+ * as they are, without a copy.
+ */
 export const joinedBytesMax = 256 * 1024;
+export const joinedFrameBytesMax = 2 * 1024;
 
 /** With more than this waiting to be sent a ping gets no pong. */
 export const pongBacklogBytesMax = 4 * 1024;
