@@ -47,6 +47,8 @@ export interface ConnectionOptions {
   readonly dialed: boolean;
   /** Milliseconds; the clock by which the last activity is noted. */
   readonly now: () => number;
+  /** Called when something has come and was looked at: what is due can be done now. It may close this connection. */
+  readonly awake?: () => void;
   /** Told of the buffers that the socket reads into, and of what decoding leaves behind. */
   readonly garbage?: Garbage;
   /** Where it gets time for what it has received. */
@@ -79,6 +81,7 @@ export class Connection implements ByteHolder, TurnTaker {
   bytesReceived = 0;
   readonly #socket: Socket;
   readonly #now: () => number;
+  readonly #awake: () => void;
   readonly #sendBytesMax: number;
   readonly #unsent: SendQueue;
   #budget: ByteBudget | null;
@@ -116,6 +119,7 @@ export class Connection implements ByteHolder, TurnTaker {
     this.#turns = options.turns;
     this.#garbage = options.garbage ?? null;
     this.#now = options.now;
+    this.#awake = options.awake ?? (() => {});
     this.#sendBytesMax = options.sendBytesMax ?? sendBufferBytesMax;
     this.#budget = options.budget;
     this.#sendBudget = options.sendBudget;
@@ -353,6 +357,7 @@ export class Connection implements ByteHolder, TurnTaker {
     const isBusy = this.#isWaiting || this.#isHeld;
     if (!isBusy && this.#turns.isFree) {
       this.#parse();
+      this.#awake();
       return;
     }
     if (!isBusy) this.#wait();

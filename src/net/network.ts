@@ -63,7 +63,8 @@ export class Network {
       options.resolver ?? new Resolver({ dnsCacheMs, dnsFailCacheMs, logger: options.logger });
     this.#clock = new TickClock(tickMs(options, this.#limits));
     const now = () => this.#clock.now();
-    this.#board = new Switchboard(options, this.#limits, { resolver: this.#resolver, now });
+    const awake = () => this.#clock.awake();
+    this.#board = new Switchboard(options, this.#limits, { resolver: this.#resolver, now, awake });
     this.#incoming = new Incoming(this.#board, this.#limits, now);
   }
 

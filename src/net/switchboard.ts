@@ -63,6 +63,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
   readonly #limits: NetworkLimits;
   readonly #resolver: Resolver;
   readonly #now: () => number;
+  readonly #awake: () => void;
   readonly #messages: LinkMessages;
   readonly #faults: FaultLog;
   readonly #budget = new ByteBudget(strangersReceiveBytesMax);
@@ -78,6 +79,7 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
     this.#limits = limits;
     this.#resolver = from.resolver;
     this.#now = from.now;
+    this.#awake = from.awake;
     this.#sendBudget = new ByteBudget(limits.observersSendBytesMax);
     this.key = options.password === null ? null : deriveFernetKey(options.password);
     this.#messages = linkMessages(options.softwareVersion ?? "0");
@@ -263,7 +265,8 @@ export class Switchboard implements LinkOwner, IncomingOwner, OutgoingOwner {
         ...(entryBytesMax === undefined ? {} : { entryBytesMax }),
       }),
       dialed: !isStranger,
-      now: () => this.#now(),
+      now: this.#now,
+      awake: this.#awake,
       garbage: this.#garbage,
       turns: isStranger ? this.#strangersTurns : new TurnQueue(memberTurnMsMax),
       sendTurns: isStranger ? this.#strangersSendTurns : this.membersSendTurns,
@@ -299,6 +302,8 @@ export interface SwitchboardParts {
   readonly resolver: Resolver;
   /** The network's clock. */
   readonly now: () => number;
+  /** Tells it that the process is awake. */
+  readonly awake: () => void;
 }
 
 function linkMessages(version: string): LinkMessages {
