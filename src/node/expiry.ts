@@ -69,10 +69,9 @@ export class Expiry {
    * To be called whenever the member is awake anyway: heartbeats come often enough, so that a look wakes
    * nobody who sleeps. The timer is for members without any.
    */
-  awake(): void {
+  awake(nowMs = this.#host.clock.monotonicMs()): void {
     if (this.#timer === null) return;
-    const sinceMs = this.#host.clock.monotonicMs() - this.#lookedMs;
-    if (sinceMs >= nodeLimits.expiryPeriodMs) this.look();
+    if (nowMs - this.#lookedMs >= nodeLimits.expiryPeriodMs) this.look();
   }
 
   /** To be called every `expiryPeriodMs` or a little later: where very many are due, the next looks follow by themselves. */

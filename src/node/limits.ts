@@ -93,6 +93,8 @@ export const nodeLimits = {
   expiryPeriodMs: 90,
   /** How often it looks where no heartbeat wakes it. */
   expiryTimerMs: 500,
+  /** A member that nothing wakes looks for itself what there is to do. */
+  sleepMsMax: 500,
   /** Keys whose removal is submitted in one look: about ten milliseconds, for the leader and for who waits behind. */
   expiredPerLook: 1_000,
   /** What those keys and their values count for: each is written into a command. One is looked at in any case. */

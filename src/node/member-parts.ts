@@ -3,6 +3,7 @@ import { logFullText } from "../raft/log-bound.js";
 import { refusedCode } from "../raft/too-large.js";
 import type { Recovered, Storage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
+import { Chores } from "./chores.js";
 import { Compaction } from "./compaction.js";
 import type { Config } from "./config-types.js";
 import { type HeldBack, heldBackCode, heldBackText } from "./data-bound.js";
@@ -52,6 +53,7 @@ export class MemberParts {
   /** Writes through this member: where it follows they travel to the leader. */
   readonly writer: KvWriter;
   readonly #utility: UtilityService;
+  readonly #chores: Chores;
   readonly #startedMs: number;
   readonly #failed: (error: Error) => void;
   readonly #transfers = new Map<number, (begun: boolean) => void>();
@@ -66,6 +68,7 @@ export class MemberParts {
     const { clock } = environment;
     this.environment = environment;
     this.#startedMs = clock.monotonicMs();
+    this.#chores = new Chores(clock);
     this.storage = found.storage;
     this.notes = new Notes(logger, () => clock.monotonicMs());
     const { recovered } = found;
@@ -118,7 +121,7 @@ export class MemberParts {
     );
     this.compaction = this.#makeCompaction(recovered.dump?.last.index ?? 1);
     this.expiry = new Expiry({
-      clock,
+      clock: this.#chores.clock,
       proposals: this.proposals,
       store: () => this.applier.store,
       state: () => this.runtime.state,
@@ -126,6 +129,7 @@ export class MemberParts {
     });
     this.rediscovery = new Rediscovery({
       ...this.discoveryHost(),
+      clock: this.#chores.clock,
       selfAddr: config.selfAddr,
       partnerAddrs: config.partnerAddrs,
       state: () => this.runtime.state,
@@ -265,7 +269,7 @@ export class MemberParts {
         applier: this.applier,
         storage: this.storage,
         notes: this.notes,
-        clock: this.environment.clock,
+        clock: this.#chores.clock,
         logger: this.logger,
         dumpWritten: (previousIndex) =>
           this.runtime.submit({ kind: "dump-written", previousIndex }),
@@ -327,7 +331,10 @@ export class MemberParts {
         this.notes.degrade("committed-entries-conflict", text);
         if (paths !== null) this.logger.error(text);
       },
-      awake: () => this.expiry.awake(),
+      awake: (nowMs) => {
+        this.#chores.awake(nowMs);
+        this.expiry.awake(nowMs);
+      },
       leadershipChanged: ({ role, leader, term }) => {
         this.logger.info("role", { role, leader, term });
         this.proposals.pending.leaderChanged();

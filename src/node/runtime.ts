@@ -14,6 +14,7 @@ import type { Storage, StorageWrite } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import { type DiskTrouble, DiskWriter } from "./disk-writer.js";
 import type { MemberNetwork } from "./environment.js";
+import { nodeLimits } from "./limits.js";
 import type { Notes } from "./notes.js";
 import { Outbox } from "./outbox.js";
 import { askPeerStatus } from "./peer-status.js";
@@ -54,8 +55,11 @@ export interface RuntimeParts {
   /** Committed entries have to go; they are kept in these files beside, null: not yet. */
   conflict(effect: Effect & { kind: "conflict" }, paths: readonly string[] | null): void;
   leadershipChanged(effect: Effect & { kind: "leadership" }): void;
-  /** Something was done, and the member is awake: what is to be done from time to time can be done now. */
-  awake(): void;
+  /**
+   * Something was done, and the member is awake: what is to be done from time to time can be done now. Comes at
+   * least every `sleepMsMax`.
+   */
+  awake(nowMs: number): void;
   /** The member cannot go on. */
   failed(error: Error): void;
 }
@@ -174,9 +178,11 @@ export class Runtime {
       this.#draining = false;
     }
     this.#disk.kick();
-    this.#arm();
     if (this.#core.state.owesCommit && !this.#turnEndIsDue) this.#awaitTurnEnd();
-    if (!this.#stopped) this.#parts.awake();
+    if (this.#stopped) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#arm(nowMs);
+    this.#parts.awake(nowMs);
   }
 
   /** What followers and observers are told then goes with the entries of this turn's proposals. */
@@ -317,10 +323,8 @@ export class Runtime {
     this.submit({ kind: "disk", usable: trouble === null });
   }
 
-  #arm(): void {
-    if (this.#stopped) return;
-    const now = this.#parts.clock.monotonicMs();
-    const due = Math.max(this.#core.nextTickMs(), now + 1);
+  #arm(now: number): void {
+    const due = Math.max(Math.min(this.#core.nextTickMs(), now + nodeLimits.sleepMsMax), now + 1);
     if (this.#timer !== null && this.#timerDueMs <= due) return;
     this.#timer?.cancel();
     this.#timerDueMs = due;
