@@ -1,9 +1,22 @@
 import type { Entry } from "../log/entry.js";
-import type { AppendEntries, ApplyCommand, ApplyCommandResponse, NextNodeIdx } from "./messages.js";
+import type {
+  AppendEntries,
+  ApplyCommand,
+  ApplyCommandResponse,
+  NextNodeIdx,
+  QuoratePing,
+  QuoratePong,
+} from "./messages.js";
 import { sameBytes } from "./random-key.js";
 
-/** What flows for each write, as it is received. */
-type HotMessage = AppendEntries | ApplyCommand | ApplyCommandResponse | NextNodeIdx;
+/** What flows for each write, and what keeps an idle link alive, as it is received. */
+type HotMessage =
+  | AppendEntries
+  | ApplyCommand
+  | ApplyCommandResponse
+  | NextNodeIdx
+  | QuoratePing
+  | QuoratePong;
 
 const opcode = {
   binPut: 0x71,
@@ -62,6 +75,8 @@ const names = {
   nextNodeIdx: text("next_node_idx"),
   applyCommand: text("apply_command"),
   response: text("apply_command_response"),
+  ping: text("quorate_ping"),
+  pong: text("quorate_pong"),
   term: text("term"),
   commitIndex: text("commit_index"),
   entries: text("entries"),
@@ -130,6 +145,8 @@ class HotDecoder {
   /** Told apart by the length of their names first. */
   #message(): HotMessage {
     switch (this.#bytes[this.#at + 1]) {
+      case 12:
+        return this.#sign();
       case 13:
         return this.#bytes[this.#at + textHeadBytes] === 0x6e
           ? this.#nextNodeIdx()
@@ -141,6 +158,12 @@ class HotDecoder {
       default:
         throw unusual;
     }
+  }
+
+  #sign(): QuoratePing | QuoratePong {
+    const isPing = this.#bytes[this.#at + names.ping.length - 3] === 0x69;
+    this.#name(isPing ? names.ping : names.pong);
+    return { type: isPing ? "quorate_ping" : "quorate_pong" };
   }
 
   #nextNodeIdx(): NextNodeIdx {

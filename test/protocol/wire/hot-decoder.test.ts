@@ -34,6 +34,7 @@ const messages: fc.Arbitrary<PeerMessage> = fc.oneof(
     type: fc.constant("apply_command_response" as const),
     ...{ requestId: count, logIdx: count, logTerm: count },
   }),
+  fc.constantFrom({ type: "quorate_ping" as const }, { type: "quorate_pong" as const }),
 );
 
 /** What the general decoder makes of it; null: a fault. */
