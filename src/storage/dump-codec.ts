@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import type { Transform, Writable } from "node:stream";
 import { ProtocolError } from "../../protocol/errors.js";
 import { decodeDumpSteps, loadDumpSteps } from "../../protocol/files/dump-decoder.js";
@@ -119,7 +120,7 @@ const ownBounds: Pick<DumpBounds, "inflatedBytesMax" | "pickle"> = {
  * Reads a dump, in slices.
  *
  * @throws ProtocolError `dump-malformed` (or a pickle's code) where the file is no whole dump,
- *   `dump-too-large` where it is beyond the bounds.
+ *   `dump-too-large` where it is beyond the bounds; an error with the code ENOMEM where memory is short.
  */
 export async function decodeDump(
   file: Pick<FileHandle, "size" | "read">,
@@ -217,7 +218,7 @@ async function inflate(
   // One piece of memory from the start: to join many at the end would hold the loop.
   const promised = await inflatedSize(file, size);
   if (promised > bytesMax) throw tooLarge(bytesMax);
-  let inflated = Buffer.allocUnsafeSlow(promised);
+  let inflated = beginning(promised);
   const gunzip = compression.gunzip(promised > inflatePieceBytes ? inflatePieceBytes : undefined);
   const fed = (async () => {
     for (let at = 0; at < size; at += copyChunkBytes) {
@@ -242,10 +243,33 @@ async function inflate(
       if (error instanceof Error && "code" in error && isFileFault(error.code)) throw error;
     });
     if (cause instanceof ProtocolError) throw cause;
+    if (isLackOfMemory(cause)) throw lackOfMemory(cause);
     if (cause instanceof Error && "code" in cause && isReadFault(cause.code)) throw cause;
     throw unreadable(cause);
   }
   return inflated.subarray(0, length);
+}
+
+/** Less than was promised where so much cannot be had: a changed byte may have promised it. */
+function beginning(promised: number): Buffer<ArrayBuffer> {
+  try {
+    return Buffer.allocUnsafeSlow(promised);
+  } catch {
+    return Buffer.allocUnsafeSlow(Math.min(promised, inflatePieceBytes));
+  }
+}
+
+/** What allocations throw: more than Node.js has in one piece (4 GiB before 22), or than the machine gives. */
+function isLackOfMemory(cause: unknown): boolean {
+  if (cause instanceof RangeError) return true;
+  if (!(cause instanceof Error) || !("code" in cause)) return false;
+  return cause.code === "Z_MEM_ERROR" || cause.code === "ERR_MEMORY_ALLOCATION_FAILED";
+}
+
+/** No damage: whoever takes it for that sets a good dump aside. */
+function lackOfMemory(cause: unknown): Error {
+  const error = new Error("ENOMEM: the dump does not fit into memory", { cause });
+  return Object.assign(error, { code: "ENOMEM" });
 }
 
 /** What gzip's trailer promises, as far as that can be: deflate yields at most 1032 times its input. */
@@ -262,7 +286,8 @@ async function grown(
   { length, needed }: { readonly length: number; readonly needed: number },
   slicer: Slicer,
 ): Promise<Buffer<ArrayBuffer>> {
-  const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * bytes.length));
+  const most = Math.min(2 * bytes.length, constants.MAX_LENGTH);
+  const larger = Buffer.allocUnsafeSlow(Math.max(needed, most));
   for (let at = 0; at < length; at += copyChunkBytes) {
     larger.set(bytes.subarray(at, Math.min(length, at + copyChunkBytes)), at);
     if (slicer.isDue) await slicer.pause();

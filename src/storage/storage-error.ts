@@ -75,6 +75,13 @@ const knownFaults: Readonly<
       "look in the system log for the reason, mount it for writing, then start the member again. " +
       "What it had acknowledged is on the disk",
   },
+  ENOMEM: {
+    code: "io",
+    what: "memory is short (ENOMEM)",
+    advice:
+      "give the process more, then start the member again. A dump that inflates to more than 4 GiB is read " +
+      "by Node.js 22 and newer only. The file is untouched, and so is what was acknowledged",
+  },
   EMFILE: fewDescriptors("the process has too many open files (EMFILE)"),
   ENFILE: fewDescriptors("the system has too many open files (ENFILE)"),
   EISDIR: notAFile("a directory stands in the file's place (EISDIR)"),
