@@ -197,7 +197,7 @@ describe("docs/security.md", () => {
     // What the words below say of the setting.
     assert.equal(most.frameBytesMax, 2 * entryBytesMost);
     assert.equal(most.messageBytesMax, 2 * entryBytesMost + 4 * 1024 ** 2);
-    assert.equal(most.pickle.allocatedBytesMax, entryBytesMost + 8 * 1024 ** 2);
+    assert.equal(most.pickle.allocatedBytesMax, entryBytesMost + 16 * 1024 ** 2);
     const frames = `${mib(usual.frameBytesMax)}, ${mib(most.frameBytesMax)} at most`;
     says(
       "a frame of a stranger; of an observer; of a member",
@@ -210,8 +210,9 @@ describe("docs/security.md", () => {
     says("unfinished message of one member", `as long as its frame may be: ${frames}`);
     const { allocatedBytesMax: decodedMost } = most.pickle;
     says(
-      "values of one message",
-      `${mib(usual.pickle.allocatedBytesMax)}; of a member's ${setting} and 8 MiB, ${mib(decodedMost)} at most`,
+      "values of one message, of an observer's; of a member's",
+      `${mib(wire.observerPickleLimits.allocatedBytesMax)}; ${setting} and 16 MiB: ` +
+        `${mib(usual.pickle.allocatedBytesMax)}, ${mib(decodedMost)} at most`,
     );
     says(
       "a leader's message beyond these, which is passed over as it comes",

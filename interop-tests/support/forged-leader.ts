@@ -110,6 +110,24 @@ function manyEntries(count: number): LeaderAttack {
   };
 }
 
+/** Few bytes and few addresses, and each of them is decoded and takes effect as soon as it is in the log. */
+const manyChanges: LeaderAttack = {
+  name: "49,000 small changes of the membership, taken back",
+  keptBytes: 0,
+  *messages(victim) {
+    const place = behind(victim);
+    const commands = (["add", "rem"] as const).map((what) => encodeMembership(what, "127.0.0.1:1"));
+    const entries = Array.from({ length: 49_000 }, (_, n) => ({
+      ...{ index: place.prevLogIdx + 1 + n, term: place.term },
+      command: commands[n % 2] ?? new Uint8Array(0),
+    }));
+    yield { type: "append_entries", ...place, entries };
+    const other = { ...place, term: place.term + 1 };
+    const entry = { index: other.prevLogIdx + 1, term: other.term, command: Uint8Array.of(1) };
+    yield { type: "append_entries", ...other, entries: [entry] };
+  },
+};
+
 /** Entries of which no majority will ever know, as a leader sends them, several times as many as may be held. */
 const endlessEntries: LeaderAttack = {
   name: "320 MiB of entries that are never committed",
@@ -299,6 +317,7 @@ export const leaderAttacks: readonly LeaderAttack[] = [
       yield { type: "append_entries", ...other, entries: [entry] };
     },
   },
+  manyChanges,
   // As many as are held without being committed.
   manyEntries(100_000),
   endlessEntries,

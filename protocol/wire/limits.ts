@@ -58,10 +58,10 @@ export const replyFrameBytesMax = 1024 * 1024;
 export const replyMessageBytesMax = 4 * 1024 * 1024;
 
 /**
- * Entries in one message. A batch of vanilla's holds up to 64 KiB of commands, and the shortest that
- * there can be in numbers have six bytes: a call of a function without arguments.
+ * Entries in one message. A batch of vanilla's holds up to 64 KiB of commands, and it takes commands of one byte of
+ * any observer. Leaders of ours send fewer: see `raftLimits.batchEntriesMax`.
  */
-const batchEntriesMax = 16 * 1024;
+export const messageEntriesMax = 64 * 1024;
 
 /** Up to so many are read without the general decoder: the shortest write of a key has 150 bytes. */
 export const hotEntriesMax = 2 * 1024;
@@ -69,21 +69,24 @@ export const hotEntriesMax = 2 * 1024;
 /** Strs in a message are names and addresses; whatever is long is bytes. */
 const messageStrBytesMax = 64 * 1024;
 
-/** What the worst batch of small entries takes when it is decoded, and as much again. */
+/** What a batch of small entries takes when it is decoded, beside a large command's bytes. */
 const decodedBatchBytesMax = 8 * 1024 * 1024;
 
 /** Memory for decoding a message: a large command's bytes, and a batch's. */
 const decodedBytesMax = commandBytesMax + decodedBatchBytesMax;
 
+/** The worst batch of a vanilla leader comes to 21 MiB: this much more than what the above allow. */
+const smallestEntriesBytes = 8 * 1024 * 1024;
+
 /**
  * What decoding a member's message may cost: the worst batch has eleven opcodes and three memo
- * entries an entry. Some ten milliseconds of work, in slices.
+ * entries an entry. Some hundred milliseconds of work, in slices.
  */
 export const messagePickleLimits: Partial<PickleLimits> = {
-  opsMax: 12 * batchEntriesMax,
-  memoEntriesMax: 4 * batchEntriesMax,
+  opsMax: 12 * messageEntriesMax,
+  memoEntriesMax: 4 * messageEntriesMax,
   strBytesMax: messageStrBytesMax,
-  allocatedBytesMax: decodedBytesMax,
+  allocatedBytesMax: decodedBytesMax + smallestEntriesBytes,
   expandedBytesMax: decodedBytesMax,
 };
 
@@ -107,7 +110,11 @@ export function memberMessageLimits(entryBytesMax: number): MemberMessageLimits 
   return {
     frameBytesMax: frameBytesMax + 2 * more,
     messageBytesMax: messageBytesMax + 2 * more,
-    pickle: { ...messagePickleLimits, allocatedBytesMax: decoded, expandedBytesMax: decoded },
+    pickle: {
+      ...messagePickleLimits,
+      allocatedBytesMax: decoded + smallestEntriesBytes,
+      expandedBytesMax: decoded,
+    },
   };
 }
 
@@ -116,6 +123,7 @@ export const observerPickleLimits: Partial<PickleLimits> = {
   ...messagePickleLimits,
   opsMax: 1024,
   memoEntriesMax: 1024,
+  allocatedBytesMax: decodedBytesMax,
 };
 
 /** One large entry, put together from its pieces: how large the core decides. */

@@ -336,7 +336,7 @@ export class MemberParts {
         this.expiry.awake(nowMs);
       },
       leadershipChanged: ({ role, leader, term }) => {
-        this.logger.info("role", { role, leader, term });
+        this.notes.tell("role", "role", { role, leader, term });
         this.proposals.pending.leaderChanged();
       },
       failed: this.#failed,

@@ -34,11 +34,16 @@ export class Notes {
     this.#logger[level](text, leftOut === 0 ? { code } : { code, left_out: leftOut });
   }
 
-  /** A line about a link or a peer, which may come and go as often as it likes. */
-  tell(kind: string, message: string, fields: LogFields = {}): void {
+  /** A line about a link, a peer, the members or who leads: others have these change as often as they like. */
+  tell(
+    kind: string,
+    message: string,
+    fields: LogFields = {},
+    level: "info" | "warn" = "info",
+  ): void {
     const leftOut = this.#quota.take(kind);
     if (leftOut === null) return;
-    this.#logger.info(message, leftOut === 0 ? fields : { ...fields, left_out: leftOut });
+    this.#logger[level](message, leftOut === 0 ? fields : { ...fields, left_out: leftOut });
   }
 
   /** Health is degraded for this reason until it is cleared. */

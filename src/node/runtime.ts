@@ -96,7 +96,7 @@ export class Runtime {
     this.#selfId = config.selfId;
     this.#core = new RaftCore(config, initial, clock.monotonicMs());
     this.#parts = makeParts(this);
-    const { storage, logger, network } = this.#parts;
+    const { storage, logger, network, notes } = this.#parts;
     this.#outbox = new Outbox({
       sendMany: (to, message) => {
         network.sendMany(to, message);
@@ -104,7 +104,8 @@ export class Runtime {
       },
       holdBack: (receiver, bytes) => network.holdBack(receiver, bytes),
       cutOff: (receiver) => {
-        logger.warn("too much waits for the disk: link cut", { receiver });
+        const text = "too much waits for the disk: link cut";
+        notes.tell("link-cut-for-disk", text, { receiver }, "warn");
         network.closeLink(receiver, "too much waits for the disk");
       },
     });
@@ -256,11 +257,11 @@ export class Runtime {
   }
 
   #tell(effect: Effect): void {
-    const { network, notes, logger } = this.#parts;
+    const { network, notes } = this.#parts;
     switch (effect.kind) {
       case "members":
         network.setPeers([...effect.members, ...effect.guests]);
-        logger.info("members", { others: effect.members.join(",") });
+        notes.tell("members", "members", { others: effect.members.join(",") });
         break;
       case "leadership":
         this.#parts.leadershipChanged(effect);

@@ -10,6 +10,7 @@ import { forgetsTerms, noteTerm } from "./guards/forgetful-voters.js";
 import { beaconTo } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
 import { onLateVote } from "./inquest.js";
+import { hasNextTerm } from "./last-term.js";
 import { raftLimits } from "./limits.js";
 import type { PeerKnowledge } from "./peer-knowledge.js";
 import type { RaftState } from "./state.js";
@@ -40,7 +41,7 @@ export function considerCampaign(state: RaftState): void {
   // Whoever led has been silent for too long: health should say so, and whoever has missed a change of the
   // members, and does not campaign, has to ask who they are.
   if (state.leader !== null) state.setRole("follower", null);
-  if (isBarred) return;
+  if (isBarred || !hasNextTerm(state)) return;
   if (state.connectedMembers().length + 1 < state.majority) {
     // Nobody could elect us: a term that goes up alone only disturbs those that can.
     state.setRole("follower", null);

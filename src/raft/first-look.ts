@@ -1,6 +1,7 @@
 import type { NextNodeIdx } from "../../protocol/wire/messages.js";
 import { termsToTry } from "./guards/look-before-truncate.js";
 import { beaconTo } from "./guards/term-beacon.js";
+import { hasNextTerm } from "./last-term.js";
 import { raftLimits } from "./limits.js";
 import type { Look, Progress } from "./progress.js";
 import { adoptTerm, stepDown } from "./role.js";
@@ -174,7 +175,8 @@ export function leaveTerm(state: RaftState, peer: string, theirs: number): void 
     dropUncommittedOf(state, term);
   }
   // A disk that hangs has too many terms to store already: then theirs goes on, and we follow neither.
-  if (state.guarded("term-beacon") && !state.isBehindWithTerms) adoptTerm(state, term + 1);
+  const goesOn = !state.isBehindWithTerms && hasNextTerm(state);
+  if (state.guarded("term-beacon") && goesOn) adoptTerm(state, term + 1);
   else if (state.isLeader) stepDown(state, null);
   beaconTo(state, peer, theirs);
 }

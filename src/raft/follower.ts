@@ -8,11 +8,11 @@ import { noteTerm } from "./guards/forgetful-voters.js";
 import { mayFollow } from "./guards/forgotten-term.js";
 import { liftPeer } from "./guards/term-beacon.js";
 import { meetHistory } from "./history.js";
-import { raftLimits } from "./limits.js";
 import { areBeyondLog, refuseBeyondLog } from "./log-bound.js";
 import { areBeyondReach } from "./reach.js";
 import { stepDown } from "./role.js";
 import type { RaftState } from "./state.js";
+import { takenAtOnce } from "./taken-at-once.js";
 import {
   isRefusedDump,
   isTooLarge,
@@ -31,7 +31,7 @@ export function onFromLeader(state: RaftState, from: string, message: FromLeader
   if (!acceptLeader(state, from, message)) return;
   switch (message.type) {
     case "append_entries":
-      onAppendEntries(state, from, message);
+      onAppendEntries(state, from, takenAtOnce(message));
       break;
     case "append_chunk":
       onAppendChunk(state, from, message);
@@ -170,9 +170,13 @@ function takeEntries(state: RaftState, from: string, message: AppendEntries): bo
   const fresh = entries.slice(known);
   const first = fresh[0];
   if (first === undefined) return true;
-  if (state.membership.areTooMany(fresh)) {
-    const text = `${from} sent entries by which there would be more than ${raftLimits.knownMembersMax} members: refused`;
-    state.note("error", "members-too-many", text);
+  const tooMany = state.membership.areTooMany(fresh, state.commitIndex);
+  if (tooMany !== null) {
+    state.note(
+      "error",
+      "members-too-many",
+      `${from} sent entries by which there would be ${tooMany}: refused`,
+    );
     answer(state, from, { next: state.log.lastIndex + 1, reset: false, success: false });
     raiseCommit(state, Math.min(message.commitIndex, first.index - 1));
     return false;

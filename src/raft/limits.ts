@@ -4,6 +4,8 @@ import { commandBytesMax } from "../../protocol/wire/limits.js";
 export const raftLimits = {
   /** Upstream's appendEntriesBatchSizeBytes: a vanilla receiver is known to cope with it. */
   batchBytesMax: 65_536,
+  /** Any observer may write commands of one byte: a Quorate member of before took 24,000 of them in a message. */
+  batchEntriesMax: 8_192,
   /**
    * So many messages a millisecond go to observers that write nothing, to all of them together: each
    * message and its answer take some 40 µs of the leader.
@@ -26,6 +28,15 @@ export const raftLimits = {
   uncommittedBytesMax: 128 * 1024 * 1024,
   /** The same in their number: each takes memory beside its command. */
   uncommittedEntriesMax: 256 * 1024,
+  /**
+   * Of one message of a leader, the rest of which it sends again: entries; those that change the members, in number
+   * and in bytes of commands. To decode one takes some ten microseconds, more where it has many opcodes.
+   */
+  takenEntriesMax: 16 * 1024,
+  takenChangesMax: 128,
+  takenChangesBytesMax: 64 * 1024,
+  /** Changes of the members that are not committed: a leader of ours has one at a time, each is undone where it is cut. */
+  uncommittedChangesMax: 4_096,
   /** What an entry counts for beside its command, in what a follower takes of a leader. */
   entryHeldBytes: 256,
   /**
@@ -105,8 +116,17 @@ export const raftLimits = {
   termStepMax: 2 ** 31,
   /** The highest term of an entry or a dump that is taken however low ours is: half of all numbers are left. */
   termTakenMax: 2 ** 52,
-  /** The highest that is believed of a member which tells its own term: numbers are left for four more steps. */
-  termToldMax: 2 ** 53 - 2 ** 33,
+  /** The highest that is believed of a member which tells its own term, however low ours is: as of entries. */
+  termToldMax: 2 ** 52,
+  /**
+   * From there on only small steps are believed, so that the numbers that are left last for 2^42 forged messages: of a
+   * message, and of a member that tells its own term. The latter has to bring members together again that messages have
+   * driven apart, and a member that begins with PySyncObj's files raises its term by a million once.
+   */
+  termSmallStepMax: 2 ** 10,
+  termToldStepMax: 2 ** 20,
+  /** No higher term is believed of anybody, and nobody campaigns in it. What is added to one stays a safe integer. */
+  termMax: 2 ** 53 - 2 ** 24,
   /**
    * Terms and votes that wait for the disk; with more of them no higher term is taken of anybody. A disk that works
    * stores all of them at once. While one is full or hangs the others' elections may raise the term for hours, and a

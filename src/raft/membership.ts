@@ -35,8 +35,8 @@ export class Membership {
   /** A running member has told who the members are: its log may be ahead of ours. */
   areTold: boolean;
   readonly #host: MembershipHost;
-  /** By index: membership entries that did change the member set. */
-  readonly #changes = new Map<number, MembershipChange>();
+  /** Membership entries that did change the member set, the latest last: others can fill the log with them. */
+  #changes: (MembershipChange & { readonly index: number })[] = [];
 
   constructor(
     host: MembershipHost,
@@ -65,36 +65,51 @@ export class Membership {
     const isAdding = change.change === "add";
     const isKnown = isAdding === this.members.has(address);
     // Who told us the members had counted it already; where it is cut, it has to go all the same.
-    if (!isKnown || this.areTold) this.#changes.set(entry.index, change);
-    else this.#changes.delete(entry.index);
+    if (!isKnown || this.areTold) this.#changes.push({ ...change, index: entry.index });
     if (isKnown) return;
     // An entry that may be undone yet: who is taken out by it may lead without us knowing.
     if (!isAdding && entry.index > commitIndex) this.guests.add(address);
     this.#change(address, isAdding);
   }
 
-  /** The entry is cut from the log. Unlike upstream's, ours undoes only what had an effect. */
-  undo({ index }: Entry): void {
-    // Not decoded again, which can take long: whoever leads chooses how large a command is.
-    const change = this.#changes.get(index);
-    if (change === undefined) return;
-    this.#changes.delete(index);
-    const isAdding = change.change === "rem";
-    if (isAdding !== this.members.has(change.address)) this.#change(change.address, isAdding);
+  /**
+   * The entries from there on are cut from the log. Unlike upstream's, ours undoes only what had an effect. Nothing is
+   * decoded again, which can take long, and each address is looked at once: whoever leads chooses how many there are.
+   */
+  undoFrom(index: number): void {
+    const undone = this.#changes.splice(this.#firstAfter(index - 1));
+    const first = new Map<string, MembershipChange["change"]>();
+    for (const { change, address } of undone) if (!first.has(address)) first.set(address, change);
+    for (const [address, change] of first) {
+      const isMember = change === "rem";
+      if (isMember !== this.members.has(address)) this.#change(address, isMember);
+      else if (!isMember && this.guests.delete(address)) {
+        this.#host.strangerNow(address);
+        this.#host.membersChanged();
+      }
+    }
   }
 
   /**
    * Whether a leader would have us know more addresses than any cluster has, by these entries in place of what
-   * the log holds from there on. A dump would name them all, and each is dialed.
+   * the log holds from there on: a dump would name them all, and each is dialed. Or more changes that may have to
+   * be undone than any cluster has under way.
+   *
+   * @returns what there would be too many of, or null.
    */
-  areTooMany(entries: readonly Entry[]): boolean {
-    const room = raftLimits.knownMembersMax - 1 - this.members.size - this.guests.size;
+  areTooMany(entries: readonly Entry[], commitIndex: number): string | null {
+    const { knownMembersMax, uncommittedChangesMax } = raftLimits;
+    const room = knownMembersMax - 1 - this.members.size - this.guests.size;
     const changes = entries.filter(({ command }) => command[0] === commandType.membership);
-    if (changes.length === 0 || changes.length <= room) return false;
     const first = entries[0]?.index ?? 0;
+    if (changes.length === 0) return null;
+    const kept = Math.max(0, this.#firstAfter(first - 1) - this.#firstAfter(commitIndex));
+    if (kept + changes.length > uncommittedChangesMax) {
+      return `more than ${uncommittedChangesMax} uncommitted changes of the members`;
+    }
+    if (changes.length <= room) return null;
     const known = new Set([...this.members, ...this.guests]);
-    for (const [index, { change, address }] of [...this.#changes].reverse()) {
-      if (index < first) continue;
+    for (const { change, address } of this.#changes.slice(this.#firstAfter(first - 1)).reverse()) {
       if (change === "add") known.delete(address);
       else known.add(address);
     }
@@ -102,12 +117,19 @@ export class Membership {
       const change = membershipOf(command);
       if (change?.change === "add") known.add(change.address);
     }
-    return known.size + 1 > raftLimits.knownMembersMax;
+    return known.size + 1 > knownMembersMax ? `more than ${knownMembersMax} members` : null;
   }
 
   /** The log begins there now: what stands before it is not undone any more. */
   compacted(firstIndex: number): void {
-    for (const index of this.#changes.keys()) if (index < firstIndex) this.#changes.delete(index);
+    this.#changes = this.#changes.slice(this.#firstAfter(firstIndex - 1));
+  }
+
+  /** The place of the first change behind that index: looked for from the end, where it is. */
+  #firstAfter(index: number): number {
+    let at = this.#changes.length;
+    while (at > 0 && (this.#changes[at - 1]?.index ?? 0) > index) at -= 1;
+    return at;
   }
 
   #change(address: string, isAdding: boolean): void {
@@ -118,14 +140,14 @@ export class Membership {
 
   /** Changes that may come to nothing yet. */
   uncommitted(commitIndex: number): MembershipChange[] {
-    return [...this.#changes].flatMap(([index, change]) => (index > commitIndex ? [change] : []));
+    return this.#changes.slice(this.#firstAfter(commitIndex));
   }
 
   /** What is committed is not undone: whoever it took out is a guest no longer. */
   committed(from: number, to: number): void {
     let dismissed = false;
-    for (const [index, { change, address }] of this.#changes) {
-      if (index <= from || index > to) continue;
+    const now = this.#changes.slice(this.#firstAfter(from), this.#firstAfter(to));
+    for (const { change, address } of now) {
       if (change === "rem" && this.guests.delete(address)) {
         this.#host.strangerNow(address);
         dismissed = true;
@@ -136,7 +158,7 @@ export class Membership {
 
   /** A dump takes the log's place. */
   forgetChanges(): void {
-    this.#changes.clear();
+    this.#changes = [];
     this.guests.clear();
   }
 

@@ -150,11 +150,12 @@ export class RaftLog {
     this.surveyTerms();
   }
 
-  /** Entries in memory with at most `bytesMax` of commands, at least one. */
+  /** Entries in memory with at most `bytesMax` of commands, at least one, and no more than a receiver decodes. */
   batch(from: number, bytesMax: number): Entry[] {
     const batch: Entry[] = [];
     let bytes = 0;
-    for (let index = from; index <= this.lastIndex; index += 1) {
+    const last = Math.min(this.lastIndex, from + raftLimits.batchEntriesMax - 1);
+    for (let index = from; index <= last; index += 1) {
       const entry = this.at(index);
       if (batch.length > 0 && bytes + entry.command.length >= bytesMax) break;
       batch.push(entry);

@@ -8,27 +8,41 @@ import type { RaftState } from "./state.js";
  * No cluster gets so far ahead of a member. Whoever adopted a forged term near the largest number could
  * never raise it again, nor anybody who hears of it: there would be no election for ever. But members may be
  * as far apart as that, after several forged terms, or where one of them has lost its disk: what a member answers
- * to a question of ours it says itself, and is believed.
+ * to a question of ours it says itself, and is believed. From half of all numbers on both go by small steps.
  */
 export function isMessageBeyondReach(state: RaftState, from: string, term: number): boolean {
-  if (term - state.term <= raftLimits.termStepMax) return false;
+  if (isWithinStep(state, term)) return false;
   noteRefused(state, `a message of ${from}`, term);
   if (state.members.has(from)) askFor(state, [from]);
   return true;
 }
 
-/** @returns whether `peer` answers with a term that none can have. Otherwise ours is no longer far below it. */
+/**
+ * A member's answer brings ours up to its term, or nearer to it.
+ *
+ * @returns whether `peer` answers with a term that is beyond ours all the same.
+ */
 export function isAnswerBeyondReach(state: RaftState, peer: string, term: number): boolean {
-  if (term - state.term <= raftLimits.termStepMax) return false;
-  if (term > raftLimits.termToldMax) {
-    noteRefused(state, `the status of ${peer}`, term);
-    return true;
+  if (isWithinStep(state, term)) return false;
+  const { termToldMax, termToldStepMax, termMax } = raftLimits;
+  const believed = Math.min(term, Math.max(termToldMax, state.term + termToldStepMax), termMax);
+  const isMember = state.members.has(peer);
+  if (isMember && !state.isBehindWithTerms && believed > state.term) {
+    const whole = `${peer} is in term ${term}, far beyond ours (${state.term}), and says so itself`;
+    const text = believed === term ? `${whole}: taking it` : `${whole}: taking ${believed}`;
+    state.note("warn", "term-leap", text);
+    adoptTerm(state, believed);
   }
-  if (!state.members.has(peer) || state.isBehindWithTerms) return false;
-  const text = `${peer} is in term ${term}, far beyond ours (${state.term}), and says so itself: taking it`;
-  state.note("warn", "term-leap", text);
-  adoptTerm(state, term);
-  return false;
+  if (isWithinStep(state, term) || term <= termToldMax) return false;
+  noteRefused(state, `the status of ${peer}`, term);
+  return true;
+}
+
+function isWithinStep(state: RaftState, term: number): boolean {
+  const { termStepMax, termSmallStepMax, termToldMax, termMax } = raftLimits;
+  if (term <= state.term) return true;
+  const stepMax = state.term < termToldMax ? termStepMax : termSmallStepMax;
+  return term - state.term <= stepMax && term <= termMax;
 }
 
 /**
@@ -42,10 +56,9 @@ export function areBeyondReach(
   what: string,
   entries: readonly Pick<Entry, "term">[],
 ): boolean {
-  const { termStepMax, termTakenMax } = raftLimits;
   let highest = 0;
   for (const { term } of entries) if (term > highest) highest = term;
-  if (highest <= Math.max(state.term + termStepMax, termTakenMax)) return false;
+  if (highest <= raftLimits.termTakenMax || isWithinStep(state, highest)) return false;
   noteRefused(state, what, highest);
   return true;
 }

@@ -351,8 +351,8 @@ export class RaftState {
 
   /** Drops entries from the log and the disk; their membership changes are rolled back. */
   truncateFrom(index: number): void {
-    const gone = this.log.truncate(index);
-    for (const entry of gone.reverse()) this.membership.undo(entry);
+    const gone = this.log.truncate(index).reverse();
+    this.membership.undoFrom(index);
     this.seq += 1;
     this.logSeq = this.seq;
     this.dropped.cut(gone, this.durableIndex, this.seq);

@@ -43,10 +43,88 @@ test("a term that none can have is refused in entries, dumps and answers as well
     assert.ok(effects.some(({ kind }) => kind === "discard-snapshot"));
   }
   assert.equal(solo.state.log.lastIndex, 3);
-  solo.status("c:1", { term: raftLimits.termToldMax + 1 });
+  solo.status("c:1", { term: Number.MAX_SAFE_INTEGER });
   assert.equal(solo.state.peers.get("c:1")?.status ?? null, null);
-  assert.equal(solo.state.term, 2);
+  assert.equal(solo.state.term, raftLimits.termToldMax);
   assert.equal(solo.notes().filter((code) => code === "term-beyond-reach").length, 4);
+});
+
+const { termStepMax, termToldMax, termSmallStepMax, termToldStepMax, termMax } = raftLimits;
+
+function askForVote(term: number) {
+  return { type: "request_vote", term, lastLogIndex: 9, lastLogTerm: 2 } as const;
+}
+
+test("a few forged terms do not use up all numbers", () => {
+  const solo = follower({ log: [0, 1, 2], term: 2, commit: 3 });
+  solo.status("c:1", { term: termToldMax });
+  const from = solo.state.term;
+  for (let n = 0; n < 100; n += 1) {
+    solo.receive("c:1", askForVote(solo.state.term + termStepMax));
+    solo.receive("c:1", askForVote(Number.MAX_SAFE_INTEGER));
+    solo.receive("c:1", askForVote(solo.state.term + termSmallStepMax));
+    solo.nowMs += 1_000;
+    solo.status("c:1", { term: Number.MAX_SAFE_INTEGER });
+  }
+  assert.ok(solo.state.term > from);
+  assert.ok(solo.state.term <= from + 100 * (termSmallStepMax + termToldStepMax));
+});
+
+test("up to half of all numbers a member that has taken over PySyncObj's files is believed", () => {
+  for (const term of [2, 2 ** 40, termToldMax - 1]) {
+    const solo = follower({ log: [0, 1, 2], term, commit: 3 });
+    solo.receive("b:1", askForVote(term + 2 ** 21));
+    assert.equal(solo.state.term, term + 2 ** 21);
+  }
+});
+
+test("members that small steps have driven apart beyond half of all numbers elect a leader again", () => {
+  const term = termToldMax;
+  const ids = ["a:1", "b:1", "c:1"];
+  const cluster = new SimCluster({ seed: 1, members: ids });
+  for (const id of ids) cluster.crash(id);
+  for (const id of ids) cluster.member(id).disk.term = term;
+  for (const id of ids) cluster.start(id);
+  cluster.calm(5_000);
+  assert.notEqual(cluster.leader(), null);
+  for (let n = 0; n < 500; n += 1) {
+    // Terms that wait for the disk have others refused.
+    if (n % 20 === 0) cluster.calm(10);
+    const { state } = cluster.member("a:1").core ?? {};
+    const message = askForVote((state?.term ?? 0) + termSmallStepMax);
+    cluster.step("a:1", { kind: "message", from: "b:1", message });
+  }
+  assert.ok((cluster.member("a:1").core?.state.term ?? 0) > term + 300 * termSmallStepMax);
+  cluster.calm(30_000);
+  assertFollowed(cluster);
+});
+
+test("at the end of all numbers nobody campaigns, and it is said", () => {
+  for (const quorate of [true, false]) {
+    for (const term of [termMax, Number.MAX_SAFE_INTEGER]) {
+      const solo = new Solo({ quorate, log: [0, 1, 2], term, commit: 3 });
+      for (let n = 0; n < 5; n += 1) {
+        solo.nowMs += 3_000;
+        solo.tick();
+        for (const peer of ["b:1", "c:1"]) {
+          solo.status(peer, { term });
+          solo.receive(peer, {
+            ...{ type: "quorate_pre_vote_answer", term: term + 1, granted: true },
+            ...{ hearsLeader: false, commitIndex: 3, commitTerm: 2 },
+          });
+          solo.receive(peer, askForVote(2));
+        }
+      }
+      solo.receive("b:1", { type: "timeout_now", term });
+      solo.receive("b:1", appendFrom(term, [3, 2]));
+      solo.receive("c:1", appendFrom(term, [3, 2]));
+      assert.equal(solo.state.term, term);
+      assert.ok(solo.notes().includes("term-beyond-reach"));
+    }
+    const solo = new Solo({ quorate, log: [0, 1, 2], term: termMax, commit: 3 });
+    solo.receive("b:1", askForVote(termMax + 1));
+    assert.equal(solo.state.term, termMax);
+  }
 });
 
 test("a member whose term is far ahead is asked, and what it answers itself is believed", () => {

@@ -229,6 +229,18 @@ describe("recover --force-new-cluster", () => {
     assert.deepEqual((await read(diskWith({ journal }, address))).plan.findings, []);
   });
 
+  it("refuses files behind whose term there is none", async () => {
+    const fs = diskWith(
+      { journal: (await sealed({ journal, "journal.meta": meta })).journal ?? journal },
+      address,
+    );
+    const given = { dataDir: "/d", selfAddr: address, logger: silentLogger, fileSystem: fs };
+    const { storage } = await Storage.open(given);
+    await storage.write([{ kind: "meta", term: Number.MAX_SAFE_INTEGER, votedFor: address }]);
+    await storage.close();
+    assert.match((await read(fs)).plan.refusal ?? "", /somebody has forged terms.*quorate restore/);
+  });
+
   it("refuses files that may lack acknowledged entries, unless that is accepted", async () => {
     const files = await sealed({ journal, "journal.meta": meta });
     const fs = diskWith({ journal: files.journal ?? journal }, address);

@@ -1,3 +1,4 @@
+import { hasNextTerm } from "../last-term.js";
 import type { RaftState } from "../state.js";
 
 /**
@@ -15,7 +16,7 @@ export function liftPeer(state: RaftState, peer: string, seenTerm: number): void
   const isElecting = state.role !== "follower" || (votedFor !== null && votedFor !== selfId);
   if (state.leader === null && !isElecting && !known.isQuorate) {
     // While terms wait for the disk ours stays, and may be one that the peer has voted in.
-    if (state.isBehindWithTerms) return;
+    if (state.isBehindWithTerms || !hasNextTerm(state)) return;
     state.setTerm(state.term + 1, null);
   }
   beaconTo(state, peer, seenTerm);

@@ -4,6 +4,7 @@ import type { Entry } from "../../../protocol/log/entry.js";
 import type { MemberPaths } from "../../files/data-path.js";
 import { FilesError } from "../../files/files-error.js";
 import { parseAddress } from "../../net/address.js";
+import { raftLimits } from "../../raft/limits.js";
 import type { Recovered } from "../../storage/recovered.js";
 import type { Room } from "./room.js";
 
@@ -63,6 +64,15 @@ export function refusalOf(
   return (
     `acknowledged entries may be missing here (${what.join("; ")}). Look for another survivor, ` +
     "whose files are whole. Where there is none: the same with --accept-incomplete. Nothing was changed"
+  );
+}
+
+/** Why there can be no further elections behind that term; null where there can. */
+export function termsUsedUp(newTerm: number): string | null {
+  if (newTerm < raftLimits.termMax) return null;
+  return (
+    `term ${newTerm} would be beyond all that a member takes: somebody has forged terms. Restore a backup into empty ` +
+    "directories (quorate restore --help). Nothing was changed"
   );
 }
 

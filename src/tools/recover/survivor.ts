@@ -22,6 +22,7 @@ import {
   forcedTermStep,
   membersNamed,
   refusalOf,
+  termsUsedUp,
 } from "./forced-plan.js";
 import { type ForcedCluster, recordsOf } from "./recovery-record.js";
 
@@ -101,6 +102,7 @@ function planOf(
   given: Pick<ForcedPlan, "keys" | "refusal"> & { readonly named: readonly string[] },
 ): ForcedPlan {
   const { term, dump, entries, commitIndex, findings } = plan;
+  const newTerm = term + forcedTermStep;
   const held = journal?.verdict.entries ?? [];
   // Entries that are of no use without those before them still name members.
   const members = membersNamed(dump, [...held, ...entries], commitIndex);
@@ -109,14 +111,14 @@ function planOf(
   const { index: lastIndex, term: lastTerm } = entries.at(-1) ?? { index: 1, term: 0 };
   const heldIndex = held.at(-1)?.index ?? 1;
   return {
-    ...{ address, term, newTerm: term + forcedTermStep, lastIndex, lastTerm, keys: given.keys },
+    ...{ address, term, newTerm, lastIndex, lastTerm, keys: given.keys },
     commitIndex: loadedMeta.kind === "meta" ? loadedMeta.meta.commitIndex : null,
     unusedUpTo: heldIndex > lastIndex ? heldIndex : null,
     formerMembers: [...members].sort(),
     knowsAll: given.named.length > 0 || (dump !== null && !plan.mustRefetch),
     findings: [...findings.map(({ message }) => message), ...dipsIn(entries)],
     room: null,
-    refusal: given.refusal,
+    refusal: given.refusal ?? termsUsedUp(newTerm),
   };
 }
 
