@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Entry } from "../../protocol/log/entry.js";
@@ -19,7 +18,7 @@ const set = (index: number, key: string, value = "x"): Entry => ({
 });
 
 /** Of 18 MiB: more than the values of one message may come to, unless told otherwise. */
-const largeValue = randomBytes(9 * 1024 * 1024).toString("hex");
+const largeValue = "x".repeat(18 * 1024 * 1024);
 
 function scene(keys: number) {
   const store = new Store();
@@ -48,12 +47,12 @@ const sweep: Entry = {
 };
 
 test("a recursive delete of very many keys takes turns, and what comes behind it waits", async () => {
-  const { store, applier, told, turns } = scene(600_000);
+  const { store, applier, told, turns } = scene(200_000);
   applier.add(sweep);
   applier.add(set(4, "/many/0"));
   applier.work();
   assert.deepEqual([applier.isIdle, applier.appliedIndex, told], [false, 2, []]);
-  assert.equal(store.size, 600_000, "until all of them are looked at nothing has changed");
+  assert.equal(store.size, 200_000, "until all of them are looked at nothing has changed");
   // A message that comes meanwhile makes it no faster.
   applier.work();
   assert.equal(applier.appliedIndex, 2);
@@ -77,13 +76,13 @@ test("what is removed key by key takes turns as well", async () => {
 });
 
 test("what waits is forgotten where another copy takes the place of this one", async () => {
-  const { store, applier, told } = scene(600_000);
+  const { store, applier, told } = scene(200_000);
   applier.add(sweep);
   applier.work();
   applier.restart(9);
   assert.deepEqual([applier.isIdle, applier.appliedIndex], [true, 9]);
   await nextTurn();
-  assert.deepEqual([told, store.size], [[], 600_000]);
+  assert.deepEqual([told, store.size], [[], 200_000]);
 });
 
 test("the leader is not read from while too much waits", async () => {
@@ -104,7 +103,13 @@ test("an observer is ready when all is applied, and takes the entries that its m
   const { leader, client } = await lead(t, { maxEntryBytes });
   leader.append(encodeSet("/large", { value: largeValue, updated: 1, created: 1 }));
   leader.sendLog();
+  // On a busy machine it may be taken for silent meanwhile, and a leader sends again.
+  const again = setInterval(() => {
+    if (client.status().leader === null) leader.sendLog();
+  }, 1_000);
+  t.after(() => clearInterval(again));
   await until(() => client.status().appliedIndex === leader.lastIndex, "the entry", 20_000);
+  clearInterval(again);
   assert.equal(client.get("/large")?.value, largeValue);
   for (const bounds of [{ maxEntryBytes: 2 * maxEntryBytes }, { maxDataBytes: 1 }]) {
     const connecting = ObserverClient.connect({ addresses: [leader.address], ...bounds });
