@@ -181,8 +181,9 @@ export interface QuoratePreVoteAnswer {
   readonly granted: boolean;
   /** It hears a leader, or leads. */
   readonly hearsLeader: boolean;
-  /** Up to where it knows entries as committed, and the term of that entry. */
+  /** Up to where it knows entries as committed. */
   readonly commitIndex: number;
+  /** The term of that entry. */
   readonly commitTerm: number;
 }
 
