@@ -2,9 +2,15 @@ import { ProtocolError } from "../errors.js";
 import type { Entry } from "../log/entry.js";
 import { nodeId, splitAddress, tcpNode } from "../log/tcp-node.js";
 import { PickleWriter } from "../pickle/encoder.js";
+import { comparisonOps } from "../pickle/limits.js";
 import { asInt } from "../pickle/py-equal.js";
 import { type PyDict, PyInstance, PyTuple, type PyValue } from "../pickle/values.js";
-import { dumpItemsPerBatch, dumpMembersMax, dumpValueFieldsMax } from "./limits.js";
+import {
+  dumpItemsPerBatch,
+  dumpMembersMax,
+  dumpValueFieldOpsMax,
+  dumpValueFieldsMax,
+} from "./limits.js";
 import type { PlainItems } from "./plain-items.js";
 
 /**
@@ -138,9 +144,21 @@ export function* checkDumpValues(data: PyDict): Generator<undefined, void> {
   for (const item of data.values()) {
     if (!(item instanceof Map)) throw malformed("a value in the dump is no dict");
     if (item.size > dumpValueFieldsMax) throw malformed(`a value of ${item.size} fields`);
+    if (item.size > fewFields) checkFields(item);
     checked += 1;
     if (checked % dumpItemsPerBatch === 0) yield;
   }
+}
+
+/** So many ints are copied at once, whatever their hashes. */
+const fewFields = 1024;
+
+function checkFields(item: PyDict): void {
+  let ops = 0;
+  let others = 0;
+  for (const name of item.keys()) ops += comparisonOps(name, others++);
+  if (ops > dumpValueFieldOpsMax)
+    throw malformed(`a value of ${item.size} fields, ints among them`);
 }
 
 function parseEntry(value: PyValue): Entry {

@@ -143,15 +143,15 @@ export function reduce(machine: PickleMachine): void {
       machine.push(byteArrayOf(constructedBytes(machine, called, args)));
       return;
     case "set":
-      machine.pushContainer(makeSet(machine, items(machine, called, args)), depth);
+      makeSet(machine, items(machine, called, args), (made) => machine.pushContainer(made, depth));
       return;
-    case "frozenset": {
-      const made = makeSet(machine, items(machine, called, args));
-      machine.pushContainer(new PyFrozenSet([...made]), depth);
+    case "frozenset":
+      makeSet(machine, items(machine, called, args), (made) => {
+        machine.pushContainer(new PyFrozenSet([...made]), depth);
+      });
       return;
-    }
     case "ordered-dict":
-      machine.pushContainer(orderedDict(machine, called, args), depth);
+      orderedDict(machine, called, args, depth);
       return;
     case "reconstructor":
     case "new-object":
@@ -228,19 +228,26 @@ function orderedDict(
   machine: PickleMachine,
   called: KnownGlobal,
   args: readonly StackValue[],
-): PyDict {
+  depth: number,
+): void {
   const pairs = items(machine, called, args);
   machine.checkItems(pairs.length);
   machine.allocate(allocationBytes.dict + pairs.length * allocationBytes.mapItem);
   const dict = new PyOrderedDict();
-  for (const pair of pairs) {
-    const [key, value, ...rest] = pair instanceof PyTuple ? pair.items : asPair(machine, pair);
-    if (key === undefined || value === undefined || rest.length > 0) {
-      throw unsupported(machine, called.name);
+  let index = 0;
+  machine.goOnWith(() => {
+    for (; index < pairs.length; index++) {
+      if (machine.isDue) return false;
+      const pair = pairs[index] ?? null;
+      const [key, value, ...rest] = pair instanceof PyTuple ? pair.items : asPair(machine, pair);
+      if (key === undefined || value === undefined || rest.length > 0) {
+        throw unsupported(machine, called.name);
+      }
+      machine.setItem(dict, key, value);
     }
-    machine.setItem(dict, key, value);
-  }
-  return dict;
+    machine.pushContainer(dict, depth);
+    return true;
+  });
 }
 
 function asPair(machine: PickleMachine, pair: PyValue): readonly PyValue[] {

@@ -111,9 +111,10 @@ export function dict(machine: PickleMachine): void {
   const depth = machine.deepestValue(from);
   machine.allocate(allocationBytes.dict);
   const made: PyDict = new Map();
-  setItemsFrom(machine, made, from);
-  machine.dropTo(from);
-  machine.pushContainer(made, depth);
+  setItemsFrom(machine, made, from, () => {
+    machine.dropTo(from);
+    machine.pushContainer(made, depth);
+  });
 }
 
 export function setItem(machine: PickleMachine): void {
@@ -133,19 +134,30 @@ function setOnTarget(machine: PickleMachine, from: number): void {
   }
   machine.requireChangeable(target);
   if (from < machine.size) machine.deepen(from - 1, machine.deepestValue(from));
-  setItemsFrom(machine, target, from);
-  machine.dropTo(from);
+  setItemsFrom(machine, target, from, () => machine.dropTo(from));
 }
 
-function setItemsFrom(machine: PickleMachine, target: PyDict, from: number): void {
+/** Ints as keys may all have one hash: with many of them the opcode takes several slices. */
+function setItemsFrom(
+  machine: PickleMachine,
+  target: PyDict,
+  from: number,
+  then: () => void,
+): void {
   const end = machine.size;
   if ((end - from) % 2 !== 0) throw machine.fault("pickle-malformed", "dict key without a value");
   machine.allocate(((end - from) / 2) * allocationBytes.mapItem);
-  for (let index = from; index < end; index += 2) {
-    const key = asValue(machine, machine.at(index));
-    machine.setItem(target, key, asValue(machine, machine.at(index + 1)));
-  }
-  machine.checkContainer(target.size);
+  let index = from;
+  machine.goOnWith(() => {
+    for (; index < end; index += 2) {
+      if (machine.isDue) return false;
+      const key = asValue(machine, machine.at(index));
+      machine.setItem(target, key, asValue(machine, machine.at(index + 1)));
+    }
+    machine.checkContainer(target.size);
+    then();
+    return true;
+  });
 }
 
 // --- sets
@@ -164,32 +176,48 @@ export function addItems(machine: PickleMachine): void {
   }
   machine.requireChangeable(target);
   if (from < machine.size) machine.deepen(from - 1, machine.deepestValue(from));
-  const items = machine.values(from);
-  addAll(machine, target, items);
-  machine.dropTo(from);
+  addAll(machine, target, machine.values(from), () => machine.dropTo(from));
 }
 
 export function frozenSet(machine: PickleMachine): void {
   const from = machine.popMark();
   const depth = machine.deepestValue(from);
-  const made = makeSet(machine, machine.values(from));
-  machine.dropTo(from);
-  machine.pushContainer(new PyFrozenSet([...made]), depth);
+  makeSet(machine, machine.values(from), (made) => {
+    machine.dropTo(from);
+    machine.pushContainer(new PyFrozenSet([...made]), depth);
+  });
 }
 
 /** A set of the items; Python's equal ones are one. */
-export function makeSet(machine: PickleMachine, items: readonly PyValue[]): PySet {
+export function makeSet(
+  machine: PickleMachine,
+  items: readonly PyValue[],
+  then: (made: PySet) => void,
+): void {
   machine.allocate(allocationBytes.set);
   const made: PySet = new Set();
-  addAll(machine, made, items);
-  return made;
+  addAll(machine, made, items, () => then(made));
 }
 
-function addAll(machine: PickleMachine, target: PySet, items: readonly PyValue[]): void {
+/** In slices, as `setItemsFrom`. */
+function addAll(
+  machine: PickleMachine,
+  target: PySet,
+  items: readonly PyValue[],
+  then: () => void,
+): void {
   machine.checkItems(items.length);
   machine.allocate(items.length * allocationBytes.mapItem);
-  for (const item of items) machine.addItem(target, item);
-  machine.checkContainer(target.size);
+  let index = 0;
+  machine.goOnWith(() => {
+    for (; index < items.length; index++) {
+      if (machine.isDue) return false;
+      machine.addItem(target, items[index] ?? null);
+    }
+    machine.checkContainer(target.size);
+    then();
+    return true;
+  });
 }
 
 // --- instances

@@ -96,7 +96,7 @@ export const pickleDumpLimits: PickleLimits = {
 export const pickleReceivedDumpLimits: PickleLimits = {
   ...pickleDumpLimits,
   itemsPerOpMax: 64 * 1024,
-  // Some 25 ms. A set of 4,096 ints, and Python's thousand for a dict of 8,000; commands of ours make none of a thousand.
+  // Some 25 ms of what cannot be done in slices: looking at members of what is shared, at lines, at keys of all types.
   opsPerOpMax: 256 * 1024,
   // Some 50 ms of decoding; bytes take two of them a byte.
   stringBytesMax: 48 * mib,

@@ -36,6 +36,10 @@ export class PickleMachine {
   /** What Python's two readers take in two ways: see `meet`. */
   private readonly met = { frame: false, longFrame: false, first: false, second: false };
   finished = false;
+  /** Where a slice ends: an opcode that puts ints into a container stops there, and goes on in the next slice. */
+  pauseAt = Number.POSITIVE_INFINITY;
+  /** The rest of such an opcode; true when it is done. */
+  private rest: (() => boolean) | null = null;
 
   /** Values below `top`; what stands above is stale. */
   private readonly stack: StackValue[] = [];
@@ -184,6 +188,23 @@ export class PickleMachine {
     if (this.charged > this.limits.opsPerOpMax) {
       throw this.fault("pickle-limit", "an opcode that takes too long");
     }
+  }
+
+  /** Carries out an opcode that may take several slices. */
+  goOnWith(rest: () => boolean): void {
+    if (!rest()) this.rest = rest;
+  }
+
+  /** Whether the last opcode has a rest; then some more of it is done. */
+  goOn(): boolean {
+    if (this.rest === null) return false;
+    if (this.rest()) this.rest = null;
+    return true;
+  }
+
+  /** Whether an opcode that can pause has to. */
+  get isDue(): boolean {
+    return this.ops >= this.pauseAt;
   }
 
   private countOps(ops: number): void {
@@ -442,7 +463,7 @@ export class PickleMachine {
   setItem(dict: PyDict, key: PyValue, value: PyValue): void {
     if (typeof key === "string") dict.set(key, value);
     else {
-      this.chargeOps(comparisonOps(key, dict.size));
+      this.countOps(comparisonOps(key, dict.size));
       this.withKeys((keys) => keys.setItem(dict, key, value));
     }
   }
@@ -450,7 +471,7 @@ export class PickleMachine {
   addItem(set: PySet, item: PyValue): void {
     if (typeof item === "string") set.add(item);
     else {
-      this.chargeOps(comparisonOps(item, set.size));
+      this.countOps(comparisonOps(item, set.size));
       this.withKeys((keys) => keys.addItem(set, item));
     }
   }

@@ -142,7 +142,9 @@ export function runMachine(machine: PickleMachine, maxOps: number): boolean {
   // Weighing a shared value counts as opcodes too, so the loop asks the machine each time.
   const until = machine.ops + maxOps;
   const last = Math.min(until, machine.limits.opsMax);
+  machine.pauseAt = until;
   while (!machine.finished && machine.ops < last) {
+    if (machine.goOn()) continue;
     machine.opcodeAt = machine.position;
     const code = input[machine.position];
     if (code === undefined) throw machine.fault("pickle-truncated", "pickle without an end");

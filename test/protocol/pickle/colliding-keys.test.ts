@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "../../../protocol/errors.js";
+import { checkDumpValues } from "../../../protocol/files/dump-format.js";
 import { decodePickle, PickleDecoder } from "../../../protocol/pickle/decoder.js";
 import {
   commandPickleLimits,
@@ -9,6 +10,7 @@ import {
   pickleMessageLimits,
   pickleReceivedDumpLimits,
 } from "../../../protocol/pickle/limits.js";
+import { type PyDict, PyFrozenSet } from "../../../protocol/pickle/values.js";
 import { messagePickleLimits, replyPickleLimits } from "../../../protocol/wire/limits.js";
 
 /*
@@ -62,9 +64,12 @@ const longs = (count: number): Uint8Array[] =>
     Buffer.from([0x8a, 11, 5, 0, 0, 0, 0, 0, 0, 0, 1 + (n & 0x7f), n >> 7, 0]),
   );
 
-for (const [what, keys, most] of [
-  ["ints", collidingInts(20_000).map(binInt), 4_096],
-  ["ints beyond 64 bits", longs(20_000), 2_048],
+const sizeOf = (value: unknown): number =>
+  value instanceof Map || value instanceof Set ? value.size : -1;
+
+for (const [what, keys, many, least] of [
+  ["ints", collidingInts(20_000).map(binInt), 8_192, 8_192 ** 2 / 64 / 16_384],
+  ["ints beyond 64 bits", longs(20_000), 4_096, 4_096 ** 2 / 16 / 16_384],
 ] as const) {
   const setOf = (count: number) =>
     Buffer.concat([
@@ -91,14 +96,28 @@ for (const [what, keys, most] of [
           Buffer.from("e\x85R.", "latin1"),
         ]),
     ],
+    [
+      "OrderedDict",
+      (count) =>
+        Buffer.concat([
+          Buffer.from("ccollections\nOrderedDict\n](", "latin1"),
+          ...keys.slice(0, count).flatMap((key) => [key, Buffer.from("N\x86", "latin1")]),
+          Buffer.from("e\x85R.", "latin1"),
+        ]),
+    ],
   ];
 
-  test(`one opcode compares no more than some millions of ${what}, in a dump that others send`, () => {
+  test(`one opcode with many ${what}, in a dump that others send, takes as many steps as it has to`, () => {
     for (const [opcode, of] of inOneStep) {
-      assert.ok(decodePickle(of(most - 64), pickleReceivedDumpLimits) !== null, opcode);
-      const error = refusalOf(of(most + 64), pickleReceivedDumpLimits);
-      assert.match(error.message, /an opcode that takes too long/, opcode);
-      assert.ok(decodePickle(of(most + 64), pickleDumpLimits) !== null, `${opcode}, in our own`);
+      const pickle = of(many);
+      const decoder = new PickleDecoder(pickle, pickleReceivedDumpLimits);
+      let steps = 1;
+      while (!decoder.run(16 * 1024)) steps += 1;
+      const value = decoder.result();
+      assert.equal(value instanceof PyFrozenSet ? value.items.length : sizeOf(value), many, opcode);
+      assert.ok(steps >= least && steps < 4 * least, `${opcode}: ${steps}`);
+      const few = { ...pickleReceivedDumpLimits, opsMax: 16 * 1024 * least };
+      assert.match(refusalOf(pickle, few).message, /too many opcodes/, opcode);
     }
   });
 
@@ -156,4 +175,13 @@ test("so are the keys of a large container, with the first one that an equal one
   assert.match(refusalOf(pickle(strs), few).message, /too many opcodes/);
   assert.ok(decodePickle(pickle(strs), { ...few, opsMax: count + 3 * 10_000 }) !== null);
   assert.match(refusalOf(pickle(ints), few).message, /too many opcodes/);
+});
+
+test("a value has few ints as names of its own fields, and as many as it likes further in", () => {
+  const ints = (count: number): PyDict =>
+    new Map(Array.from({ length: count }, (_, n) => [n, null] as const));
+  const look = (value: PyDict): number => [...checkDumpValues(new Map([["/k", value]]))].length;
+  look(ints(4_000));
+  look(new Map([["value", ints(20_000)]]));
+  assert.throws(() => look(ints(5_000)), { code: "dump-malformed", message: /ints among them/ });
 });

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { ProtocolError } from "../../../protocol/errors.js";
 import { decodePickle } from "../../../protocol/pickle/decoder.js";
 import { encodePickle } from "../../../protocol/pickle/encoder.js";
+import { pickleReceivedDumpLimits } from "../../../protocol/pickle/limits.js";
+import { PyFrozenSet } from "../../../protocol/pickle/values.js";
 import { values } from "./arbitrary-values.js";
 import { PythonPeer } from "./python-peer.js";
 import { strictForm } from "./strict-form.js";
@@ -52,6 +54,16 @@ test("a list of many batches is what Python meant", async () => {
   const long = Array.from({ length: 20_000 }, (_, n) => [n, `key ${n}`]);
   const pickled = await python.ask("R", 4, 0, encodePickle(long));
   assert.equal(strictForm(decodePickle(pickled)), strictForm(long));
+});
+
+test("ints as keys, as many as Python has in sets and dicts, are taken from a leader's dump", async () => {
+  const ints = Array.from({ length: 12_000 }, (_, n) => n * 7919);
+  for (const value of [new Set(ints), new Map(ints.map((n) => [n, null])), new PyFrozenSet(ints)]) {
+    for (const protocol of [2, 4]) {
+      const pickled = await python.ask("R", protocol, 0, encodePickle(value));
+      assert.equal(strictForm(decodePickle(pickled, pickleReceivedDumpLimits)), strictForm(value));
+    }
+  }
 });
 
 /** What Python reads of a pickle, or null. */
