@@ -43,8 +43,8 @@ export function registerRestore(
         "must hold none of the chosen keys' prefix yet. A key with a time to live keeps the moment at\n" +
         "which it ends, and is left out once that is past; a leader of Quorate's lets it live for all\n" +
         "of its time at least. Created and updated times are restored, the index is that of the new\n" +
-        "entry. Ctrl-C stops after the keys under way; what is set stays.\n" +
-        "--to etcd writes what Patroni's etcd3 reads: same keys, same values, leases for times to live.",
+        "entry. Ctrl-C stops after the keys under way; what is set stays. --to etcd writes what\n" +
+        "Patroni's etcd3 reads: same keys, same values, leases for times to live.",
     )
     .argument("<file>", "what quorate backup has written");
   addClientOptions(addRestoreOptions(command))
