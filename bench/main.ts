@@ -9,6 +9,7 @@ const scenarios: Readonly<Record<ScenarioName, () => Promise<Scenario>>> = {
   throughput: async () => (await import("./scenarios/throughput.js")).throughput,
   ceiling: async () => (await import("./scenarios/ceiling.js")).ceiling,
   failover: async () => (await import("./scenarios/failover.js")).failover,
+  elections: async () => (await import("./scenarios/elections.js")).elections,
   idle: async () => (await import("./scenarios/idle.js")).idle,
   start: async () => (await import("./scenarios/start.js")).start,
   dump: async () => (await import("./scenarios/dump.js")).dump,

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 export const scenarioNames = [
   "throughput",
   "failover",
+  "elections",
   "idle",
   "start",
   "dump",
@@ -26,9 +27,10 @@ scenarios
   throughput  writes committed a second and their latencies (what runs where none is named)
   ceiling     what the load generator itself reaches, with a server that does nothing
   failover    from SIGKILL of the leader to a write that is committed again
+  elections   elections that nothing but load brings about, alone on the machine and beside busy processes
   idle        processor time and memory of a member that nobody asks for anything
   start       a member on a journal of 200,000 entries, and on a dump of 1,000,000 keys
-  dump        writes while a large store is written to its dump
+  dump        writes, and what is heard of the leader, while a large store is written to its dump
   observers   throughput with observers connected
   mixed       a Quorate leader beside two PySyncObj members, and three PySyncObj members
   grow        how throughput changes with concurrency, value size, keys, members and observers

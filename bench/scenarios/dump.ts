@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Scene } from "../../interop-tests/support/scene.js";
 import { percentiles } from "../load/closed-loop.js";
+import { HeartbeatWatch } from "../load/heartbeat-watch.js";
 import { Probe } from "../load/probe.js";
 import type { Options } from "../options.js";
 import type { Outcome } from "../report/results.js";
@@ -28,6 +29,9 @@ interface Figure {
   readonly max: number;
   /** Longest time between two commits. */
   readonly pauseMs: number;
+  /** Between two messages of the leader, as an observer that writes nothing hears them. */
+  readonly heartbeatP99: number;
+  readonly heartbeatMax: number;
 }
 
 /** One write after the other beside the dump of a large store: what its clients see of it. */
@@ -40,9 +44,11 @@ export async function dump(options: Options, say: Say): Promise<Outcome> {
   const rows = figures.map(({ system, keys, dumpMs, ...ms }) => [
     ...[system, String(keys), dumpMs.toFixed(0)],
     ...[ms.p50, ms.p99, ms.max, ms.pauseMs].map((value) => value.toFixed(1)),
+    ...[ms.heartbeatP99, ms.heartbeatMax].map((value) => value.toFixed(1)),
   ]);
   const head = ["system", "keys", "dumped after ms", "p50 ms", "p99 ms", "max ms", "longest pause"];
-  return { figures, text: table(head, rows) };
+  const heard = ["leader heard each, p99 ms", "max ms"];
+  return { figures, text: table([...head, ...heard], rows) };
 }
 
 async function dumpOnce(scene: Scene, system: System, options: Options, say: Say): Promise<Figure> {
@@ -58,6 +64,7 @@ async function dumpOnce(scene: Scene, system: System, options: Options, say: Say
     pauseMs: probePauseMs,
     patienceMs: dumpMsMax,
   });
+  const watch = new HeartbeatWatch(running, options.password);
   const began = performance.now();
   const isDumped = () => running.members.every((member, at) => dumpTime(member) !== before[at]);
   while (!isDumped() && performance.now() < began + dumpMsMax) {
@@ -66,13 +73,19 @@ async function dumpOnce(scene: Scene, system: System, options: Options, say: Say
   if (!isDumped()) throw new Error(`${system.name} wrote no dump within ${dumpMsMax} ms`);
   const dumpMs = performance.now() - began;
   probe.stop();
+  watch.close();
   say(`${system.name}: dumped after ${dumpMs.toFixed(0)} ms`);
-  return { system: system.name, keys: options.dumpKeys, dumpMs, ...seen(probe) };
+  return { system: system.name, keys: options.dumpKeys, dumpMs, ...seen(probe), ...heard(watch) };
 }
 
 function dumpTime({ dataDir, address }: Running["members"][number]): number {
   const path = join(dataDir, `${address}.dump`);
   return existsSync(path) ? statSync(path).mtimeMs : 0;
+}
+
+function heard({ gapsMs }: HeartbeatWatch) {
+  const { p99, max } = percentiles(Float64Array.from(gapsMs));
+  return { heartbeatP99: p99, heartbeatMax: max };
 }
 
 function seen({ commits }: Probe) {
