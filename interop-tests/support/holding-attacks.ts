@@ -69,6 +69,11 @@ const pickles: Readonly<Record<string, () => Buffer>> = {
   },
   "a line of 19 MiB of escapes": () => Buffer.concat([Buffer.from("S'"), repeated("\\x41")]),
   "numbers of 4,290 digits": () => repeated(`I${"9".repeat(4_290)}\n`),
+  "a float with 65,000 blanks in it": () => repeated(`F1${" ".repeat(65_000)}1\n`),
+  "places of 65,000 digits": () => {
+    const place = `p${"0".repeat(65_000)}\n`;
+    return Buffer.concat([Buffer.from("K\x01"), repeated(place)]);
+  },
   "a list of ints": () => Buffer.concat([Buffer.from("]("), repeated("K\x01")]),
 };
 

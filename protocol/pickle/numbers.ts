@@ -78,7 +78,7 @@ const groupedPattern = new RegExp(
   `^[+-]?(?:${digits}(?:\\.(?:${digits})?)?|\\.${digits})(?:[eE][+-]?${digits})?$`,
 );
 const wordPattern = /^[+-]?(?:inf(?:inity)?|nan)$/i;
-const blanksAround = new RegExp(`^${blanks}|${blanks}$`, "g");
+const blankChars = " \t\v\f\r";
 
 /** Null where it is none. */
 export function parseFloatText(text: string): FloatText | null {
@@ -86,10 +86,19 @@ export function parseFloatText(text: string): FloatText | null {
   const end = text.indexOf("\0");
   const value = strictFloat(end < 0 ? text : text.slice(0, end));
   if (value !== null) return { value, reader: end < 0 ? "both" : "first" };
-  const bare = text.replace(blanksAround, "");
+  const bare = withoutBlanks(text);
   if (wordPattern.test(bare)) return { value: specialFloat(bare), reader: "second" };
   if (!groupedPattern.test(bare)) return null;
   return { value: Number(bare.replaceAll("_", "")), reader: "second" };
+}
+
+/** A pattern for the end would be tried at each blank amid the text: of 64 KiB of them, for seconds. */
+function withoutBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && blankChars.includes(text.charAt(start))) start += 1;
+  while (end > start && blankChars.includes(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
 }
 
 /** Without blanks or groups, and no larger than a float can be. */

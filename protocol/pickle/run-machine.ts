@@ -1,7 +1,7 @@
 import * as calls from "./decode-calls.js";
 import * as containers from "./decode-containers.js";
 import * as scalars from "./decode-scalars.js";
-import { textLineBytesMax } from "./limits.js";
+import { escapedCharsPerOp, textLineBytesMax } from "./limits.js";
 import type { PickleMachine } from "./machine.js";
 import { parseMemoIndex } from "./numbers.js";
 import { op, protocolMax } from "./opcodes.js";
@@ -38,6 +38,7 @@ function readonlyBuffer(machine: PickleMachine): void {
 
 function memoIndex(machine: PickleMachine): number {
   const line = machine.takeLine(textLineBytesMax);
+  machine.chargeOps(Math.floor(line.length / escapedCharsPerOp));
   const end = line.indexOf("\0");
   if (end >= 0) machine.meet("first");
   const index = parseMemoIndex(end < 0 ? line : line.slice(0, end));
