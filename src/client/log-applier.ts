@@ -64,6 +64,8 @@ export class LogApplier {
 
   /** There is another copy, which holds all up to here: what waits is in it, or was another history's. */
   restart(index: number): void {
+    // What it has removed is in neither copy: whoever compares the two would not see it.
+    while (this.#telling !== null) this.#tellOn();
     this.stop();
     this.#appliedIndex = index;
     this.#hold();
@@ -94,7 +96,7 @@ export class LogApplier {
   /** @returns false where nothing is left to be done. */
   #step(): boolean {
     if (this.#telling !== null) {
-      if (this.#telling.next().done === true) this.#telling = null;
+      this.#tellOn();
       return true;
     }
     const store = this.#host.store();
@@ -109,6 +111,10 @@ export class LogApplier {
     const telling = this.#host.applied(entry, outcome);
     if (telling.next().done !== true) this.#telling = telling;
     return true;
+  }
+
+  #tellOn(): void {
+    if (this.#telling?.next().done === true) this.#telling = null;
   }
 
   /** It takes milliseconds by itself: it begins a turn. */

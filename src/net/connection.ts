@@ -358,6 +358,8 @@ export class Connection implements ByteHolder, TurnTaker {
     if (!isBusy && this.#turns.isFree) {
       this.#parse();
       this.#awake();
+      // The clock may not have gone on for some ticks before.
+      if (this.isOpen) this.#lastReceivedAt = this.#now();
       return;
     }
     if (!isBusy) this.#wait();

@@ -123,3 +123,28 @@ test("an observer that is not told takes no message of more than its bounds", as
   leader.sendLog();
   await until(() => client.status().leader === null, "the link is cut", 20_000);
 });
+
+test("what is half told is told to its end before another copy takes the place of this one", () => {
+  let told = 0;
+  let isRestarted = false;
+  const applier = new LogApplier({
+    store: () => new Store(),
+    *applied() {
+      // It ends by itself only once the other copy comes.
+      while (!isRestarted || told < 3) {
+        told += 1;
+        yield;
+      }
+    },
+    worked: () => {},
+    setHeld: () => {},
+  });
+  applier.add(set(2, "/a"));
+  applier.work();
+  assert.equal(applier.isIdle, false);
+  isRestarted = true;
+  told = 0;
+  applier.restart(9);
+  assert.deepEqual([told, applier.isIdle, applier.appliedIndex], [3, true, 9]);
+  applier.stop();
+});
