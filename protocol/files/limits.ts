@@ -38,3 +38,10 @@ export const dumpValueFieldOpsMax = 256 * 1024;
 
 /** Items that Python's pickler puts into one SETITEMS; ours writes the same. */
 export const dumpItemsPerBatch = 1000;
+
+/**
+ * So far above the terms of files that PySyncObj has written a member's first vote is, its own or another one's. Up to
+ * 0.3.15 votes are stored nowhere, and later ones not synced: how many elections came behind the last entry nobody
+ * knows. At an election in 0.4 s, upstream's shortest, these are more than four days of them.
+ */
+export const takenOverTermStep = 1_000_000;

@@ -166,7 +166,7 @@ function formatMeta(meta: NonNullable<MemberOverview["meta"]>): string {
           ] as const,
         ]
       : []),
-    ...(meta.termFloor > 0
+    ...(meta.termFloor > meta.term
       ? [
           [
             "taken over",

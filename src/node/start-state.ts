@@ -81,10 +81,13 @@ export function initialState(
 function guestsOf(
   { selfAddr, partnerAddrs }: Config,
   discovered: Discovered | null,
-  { dump, mustRefetch, isNew }: Recovered,
+  { dump, mustRefetch, forgotTerm, isNew }: Recovered,
 ): readonly string[] {
-  if (mustRefetch || isNew) return [...partnerAddrs, ...(dump?.members ?? [])];
   const addresses = discovered?.members.map(({ address }) => address) ?? [];
+  const known = [...partnerAddrs, ...(dump?.members ?? [])];
+  // The members are those that were told.
+  if (forgotTerm || isNew) return known;
+  if (mustRefetch) return [...known, ...addresses];
   return addresses.includes(selfAddr) ? addresses : [];
 }
 

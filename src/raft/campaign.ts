@@ -45,6 +45,7 @@ export function considerCampaign(state: RaftState): void {
   if (state.connectedMembers().length + 1 < state.majority) {
     // Nobody could elect us: a term that goes up alone only disturbs those that can.
     state.setRole("follower", null);
+    electionsOver(state);
     return;
   }
   noteElection(state);

@@ -1,5 +1,5 @@
 import type { NextNodeIdx } from "../../protocol/wire/messages.js";
-import { termsToTry } from "./guards/look-before-truncate.js";
+import { termsNear, termsToTry } from "./guards/look-before-truncate.js";
 import { beaconTo } from "./guards/term-beacon.js";
 import { hasNextTerm } from "./last-term.js";
 import { raftLimits } from "./limits.js";
@@ -111,7 +111,9 @@ export function onLookAnswer(state: RaftState, peer: string, answer: NextNodeIdx
  * but our own, which would cut its log where it holds ours.
  */
 function askForCommitted(state: RaftState, peer: string, look: Look): void {
-  const terms = termsToTry(state.log, (look.triedTo ?? state.term + 1) - 1, state.term);
+  const from = (look.triedTo ?? state.term + 1) - 1;
+  const near = termsNear(state, peer);
+  const terms = termsToTry(state.log, { from, except: state.term, near });
   if (look.triedTo === null) look.triedAt = state.commitIndex;
   look.triedTo = terms.at(-1) ?? 0;
   look.tried += terms.length;

@@ -1,6 +1,6 @@
 import type { NextNodeIdx } from "../../protocol/wire/messages.js";
 import { isMajorityPartOfOurs, mayBeLedTwice } from "./guards/forgetful-voters.js";
-import { termsToTry } from "./guards/look-before-truncate.js";
+import { termsNear, termsToTry } from "./guards/look-before-truncate.js";
 import { lead } from "./leader.js";
 import { raftLimits } from "./limits.js";
 import { stepDown } from "./role.js";
@@ -165,7 +165,7 @@ function onHeld(state: RaftState, inquest: Inquest, from: string, message: NextN
   inquest.probing.delete(from);
   // Behind our last entry it asks for more where its dump holds all up to there.
   const isInDump = message.nextNodeIdx > state.log.lastIndex;
-  if (message.success || isInDump) giveWay(state, from);
+  if (message.success || isInDump) giveWay(state, from, null);
 }
 
 /** Of an end that it had shown before we know no term any more. */
@@ -192,17 +192,30 @@ function rejectVote(state: RaftState, peer: string): void {
   state.electionDeadlineMs = state.nowMs + 2 * state.config.electionTimeoutMsMax;
 }
 
+function triedOf(state: RaftState, peer: string): number[] {
+  const { maxTerm: from, lastTerm: except } = state.log;
+  return termsToTry(state.log, { from, except, near: termsNear(state, peer) });
+}
+
 /** @returns false where our last term is the only one: the peer's log cannot but extend ours. */
 function startProbes(state: RaftState, inquest: Inquest, peer: string): boolean {
-  const terms = termsToTry(state.log, state.log.maxTerm, state.log.lastTerm);
+  const terms = triedOf(state, peer);
   if (terms.length === 0) return false;
   inquest.probing.set(peer, terms.length);
   for (const term of terms) probe(state, peer, state.log.lastIndex, term);
   return true;
 }
 
-/** The peer holds our last entry and more: append nothing, and let it lead. */
-function giveWay(state: RaftState, peer: string): void {
+/**
+ * The peer holds our last entry and more: append nothing, and let it lead.
+ *
+ * @param tried Terms that it has not at our last index; null: it has shown that it holds ours.
+ */
+function giveWay(
+  state: RaftState,
+  peer: string,
+  tried: readonly number[] | null = triedOf(state, peer),
+): void {
   state.note(
     "warn",
     "gave-way",
@@ -211,7 +224,11 @@ function giveWay(state: RaftState, peer: string): void {
   stepDown(state, null);
   // It campaigns within one election timeout; ours must not come before that.
   state.electionDeadlineMs = state.nowMs + 2 * state.config.electionTimeoutMsMax;
-  state.gaveWay = { to: peer, untilMs: state.electionDeadlineMs };
+  state.gaveWay = {
+    to: peer,
+    untilMs: state.electionDeadlineMs,
+    tried: tried === null ? null : new Set(tried),
+  };
 }
 
 export function inquestTick(state: RaftState): void {

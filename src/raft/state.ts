@@ -113,7 +113,7 @@ export class RaftState {
   readonly silences = new Map<string, { sinceMs: number; lastMs: number }>();
   inquest: Inquest | null = null;
   /** The peer whose log turned out to hold all of ours: it may have our vote until then. */
-  gaveWay: { to: string; untilMs: number } | null = null;
+  gaveWay: { to: string; untilMs: number; tried: ReadonlySet<number> | null } | null = null;
   /** Whom we ask for pre-votes for `term + 1`, and who grants; null where none is under way. */
   preVotes: { peers: readonly string[]; granted: Set<string> } | null = null;
   /** Set by timeout_now: same-term heartbeats of the outgoing leader do not stop the campaign. */

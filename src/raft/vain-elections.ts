@@ -45,7 +45,7 @@ export function vainElectionsText(state: RaftState): string | null {
   );
 }
 
-/** There is a leader, or another member hears one. */
+/** There is a leader, or another member hears one, or no majority is there that could elect one. */
 export function electionsOver(state: RaftState): void {
   Object.assign(state.vainElections, noElections());
 }

@@ -82,7 +82,15 @@ function holdsAllThatWeLack(state: RaftState, candidate: string): boolean {
 function weGaveWayTo(state: RaftState, candidate: string, message: RequestVote): boolean {
   const way = state.gaveWay;
   if (way === null || way.to !== candidate || state.nowMs > way.untilMs) return false;
-  return message.lastLogIndex >= state.log.lastIndex;
+  if (message.lastLogIndex < state.log.lastIndex) return false;
+  const { lastLogTerm } = message;
+  if (lastLogTerm >= state.log.lastTerm || way.tried === null || way.tried.has(lastLogTerm)) {
+    return true;
+  }
+  // Of that term it was not asked: it may hold another entry than ours. The next look asks for it.
+  state.gaveWay = null;
+  state.resetElectionDeadline();
+  return false;
 }
 
 function isUpToDate(

@@ -91,10 +91,3 @@ export const linksAtOnce = 64;
 
 /** How long the holder of the lock may take to tell its process id. */
 export const lockHolderAnswerMs = 500;
-
-/**
- * So far above the terms of files that PySyncObj has written a member's first vote is, its own or another one's. Up to
- * 0.3.15 votes are stored nowhere, and later ones not synced: how many elections came behind the last entry nobody
- * knows. At an election in 0.4 s, upstream's shortest, these are more than four days of them.
- */
-export const takenOverTermStep = 1_000_000;

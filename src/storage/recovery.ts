@@ -1,8 +1,7 @@
 import type { LoadedDump } from "../../protocol/files/dump-format.js";
-import { termJumpMax } from "../../protocol/files/limits.js";
+import { takenOverTermStep, termJumpMax } from "../../protocol/files/limits.js";
 import type { Meta } from "../../protocol/files/meta-format.js";
 import type { Entry } from "../../protocol/log/entry.js";
-import { takenOverTermStep } from "./limits.js";
 
 /** Something that was found and dealt with at open: for the log and for the member's health. */
 export interface Finding {
@@ -99,7 +98,7 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
     isNew,
     mustRefetch: isLost,
     secondTerm: meta?.secondTerm ?? 0,
-    termFloor: isNew || lastIndex <= 1 ? 0 : floorOf(meta, found.isMetaSealed, term),
+    termFloor: isNew ? 0 : floorOf(meta, found.isMetaSealed, term),
     forgotTerm: isLost && (meta?.forgotTerm !== false || !found.isMetaSealed),
     findings,
     implausible: implausibleTerm(found, entryTerm),
@@ -112,11 +111,11 @@ export function planRecovery(found: FoundFiles): RecoveryPlan {
  * that reached nobody. Whoever led in a term below, or in the same one once more, would lose to that log what a
  * majority had acknowledged, or hold other entries of the same index and term.
  *
- * @returns the highest term in which the member may have voted without knowing it; 0 where it knows.
+ * @returns the highest term in which the member may have voted without knowing it; 0 where it has always known.
  */
 export function floorOf(meta: Meta | null, isSealed: boolean, term: number): number {
-  if (meta === null || !isSealed) return term + takenOverTermStep;
-  return meta.termFloor > term ? meta.termFloor : 0;
+  // Passed, it still tells near which terms others may have led: see look-before-truncate.ts.
+  return meta !== null && isSealed ? meta.termFloor : term + takenOverTermStep;
 }
 
 /**

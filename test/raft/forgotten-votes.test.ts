@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { takenOverTermStep } from "../../src/storage/limits.js";
-import { appendFrom, preVoteAnswer, Solo } from "./solo.js";
+import { takenOverTermStep } from "../../protocol/files/limits.js";
+import { appendFrom, logOf, preVoteAnswer, Solo } from "./solo.js";
 import { ids, TakenOver } from "./taken-over.js";
+import { requestVote, talk, vanilla } from "./vanilla-peers.js";
 
 /*
  * Members of 0.3.15 forget whom they have voted for, and in which term. a and b had elected c, in a term above all
@@ -113,4 +114,44 @@ test("the vote of a member that knows another entry as committed is not counted"
   assert.ok(solo.notes().includes("campaign-contradicted"));
   solo.receive("c:1", { ...preVoteAnswer(6), commitIndex: 3, commitTerm: 5 });
   assert.equal(solo.state.role, "candidate");
+});
+
+/**
+ * Ours goes from 30 to 45 in the term behind the step, what was before is in the dump. b holds a tail that reached
+ * nobody, of the term that it led before; c holds all of ours.
+ */
+function besideStale(termFloor: number) {
+  const term = 800 + takenOverTermStep + 1;
+  const solo = new Solo({
+    ...{ entries: logOf(Array(16).fill(term), 30), applied: 31, commit: 45, term, termFloor },
+    connected: ["b:1", "c:1"],
+  });
+  const b = vanilla("b:1", [0, ...Array(59).fill(800)], 800);
+  const c = vanilla("c:1", [0, ...Array(9).fill(800), ...Array(35).fill(term)], term);
+  for (const peer of [b, c]) peer.version = "0.3.17";
+  const campaign = () => {
+    solo.timeOut();
+    for (let turn = 0; turn < 40; turn += 1) {
+      talk(solo, b, c);
+      solo.tick(20);
+    }
+  };
+  return { solo, campaign };
+}
+
+test("a stale leader of terms that a dump has taken from our log is overruled", () => {
+  const { solo, campaign } = besideStale(800 + takenOverTermStep);
+  campaign();
+  assert.ok(!solo.notes().includes("gave-way"), solo.notes().join(", "));
+  assert.ok(solo.state.isLeader);
+});
+
+test("where we know nothing of such terms it gets no vote, and shows by asking for one what to look for", () => {
+  const { solo, campaign } = besideStale(0);
+  campaign();
+  assert.ok(solo.notes().includes("gave-way"), solo.notes().join(", "));
+  solo.receive("b:1", requestVote(solo.state.term + 1, 60, 800));
+  assert.deepEqual(solo.takeTo("b:1", "response_vote"), []);
+  campaign();
+  assert.ok(solo.state.isLeader, solo.notes().join(", "));
 });
