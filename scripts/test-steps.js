@@ -68,15 +68,17 @@ export async function preparePython() {
   if (code !== 0) throw new Error("could not be made, see above");
 }
 
-/**
- * The unit tests on each newer even-numbered line of Node.js, but for the simulator: it takes long, and needs nothing of
- * Node.js that the other tests do not.
- */
+/** The core and what is made of it need nothing of Node.js that the other tests do not, and take long. */
+const sameOnAll = ["sim", "raft", "bench", "soak", "docs"].map((name) =>
+  join("dist", "test", name),
+);
+
+/** The unit tests on each newer even-numbered line of Node.js, but for those that are the same on all. */
 export async function nodes(pattern) {
   const { nodeBinary, nodeMajors } = await import("../dist/interop-tests/support/node-versions.js");
   for (const major of nodeMajors) {
     try {
-      const chosen = (file) => file.includes(pattern) && !file.includes(join("test", "sim"));
+      const chosen = (file) => file.includes(pattern) && !sameOnAll.some((it) => file.includes(it));
       await runTests("test", pattern, { node: await nodeBinary(major), chosen });
     } catch (error) {
       total.fail(`Node.js ${major}: ${error.message}`);
