@@ -107,7 +107,7 @@ test("one behind small ones, which a leader sends with them in one message, does
   const write = (key: string, value: string) =>
     eventually(`${key} is written`, () => writer.set(key, value), { timeoutMs });
   for (let n = 0; n < 5; n += 1) await write(`/small${n}`, "x");
-  await write("/large", "y".repeat(18 * mib));
+  await write("/large", "y".repeat(22 * mib));
 
   member = await quorate([]);
   await eventually("it says that it stays behind", () => isDegraded(member), { timeoutMs });
