@@ -10,53 +10,38 @@ import { requestVote, talk, vanilla } from "./vanilla-peers.js";
  * of their entries, and have nothing of what it appended; then Quorate takes all three over, and c comes last.
  */
 
-function lead(cluster: TakenOver): string {
+const common = [0, 5, 5, 5];
+
+/** All three once c is there, with the tail of the term that it led, and what was acknowledged without it. */
+function afterLateMember(seed: number, tail: readonly number[]) {
+  const logs = [[common, 4] as const, [common, 4] as const, [[...common, ...tail], 4] as const];
+  const cluster = new TakenOver(seed, logs, ["c:1"]);
   cluster.calm(10_000);
   const leader = cluster.leader();
   assert.ok(leader !== null);
   for (const text of ["one", "two"]) cluster.propose(leader, text);
   cluster.calm(2_000);
-  return leader;
+  const acknowledged = cluster.log(leader) ?? [];
+  assert.ok(acknowledged.length >= common.length + 2);
+  cluster.start("c:1");
+  cluster.calm(20_000);
+  return { cluster, acknowledged };
 }
 
 test("what is acknowledged without a late member stays, whatever term that one was elected in", () => {
   for (let seed = 1; seed <= 60; seed++) {
-    const common = [0, 5, 5, 5];
-    const cluster = new TakenOver(
-      seed,
-      [
-        [common, 4],
-        [common, 4],
-        [[...common, 8, 8, 8, 8, 8, 8], 4],
-      ],
-      ["c:1"],
-    );
-    const acknowledged = cluster.log(lead(cluster));
-    cluster.start("c:1");
-    cluster.calm(20_000);
-    const held = cluster.log(cluster.leader())?.slice(0, acknowledged?.length);
+    const { cluster, acknowledged } = afterLateMember(seed, Array(6).fill(8));
+    const held = cluster.log(cluster.leader())?.slice(0, acknowledged.length);
     assert.deepEqual(held, acknowledged, `seed ${seed}`);
   }
 });
 
 test("no entries of the same index and term differ", () => {
   for (let seed = 1; seed <= 60; seed++) {
-    const common = [0, 5, 5, 5];
-    const cluster = new TakenOver(
-      seed,
-      [
-        [common, 4],
-        [common, 4],
-        [[...common, 6, 6], 4],
-      ],
-      ["c:1"],
-    );
-    const acknowledged = cluster.log(lead(cluster));
-    cluster.start("c:1");
-    cluster.calm(20_000);
-    const length = acknowledged?.length ?? 0;
+    const { cluster, acknowledged } = afterLateMember(seed, [6, 6]);
     for (const id of ids) {
-      assert.deepEqual(cluster.log(id)?.slice(0, length), acknowledged, `seed ${seed}, ${id}`);
+      const held = cluster.log(id)?.slice(0, acknowledged.length);
+      assert.deepEqual(held, acknowledged, `seed ${seed}, ${id}`);
     }
   }
 });

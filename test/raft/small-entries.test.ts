@@ -11,7 +11,7 @@ import { WiredCores } from "./wired-cores.js";
 
 const count = 70_000;
 
-/** Commands of one byte, as any observer may write them. */
+/** Commands of one byte: every observer may write such. */
 function smallest(solo: Solo): void {
   const { lastIndex } = solo.state.log;
   const entries = Array.from({ length: count }, (_, n) => ({
