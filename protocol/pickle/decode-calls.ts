@@ -295,7 +295,8 @@ export function dup(machine: PickleMachine): void {
 export function stop(machine: PickleMachine): void {
   const value = machine.pop();
   asValue(machine, value);
-  machine.checkReaders();
+  const objection = machine.readers.objection();
+  if (objection !== null) throw machine.fault("pickle-limit", objection);
   machine.push(value);
   machine.finished = true;
 }

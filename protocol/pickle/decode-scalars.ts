@@ -55,7 +55,7 @@ export function int(machine: PickleMachine): void {
   const line = machine.takeLine(machine.limits.intDigitsMax + textSpareChars);
   if (boolPattern.test(line)) {
     // Python's other reader has an int of it.
-    if (!line.startsWith("0")) machine.meet("first");
+    if (!line.startsWith("0")) machine.readers.meet("first");
     machine.push(line.endsWith("1"));
   } else pushDecimal(machine, line);
 }
@@ -91,7 +91,7 @@ export function float(machine: PickleMachine): void {
   machine.chargeOps(Math.floor(line.length / escapedCharsPerOp));
   const read = parseFloatText(line);
   if (read === null) throw machine.fault("pickle-malformed", "text of a float is none");
-  if (read.reader !== "both") machine.meet(read.reader);
+  if (read.reader !== "both") machine.readers.meet(read.reader);
   machine.allocate(allocationBytes.float);
   machine.push(new PyFloat(read.value));
 }
@@ -216,7 +216,7 @@ function pushNative(machine: PickleMachine, length: number): void {
   const end = start + length;
   for (let at = start; at < end; at++) {
     if ((machine.input[at] ?? 0) >= 0x80) {
-      machine.meet("second");
+      machine.readers.meet("second");
       machine.push(bytesOf(machine, start, end));
       return;
     }

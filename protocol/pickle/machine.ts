@@ -12,6 +12,7 @@ import {
   type StackValue,
 } from "./shared-values.js";
 import type { Spent } from "./spent.js";
+import { TwoReaders } from "./two-readers.js";
 import type { PyDict, PySet, PyValue } from "./values.js";
 
 /**
@@ -33,8 +34,7 @@ export class PickleMachine {
   ops = 0;
   /** What the last PROTO said. */
   protocol = 0;
-  /** What Python's two readers take in two ways: see `meet`. */
-  private readonly met = { frame: false, longFrame: false, first: false, second: false };
+  readonly readers = new TwoReaders();
   finished = false;
   /** Where a slice ends: an opcode that puts ints into a container stops there, and goes on in the next slice. */
   pauseAt = Number.POSITIVE_INFINITY;
@@ -144,29 +144,6 @@ export class PickleMachine {
   checkContainer(count: number): void {
     if (count > this.limits.containerItemsMax) {
       throw this.beyond("containerItemsMax", `a container of ${count} values`);
-    }
-  }
-
-  /**
-   * Python has two readers: the first is written in C, and where it gives up PySyncObj takes the second, which minds
-   * where frames end. What only one of them takes is told here.
-   *
-   * @param what `first`, `second`: only this one takes it, or takes it so. `longFrame`: one that goes on behind the
-   *   data, at which the first one gives up, and the second one in Pythons to come.
-   */
-  meet(what: "frame" | "longFrame" | "first" | "second"): void {
-    this.met[what] = true;
-  }
-
-  /**
-   * To be asked at the end of a pickle. To read it as Python does where it holds of both would be for nothing: nobody
-   * has ever written such a one.
-   */
-  checkReaders(): void {
-    const { frame, longFrame, first, second } = this.met;
-    if (longFrame) throw this.fault("pickle-limit", "a frame goes on behind the pickle");
-    if (second && (frame || first)) {
-      throw this.fault("pickle-limit", "a pickle that no reader of Python's takes as a whole");
     }
   }
 

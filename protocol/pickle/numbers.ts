@@ -67,7 +67,7 @@ export function parseMemoIndex(text: string): number | null {
   return indexPattern.test(text) ? Math.abs(Number(text.replaceAll("_", ""))) : null;
 }
 
-/** A number from the text of FLOAT, and the one of Python's readers that takes it: see PickleMachine. */
+/** A number from the text of FLOAT, and the one of Python's readers that takes it: see TwoReaders. */
 export interface FloatText {
   readonly value: number;
   readonly reader: "both" | "first" | "second";

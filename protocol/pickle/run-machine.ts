@@ -22,10 +22,10 @@ const frameBytesMax = 2 ** 63;
 
 /** FRAME: only says how much follows. */
 function frame(machine: PickleMachine): void {
-  machine.meet("frame");
+  machine.readers.meet("frame");
   const length = machine.takeLength64();
   if (length >= frameBytesMax) throw machine.fault("pickle-malformed", "a frame of 2^63 bytes");
-  if (length > machine.input.length - machine.position) machine.meet("longFrame");
+  if (length > machine.input.length - machine.position) machine.readers.meet("longFrame");
 }
 
 /** READONLY_BUFFER: nothing to bytes, and Pythons before 3.8 know no such opcode. */
@@ -40,7 +40,7 @@ function memoIndex(machine: PickleMachine): number {
   const line = machine.takeLine(textLineBytesMax);
   machine.chargeOps(Math.floor(line.length / escapedCharsPerOp));
   const end = line.indexOf("\0");
-  if (end >= 0) machine.meet("first");
+  if (end >= 0) machine.readers.meet("first");
   const index = parseMemoIndex(end < 0 ? line : line.slice(0, end));
   if (index === null) throw machine.fault("pickle-malformed", "memo index that is no number");
   return index;
